@@ -1,0 +1,6 @@
+//! An embeddable interpreter for DScript build specs.
+
+pub mod diagnostics;
+pub mod paths;
+pub mod source;
+pub mod syntax;
