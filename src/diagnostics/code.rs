@@ -25,8 +25,7 @@ impl FromStr for Code {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong =
-            || format!("`{text}` is not a diagnostic code; codes look like DX9041 or DS0101");
+        let wrong = || format!("`{text}` is not a diagnostic code; codes look like DX9041 or DS0101");
         let (prefix, digits) = text.split_at_checked(2).ok_or_else(wrong)?;
         let number = digits.parse().map_err(|_| wrong())?;
         match prefix.to_ascii_uppercase().as_str() {
@@ -43,11 +42,7 @@ mod tests {
 
     #[test]
     fn codes_print_at_least_four_digits_and_parse_back() {
-        for (code, text) in [
-            (Code::Dx(211), "DX0211"),
-            (Code::Dx(14102), "DX14102"),
-            (Code::Ds(101), "DS0101"),
-        ] {
+        for (code, text) in [(Code::Dx(211), "DX0211"), (Code::Dx(14102), "DX14102"), (Code::Ds(101), "DS0101")] {
             assert_eq!(code.to_string(), text);
             assert_eq!(text.parse(), Ok(code));
         }

@@ -69,31 +69,20 @@ impl Diagnostic {
 
     /// A warning without a place.
     pub fn warning(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(code, message)
-        }
+        Self { severity: Severity::Warning, ..Self::error(code, message) }
     }
 
     /// Adds the place where the mistake is.
     #[must_use]
     pub fn at(mut self, location: Location, message: impl Into<String>) -> Self {
-        self.labels.push(Label {
-            location,
-            message: message.into(),
-            primary: true,
-        });
+        self.labels.push(Label { location, message: message.into(), primary: true });
         self
     }
 
     /// Adds a further place.
     #[must_use]
     pub fn and_at(mut self, location: Location, message: impl Into<String>) -> Self {
-        self.labels.push(Label {
-            location,
-            message: message.into(),
-            primary: false,
-        });
+        self.labels.push(Label { location, message: message.into(), primary: false });
         self
     }
 
@@ -120,10 +109,7 @@ impl Diagnostic {
 
     /// The primary label, else the first one.
     pub fn primary(&self) -> Option<&Label> {
-        self.labels
-            .iter()
-            .find(|label| label.primary)
-            .or(self.labels.first())
+        self.labels.iter().find(|label| label.primary).or(self.labels.first())
     }
 
     /// Whether it is an error.

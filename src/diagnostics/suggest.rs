@@ -8,11 +8,8 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .into_iter()
         .filter(|candidate| *candidate != name)
         .map(|candidate| {
-            let distance = if candidate.eq_ignore_ascii_case(name) {
-                0
-            } else {
-                strsim::damerau_levenshtein(name, candidate)
-            };
+            let distance =
+                if candidate.eq_ignore_ascii_case(name) { 0 } else { strsim::damerau_levenshtein(name, candidate) };
             (distance, candidate)
         })
         .filter(|(distance, _)| *distance <= limit)
@@ -26,10 +23,7 @@ mod tests {
 
     #[test]
     fn near_names_are_found_and_far_ones_are_not() {
-        assert_eq!(
-            nearest("Transfomer", ["Context", "Transformer"]),
-            Some("Transformer")
-        );
+        assert_eq!(nearest("Transfomer", ["Context", "Transformer"]), Some("Transformer"));
         assert_eq!(nearest("lenght", ["length", "map"]), Some("length"));
         assert_eq!(nearest("x", ["foo", "bar"]), None);
         assert_eq!(nearest("getmount", ["getMount"]), Some("getMount"));

@@ -37,16 +37,8 @@ impl Paths {
     /// Only the root.
     pub fn new(symbols: Arc<Symbols>) -> Self {
         let nodes = boxcar::Vec::new();
-        nodes.push(Node {
-            parent: PathId::ROOT,
-            name: symbols.intern(""),
-            depth: 0,
-        });
-        Self {
-            symbols,
-            children: DashMap::default(),
-            nodes,
-        }
+        nodes.push(Node { parent: PathId::ROOT, name: symbols.intern(""), depth: 0 });
+        Self { symbols, children: DashMap::default(), nodes }
     }
 
     /// The strings that atoms are interned in.
@@ -61,11 +53,7 @@ impl Paths {
         }
         *self.children.entry((parent, name)).or_insert_with(|| {
             let depth = self.nodes[parent.0 as usize].depth + 1;
-            PathId(self.nodes.push(Node {
-                parent,
-                name,
-                depth,
-            }) as u32)
+            PathId(self.nodes.push(Node { parent, name, depth }) as u32)
         })
     }
 
@@ -144,9 +132,7 @@ impl Paths {
     /// When the text is not absolute or climbs above the root.
     pub fn parse_absolute(&self, text: &str) -> Result<PathId, RelativeError> {
         if !text.starts_with(['/', '\\']) {
-            return Err(RelativeError::NotAbsolute {
-                text: text.to_owned(),
-            });
+            return Err(RelativeError::NotAbsolute { text: text.to_owned() });
         }
         self.walk(PathId::ROOT, text)
     }
@@ -161,9 +147,7 @@ impl Paths {
             match atom {
                 "." => {}
                 ".." => {
-                    at = self.parent(at).ok_or_else(|| RelativeError::AboveRoot {
-                        text: text.to_owned(),
-                    })?;
+                    at = self.parent(at).ok_or_else(|| RelativeError::AboveRoot { text: text.to_owned() })?;
                 }
                 _ => {
                     RelativePath::check_atom(atom)?;
@@ -176,10 +160,7 @@ impl Paths {
 
     /// `base` followed by the atoms of `relative`.
     pub fn join(&self, base: PathId, relative: &RelativePath) -> PathId {
-        relative
-            .atoms()
-            .iter()
-            .fold(base, |at, atom| self.child(at, *atom))
+        relative.atoms().iter().fold(base, |at, atom| self.child(at, *atom))
     }
 
     /// Orders by text, folder by folder: the same on every run.
@@ -201,10 +182,7 @@ impl Paths {
         loop {
             let (up_a, up_b) = (self.nodes[a.0 as usize], self.nodes[b.0 as usize]);
             if up_a.parent == up_b.parent {
-                return self
-                    .symbols
-                    .text(up_a.name)
-                    .cmp(self.symbols.text(up_b.name));
+                return self.symbols.text(up_a.name).cmp(self.symbols.text(up_b.name));
             }
             (a, b) = (up_a.parent, up_b.parent);
         }
@@ -228,9 +206,7 @@ mod tests {
     fn paths_are_interned_and_walk_with_both_separators() {
         let paths = paths();
         let a = paths.parse_absolute("/w/src/a.dsc").unwrap();
-        let b = paths
-            .walk(paths.parse_absolute("/w/out").unwrap(), r"..\src/./a.dsc")
-            .unwrap();
+        let b = paths.walk(paths.parse_absolute("/w/out").unwrap(), r"..\src/./a.dsc").unwrap();
         assert_eq!(a, b);
         assert_eq!(paths.display(a), "/w/src/a.dsc");
         assert!(paths.walk(PathId::ROOT, "..").is_err());
@@ -245,10 +221,7 @@ mod tests {
         assert!(paths.is_within(a, w) && paths.is_within(w, w) && !paths.is_within(w, a));
         assert_eq!(paths.compare(w, a), std::cmp::Ordering::Less);
         assert_eq!(paths.compare(b, a), std::cmp::Ordering::Greater);
-        assert_eq!(
-            paths.relative_to(b, w).unwrap().display(paths.symbols()),
-            "b/c"
-        );
+        assert_eq!(paths.relative_to(b, w).unwrap().display(paths.symbols()), "b/c");
         assert!(paths.relative_to(w, b).is_none());
     }
 }

@@ -58,18 +58,14 @@ impl RelativePath {
     /// When the text is absolute, climbs above its start, or holds an illegal character.
     pub fn parse(text: &str, symbols: &Symbols) -> Result<Self, RelativeError> {
         if text.starts_with(['/', '\\']) {
-            return Err(RelativeError::NotRelative {
-                text: text.to_owned(),
-            });
+            return Err(RelativeError::NotRelative { text: text.to_owned() });
         }
         let mut atoms = Vec::new();
         for atom in split(text) {
             match atom {
                 "." => {}
                 ".." => {
-                    atoms.pop().ok_or_else(|| RelativeError::AboveRoot {
-                        text: text.to_owned(),
-                    })?;
+                    atoms.pop().ok_or_else(|| RelativeError::AboveRoot { text: text.to_owned() })?;
                 }
                 _ => {
                     Self::check_atom(atom)?;
@@ -85,21 +81,13 @@ impl RelativePath {
     /// # Errors
     /// When it may not.
     pub fn check_atom(atom: &str) -> Result<(), RelativeError> {
-        let illegal = atom
-            .chars()
-            .find(|c| matches!(c, '/' | '\\' | '\0' | '\n' | '\r'));
+        let illegal = atom.chars().find(|c| matches!(c, '/' | '\\' | '\0' | '\n' | '\r'));
         if let Some(found) = illegal {
             let shown = found.escape_default().to_string();
-            return Err(RelativeError::IllegalCharacter {
-                atom: atom.escape_debug().to_string(),
-                shown,
-            });
+            return Err(RelativeError::IllegalCharacter { atom: atom.escape_debug().to_string(), shown });
         }
         if atom.is_empty() || atom == "." || atom == ".." {
-            return Err(RelativeError::IllegalCharacter {
-                atom: atom.to_owned(),
-                shown: "not a name".to_owned(),
-            });
+            return Err(RelativeError::IllegalCharacter { atom: atom.to_owned(), shown: "not a name".to_owned() });
         }
         Ok(())
     }
@@ -111,17 +99,13 @@ impl RelativePath {
 
     /// `self/other`.
     pub fn join(&self, other: &RelativePath) -> RelativePath {
-        Self {
-            atoms: [self.atoms.as_slice(), other.atoms.as_slice()].concat(),
-        }
+        Self { atoms: [self.atoms.as_slice(), other.atoms.as_slice()].concat() }
     }
 
     /// Without its last atom; none when it is empty.
     pub fn parent(&self) -> Option<RelativePath> {
         let (_, rest) = self.atoms.split_last()?;
-        Some(Self {
-            atoms: rest.to_vec(),
-        })
+        Some(Self { atoms: rest.to_vec() })
     }
 
     /// The last atom.

@@ -43,22 +43,13 @@ impl SourceFile {
         let before = &self.text.as_bytes()[starts[line] as usize..offset as usize];
         // Every byte that does not continue a character begins one.
         let column = before.iter().filter(|byte| (**byte & 0xC0) != 0x80).count();
-        LineColumn {
-            line: line as u32 + 1,
-            column: column as u32 + 1,
-        }
+        LineColumn { line: line as u32 + 1, column: column as u32 + 1 }
     }
 
     fn line_starts(&self) -> &[u32] {
         self.line_starts.get_or_init(|| {
-            let breaks = self
-                .text
-                .bytes()
-                .enumerate()
-                .filter(|(_, byte)| *byte == b'\n');
-            std::iter::once(0)
-                .chain(breaks.map(|(at, _)| at as u32 + 1))
-                .collect()
+            let breaks = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0).chain(breaks.map(|(at, _)| at as u32 + 1)).collect()
         })
     }
 }
@@ -82,11 +73,7 @@ impl Files {
             Some(rest) => Arc::from(rest),
             None => text,
         };
-        let file = SourceFile {
-            path: path.into(),
-            text,
-            line_starts: OnceLock::new(),
-        };
+        let file = SourceFile { path: path.into(), text, line_starts: OnceLock::new() };
         FileId(self.files.push(file) as u32)
     }
 

@@ -42,11 +42,7 @@ pub struct List<T> {
 impl<T> List<T> {
     /// A list by its place.
     pub fn new(start: u32, len: u32) -> Self {
-        Self {
-            start,
-            len,
-            marker: PhantomData,
-        }
+        Self { start, len, marker: PhantomData }
     }
 
     /// No nodes.
@@ -711,12 +707,7 @@ pub struct Modifiers {
 impl Modifiers {
     /// None at all.
     pub fn none() -> Self {
-        Self {
-            decorators: List::empty(),
-            export: None,
-            declare: None,
-            other: None,
-        }
+        Self { decorators: List::empty(), export: None, declare: None, other: None }
     }
 }
 
@@ -962,28 +953,16 @@ impl Ast {
 
     /// All expressions in order of creation.
     pub fn all_exprs(&self) -> impl Iterator<Item = (ExprId, Expr)> + '_ {
-        self.nodes
-            .exprs
-            .iter()
-            .enumerate()
-            .map(|(index, expr)| (ExprId(index as u32), *expr))
+        self.nodes.exprs.iter().enumerate().map(|(index, expr)| (ExprId(index as u32), *expr))
     }
 
     /// All statements in order of creation.
     pub fn all_stmts(&self) -> impl Iterator<Item = (StmtId, Stmt)> + '_ {
-        self.nodes
-            .stmts
-            .iter()
-            .enumerate()
-            .map(|(index, stmt)| (StmtId(index as u32), *stmt))
+        self.nodes.stmts.iter().enumerate().map(|(index, stmt)| (StmtId(index as u32), *stmt))
     }
 
     /// All types in order of creation.
     pub fn all_types(&self) -> impl Iterator<Item = (TypeId, Type)> + '_ {
-        self.nodes
-            .types
-            .iter()
-            .enumerate()
-            .map(|(index, ty)| (TypeId(index as u32), *ty))
+        self.nodes.types.iter().enumerate().map(|(index, ty)| (TypeId(index as u32), *ty))
     }
 }
