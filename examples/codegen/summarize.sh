@@ -1,8 +1,8 @@
 #!/bin/sh
-# summarize.sh DIRECTORY PATTERN: prints each file below DIRECTORY whose name matches, and its lines.
+# summarize.sh DIRECTORY PATTERN: prints each file in DIRECTORY that PATTERN matches, and its lines.
 set -eu
 cd "$1"
-find . -type f -name "$2" | sort | while IFS= read -r file; do
-    printf '== %s\n' "${file#./}"
+for file in $2; do
+    printf '== %s\n' "$file"
     while IFS= read -r line; do printf '   %s\n' "$line"; done < "$file"
 done
