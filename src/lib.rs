@@ -2,5 +2,7 @@
 
 pub mod diagnostics;
 pub mod paths;
+pub mod program;
+pub mod resolve;
 pub mod source;
 pub mod syntax;
