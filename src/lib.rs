@@ -1,6 +1,7 @@
 //! An embeddable interpreter for DScript build specs.
 
 pub mod diagnostics;
+pub mod graph;
 pub mod paths;
 pub mod program;
 pub mod resolve;
