@@ -3,5 +3,7 @@
 pub mod cli;
 pub mod diagnostics;
 pub mod paths;
+pub mod program;
+pub mod resolve;
 pub mod source;
 pub mod syntax;
