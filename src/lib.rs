@@ -1,5 +1,6 @@
 //! An embeddable interpreter for DScript build specs.
 
+pub mod cli;
 pub mod diagnostics;
 pub mod graph;
 pub mod paths;
