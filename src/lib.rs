@@ -1,5 +1,6 @@
 //! An embeddable interpreter for DScript build specs.
 
+pub mod check;
 pub mod diagnostics;
 pub mod paths;
 pub mod source;
