@@ -202,9 +202,8 @@ impl<'h> Machine<'_, 'h> {
     fn call_closure(&mut self, closure: &'h Closure<'h>, values: &[Value<'h>], reference: Location) -> Eval<'h> {
         let base = self.stack.len();
         self.stack.extend_from_slice(values);
-        let result = self.enter(reference, |m| {
-            m.run(closure.code, closure.function, closure.captures, closure.qualifier, base)
-        });
+        let result =
+            self.enter(reference, |m| m.run(closure.code, closure.function, closure.captures, closure.qualifier, base));
         if result.is_err() {
             self.stack.truncate(base);
             self.trace(|_| "a lambda".to_owned(), reference);
@@ -283,13 +282,7 @@ impl<'h> Machine<'_, 'h> {
         self.call_member_of(receiver, name, &values, frame.site(id))
     }
 
-    fn call_member_of(
-        &mut self,
-        receiver: Value<'h>,
-        name: Symbol,
-        values: &[Value<'h>],
-        site: Site<'h>,
-    ) -> Eval<'h> {
+    fn call_member_of(&mut self, receiver: Value<'h>, name: Symbol, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
         if let Value::Object(object) = receiver
             && let Some(function) = object.get(name)
         {
@@ -426,7 +419,9 @@ impl<'h> Machine<'_, 'h> {
             diagnostic = diagnostic.and_at(self.program().decl_location(decl), "declared here");
         }
         let choices = if choices.is_empty() { "any value".to_owned() } else { choices.join(" | ") };
-        let help = format!("reference it through `.withQualifier({{{key}: …}})` with {choices}, or declare the key in the qualifier space here");
+        let help = format!(
+            "reference it through `.withQualifier({{{key}: …}})` with {choices}, or declare the key in the qualifier space here"
+        );
         self.fail(diagnostic.help(help))
     }
 }

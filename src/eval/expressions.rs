@@ -3,14 +3,15 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::program::{DeclKind, NamespaceId, NamespaceMember, QualifierId, QualifierMap};
+use crate::graph::FileArtifact;
+use crate::program::{DeclId, DeclKind, NamespaceId, NamespaceMember, QualifierId, QualifierMap};
 use crate::resolve::ir::{BinaryOp, CaptureSource, Expr, ExprId, List, Variable};
 use crate::source::{Location, Symbol};
 
 use super::calls::{Frame, with_stack};
 use super::machine::Machine;
 use super::native::{Eval, Raised};
-use super::value::{Array, Closure, FileArtifact, MergeRule, Object, Relative, Value, read_cell};
+use super::value::{Array, Closure, MergeRule, Object, Relative, Value, read_cell};
 
 impl<'h> Machine<'_, 'h> {
     /// Evaluates an expression of the running function.
@@ -174,12 +175,7 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// A declaration as a value, under a qualifier of its own space.
-    pub(super) fn global(
-        &mut self,
-        decl: crate::program::DeclId,
-        qualifier: QualifierId,
-        reference: Location,
-    ) -> Eval<'h> {
+    pub(super) fn global(&mut self, decl: DeclId, qualifier: QualifierId, reference: Location) -> Eval<'h> {
         match self.program().decls[decl.index()].kind {
             DeclKind::Value { .. } => self.force(decl, qualifier, reference),
             DeclKind::Function { .. } => Ok(Value::Function(decl, qualifier)),
@@ -249,7 +245,8 @@ impl<'h> Machine<'_, 'h> {
                     map.remove(key);
                 }
                 other => {
-                    let message = format!("the qualifier key `{key}` must be a string, but it is {}", self.describe(other));
+                    let message =
+                        format!("the qualifier key `{key}` must be a string, but it is {}", self.describe(other));
                     let place = frame.location(qualifier);
                     return Err(self.fail(Diagnostic::error(Code::Dx(9362), message).at(place, "")));
                 }

@@ -1,6 +1,7 @@
 //! Literals with holes: strings and paths.
 
 use crate::diagnostics::{Code, Diagnostic};
+use crate::graph::FileArtifact;
 use crate::paths::{PathId, RelativePath};
 use crate::resolve::ir::{ExprId, List, Part, PathKind};
 use crate::source::Location;
@@ -8,7 +9,7 @@ use crate::source::Location;
 use super::calls::Frame;
 use super::machine::Machine;
 use super::native::{Eval, Raised};
-use super::value::{FileArtifact, Value};
+use super::value::Value;
 
 /// What a path literal has come to so far: a base, and text that is still to be split into atoms.
 struct Assembly {
@@ -83,11 +84,17 @@ impl<'h> Machine<'_, 'h> {
             Value::Number(number) => assembly.text.push_str(&number.to_string()),
             Value::Enum(..) => assembly.text.push_str(&self.display(value)),
             other => {
-                let wanted = if starts { "a path, directory, file, string, atom or relative path" } else { "a string, atom or relative path" };
+                let wanted = if starts {
+                    "a path, directory, file, string, atom or relative path"
+                } else {
+                    "a string, atom or relative path"
+                };
                 let message = format!("a hole of a path literal takes {wanted}, but this is {}", self.describe(other));
                 let error = Diagnostic::error(Code::Dx(9325), message).at(place, "");
                 let error = match other.as_path() {
-                    Some(_) => error.help("only the first hole of a path literal can be a whole path; use `.name` or `getRelative` here"),
+                    Some(_) => error.help(
+                        "only the first hole of a path literal can be a whole path; use `.name` or `getRelative` here",
+                    ),
                     None => error,
                 };
                 return Err(self.fail(error));

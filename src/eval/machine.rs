@@ -12,7 +12,8 @@ use crate::source::{Location, Symbol, Symbols};
 use super::host::Host;
 use super::native::{Args, Eval, Raised, Site};
 use super::shared::{Event, Running, Shared};
-use super::value::{Array, FileArtifact, MergeRule, Object, Relative, SealHandle, Text, Value};
+use super::value::{Array, MergeRule, Object, Relative, SealHandle, Text, Value};
+use crate::graph::FileArtifact;
 
 /// One worker's interpreter.
 pub struct Machine<'s, 'h> {
@@ -145,6 +146,11 @@ impl<'s, 'h> Machine<'s, 'h> {
                 error.trace.push(TraceFrame { value, location });
             }
         }
+    }
+
+    /// A value as text: what `toString()` and `${…}` give.
+    pub fn display(&self, value: Value<'h>) -> String {
+        super::display::to_display(self, value)
     }
 
     /// A value in a few words, for messages: ``string `abc` ``, `number 3`, `array`.

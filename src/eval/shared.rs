@@ -10,7 +10,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use crate::diagnostics::Diagnostic;
 use crate::program::{DeclId, DeclKind, QualifierId, SpecId};
 use crate::resolve::{Resolved, ir};
-use crate::source::Location;
+use crate::source::{Files, Location};
 
 use super::host::Host;
 use super::native::{BoundMembers, NativeFn, NativeTable};
@@ -75,6 +75,7 @@ pub(super) type Cycle = Vec<(ThunkId, Location)>;
 pub(super) struct Shared<'h> {
     pub resolved: &'h Resolved,
     pub host: &'h Host,
+    pub files: &'h Files,
     pub natives: FxHashMap<DeclId, (Arc<str>, NativeFn)>,
     pub members: BoundMembers,
     pub next_seal: AtomicU32,
@@ -89,7 +90,7 @@ pub(super) struct Shared<'h> {
 }
 
 impl<'h> Shared<'h> {
-    pub fn new(resolved: &'h Resolved, host: &'h Host, table: &NativeTable) -> Self {
+    pub fn new(resolved: &'h Resolved, host: &'h Host, table: &NativeTable, files: &'h Files) -> Self {
         let program = &resolved.program;
         let mut natives = FxHashMap::default();
         for (index, decl) in program.decls.iter().enumerate() {
@@ -104,6 +105,7 @@ impl<'h> Shared<'h> {
         Self {
             resolved,
             host,
+            files,
             natives,
             members: BoundMembers::new(table, &program.symbols),
             next_seal: AtomicU32::new(0),
@@ -136,14 +138,18 @@ impl<'h> Shared<'h> {
         *self.more.entry((decl, qualifier)).or_insert_with(|| self.new_thunk(decl, qualifier))
     }
 
+    /// What each value did that was computed, in no particular order.
+    pub fn each_record(&self, mut see: impl FnMut(&Record)) {
+        for (_, thunk) in &self.thunks {
+            if let Some(record) = thunk.record.get() {
+                see(record);
+            }
+        }
+    }
+
     fn new_thunk(&self, decl: DeclId, qualifier: QualifierId) -> ThunkId {
-        let thunk = Thunk {
-            decl,
-            qualifier,
-            owner: AtomicU32::new(0),
-            result: OnceLock::new(),
-            record: OnceLock::new(),
-        };
+        let thunk =
+            Thunk { decl, qualifier, owner: AtomicU32::new(0), result: OnceLock::new(), record: OnceLock::new() };
         ThunkId(self.thunks.push(thunk) as u32)
     }
 
@@ -184,13 +190,7 @@ impl<'h> Shared<'h> {
     /// # Errors
     /// When that worker, directly or through others, waits for something that this worker is computing: the cycle,
     /// beginning with `thunk`.
-    pub fn wait(
-        &self,
-        id: ThunkId,
-        reference: Location,
-        worker: u32,
-        running: &[Running],
-    ) -> Result<(), Cycle> {
+    pub fn wait(&self, id: ThunkId, reference: Location, worker: u32, running: &[Running]) -> Result<(), Cycle> {
         let thunk = self.thunk(id);
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if thunk.result.get().is_some() {

@@ -149,12 +149,7 @@ impl<'h> Machine<'_, 'h> {
         Ok(Flow::Next)
     }
 
-    fn exec_switch(
-        &mut self,
-        frame: &Frame<'h>,
-        subject: ExprId,
-        clauses: List<Clause>,
-    ) -> Result<Flow<'h>, Raised> {
+    fn exec_switch(&mut self, frame: &Frame<'h>, subject: ExprId, clauses: List<Clause>) -> Result<Flow<'h>, Raised> {
         let subject = self.eval(frame, subject)?;
         let clauses = frame.code.clauses_of(clauses);
         let mut chosen = None;

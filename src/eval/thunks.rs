@@ -12,7 +12,6 @@ use crate::source::Location;
 use super::machine::Machine;
 use super::native::{Eval, Raised};
 use super::shared::{Cycle, Event, Record, Running, ThunkId};
-use super::value::Value;
 
 impl<'h> Machine<'_, 'h> {
     /// The value of a declaration under a qualifier of its own space. `reference` is where it is needed.
@@ -112,13 +111,6 @@ impl<'h> Machine<'_, 'h> {
     /// Orders top-level values by module, spec, place and qualifier: the same on every run.
     fn compare_thunks(&self, left: ThunkId, right: ThunkId) -> Ordering {
         let (left, right) = (self.shared.thunk(left), self.shared.thunk(right));
-        left.decl.cmp(&right.decl).then_with(|| {
-            self.program().qualifiers.compare(left.qualifier, right.qualifier)
-        })
+        left.decl.cmp(&right.decl).then_with(|| self.program().qualifiers.compare(left.qualifier, right.qualifier))
     }
-}
-
-/// The value of a thunk, for whoever drives the evaluation.
-pub(super) fn value_of<'h>(machine: &Machine<'_, 'h>, id: ThunkId) -> Option<Value<'h>> {
-    machine.shared.thunk(id).result.get().copied().flatten()
 }

@@ -84,12 +84,7 @@ impl GraphBuilder {
     }
 
     /// Checks each input directory: it must have been sealed.
-    pub(super) fn check_input_directories(
-        &self,
-        inputs: &[DirectoryId],
-        at: &Provenance,
-        found: &mut Vec<Diagnostic>,
-    ) {
+    pub(super) fn check_input_directories(&self, inputs: &[DirectoryId], at: &Provenance, found: &mut Vec<Diagnostic>) {
         for input in inputs {
             if self.directory(*input).is_none() {
                 found.push(

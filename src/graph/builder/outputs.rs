@@ -23,9 +23,11 @@ impl GraphBuilder {
         let label = format!("`{shown}` is written here");
         if output.is_source() {
             let message = format!("`{shown}` is a source file and cannot be written");
-            found.push(refuse(Code::Dx(206), message, at, label).help(
-                "write to another path, below an output directory; a copy of the source can be rewritten there",
-            ));
+            found.push(
+                refuse(Code::Dx(206), message, at, label).help(
+                    "write to another path, below an output directory; a copy of the source can be rewritten there",
+                ),
+            );
             return;
         }
         if !self.check_writable(output.path, Code::Dx(2000), at, "`{}` is written here", found) {
@@ -103,13 +105,7 @@ impl GraphBuilder {
         }
     }
 
-    fn version_jump(
-        &self,
-        output: FileArtifact,
-        newest: u32,
-        at: &Provenance,
-        producer: Option<PipId>,
-    ) -> Diagnostic {
+    fn version_jump(&self, output: FileArtifact, newest: u32, at: &Provenance, producer: Option<PipId>) -> Diagnostic {
         let shown = self.show(output.path);
         let message = if newest == 0 {
             format!("`{shown}` is rewritten to version {}, but no pip writes it first", output.rewrite)
@@ -150,8 +146,9 @@ impl GraphBuilder {
         };
         let message = format!("`{shown}` is written inside `{root}`, {words}");
         let diagnostic = refuse(Code::Dx(246), message, at, label.to_owned());
-        self.with_directory(diagnostic, at, closed)
-            .help(format!("write outside `{root}`; if several pips must write there, make it a shared opaque directory"))
+        self.with_directory(diagnostic, at, closed).help(format!(
+            "write outside `{root}`; if several pips must write there, make it a shared opaque directory"
+        ))
     }
 
     pub(super) fn check_copy_file(&self, copy: &CopyFilePip, at: &Provenance) -> Result<(), Vec<Diagnostic>> {

@@ -83,8 +83,7 @@ impl GraphBuilder {
                     .help("declare a file in `outputs`, an output directory, or `consoleOutput`"),
             );
         }
-        let inputs: FxHashMap<PathId, FileArtifact> =
-            process.inputs.iter().map(|input| (input.path, *input)).collect();
+        let inputs: FxHashMap<PathId, FileArtifact> = process.inputs.iter().map(|input| (input.path, *input)).collect();
         let mut seen: FxHashMap<PathId, u32> = FxHashMap::default();
         for output in &process.outputs {
             let artifact = output.artifact;
@@ -157,7 +156,8 @@ impl GraphBuilder {
         if let Some((outer, outer_kind)) = self.own_directory_above(directory, own) {
             let outer = self.show(outer);
             if outer_kind == OutputDirectoryKind::Exclusive {
-                let message = format!("`{shown}` lies inside `{outer}`, an exclusive opaque directory of the same process");
+                let message =
+                    format!("`{shown}` lies inside `{outer}`, an exclusive opaque directory of the same process");
                 found.push(
                     refuse(Code::Dx(246), message, at, label)
                         .help(format!("declare `{outer}` alone: it covers everything below it")),
@@ -288,16 +288,11 @@ impl GraphBuilder {
         }
     }
 
-    fn check_preserved(
-        &self,
-        process: &ProcessPip,
-        rare: &RareOptions,
-        at: &Provenance,
-        found: &mut Vec<Diagnostic>,
-    ) {
+    fn check_preserved(&self, process: &ProcessPip, rare: &RareOptions, at: &Provenance, found: &mut Vec<Diagnostic>) {
         if rare.preserve_outputs == PreserveOutputs::Disabled {
             if let Some(first) = rare.preserve_output_allow_list.first() {
-                let message = format!("`{}` is listed as an output to preserve, but preserving is off", self.show(*first));
+                let message =
+                    format!("`{}` is listed as an output to preserve, but preserving is off", self.show(*first));
                 found.push(
                     refuse(Code::Dx(303), message, at, "`preserveOutputAllowlist` is given here".to_owned())
                         .help("set `unsafe: {allowPreservedOutputs: true}`, or remove the list"),
@@ -309,7 +304,8 @@ impl GraphBuilder {
             let is_file = process.outputs.iter().any(|output| output.artifact.path == *path);
             if !is_file && !process.output_directories.iter().any(|output| output.path == *path) {
                 let shown = self.show(*path);
-                let message = format!("`{shown}` is listed as an output to preserve, but is not an output of this process");
+                let message =
+                    format!("`{shown}` is listed as an output to preserve, but is not an output of this process");
                 found.push(
                     refuse(Code::Dx(302), message, at, "the process is declared here".to_owned())
                         .help("list only declared output files and output directories"),

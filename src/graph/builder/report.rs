@@ -112,9 +112,8 @@ impl GraphBuilder {
             None if self.options.unsafe_allow_out_of_mount_writes => true,
             None => {
                 let message = format!("`{shown}` lies outside every mount");
-                found.push(
-                    refuse(Code::Dx(14415), message, at, label.replace("{}", &shown)).help(self.writable_help()),
-                );
+                found
+                    .push(refuse(Code::Dx(14415), message, at, label.replace("{}", &shown)).help(self.writable_help()));
                 false
             }
             Some(mount) if !mount.writable => {

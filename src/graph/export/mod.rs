@@ -1,7 +1,5 @@
 //! A graph as text for programs and for people.
 
-
-
 use crate::graph::SealKind;
 
 /// The kind of a seal as JSON names it.
