@@ -48,16 +48,16 @@ impl<'h> Machine<'_, 'h> {
         f: impl FnOnce(&mut Self) -> Result<R, Raised>,
     ) -> Result<R, Raised> {
         let limit = self.host().limits.call_depth;
-        if self.depth >= limit {
+        if self.sites.len() >= limit as usize {
             let message = format!("calls are nested more than {limit} levels deep");
             let error = Diagnostic::error(Code::Dx(9353), message)
                 .at(reference, "this call goes too deep")
                 .help("look for a recursion without an end, or use a loop");
             return Err(self.fail(error));
         }
-        self.depth += 1;
+        self.sites.push(reference);
         let result = with_stack(|| f(self));
-        self.depth -= 1;
+        self.sites.pop();
         result
     }
 

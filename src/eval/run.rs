@@ -150,7 +150,7 @@ impl<'s, 'h> Machine<'s, 'h> {
             heap,
             worker,
             stack: Vec::with_capacity(1024),
-            depth: 0,
+            sites: Vec::new(),
             nesting: 0,
             running: Vec::new(),
             error: None,

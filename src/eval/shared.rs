@@ -5,12 +5,12 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 use bumpalo::Bump;
 use dashmap::DashMap;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use crate::diagnostics::Diagnostic;
-use crate::program::{DeclId, DeclKind, QualifierId, SpecId};
+use crate::program::{DeclId, DeclKind, Origin, Program, QualifierId, Spec, SpecId};
 use crate::resolve::{Resolved, ir};
-use crate::source::{Files, Location};
+use crate::source::{FileId, Files, Location};
 
 use super::host::Host;
 use super::native::{BoundMembers, NativeFn, NativeTable};
@@ -55,6 +55,8 @@ pub(super) struct Running {
     pub thunk: ThunkId,
     /// Where it was referenced.
     pub reference: Location,
+    /// Where its own calls begin in the machine's list of call sites.
+    pub sites: usize,
     pub events: Vec<Event>,
     pub diagnostics: Vec<Diagnostic>,
     /// How often it asked for a unique name.
@@ -83,6 +85,8 @@ pub(super) struct Shared<'h> {
     /// The first thunk of each declaration: most have only one qualifier.
     first: Vec<OnceLock<ThunkId>>,
     more: DashMap<(DeclId, QualifierId), ThunkId, FxBuildHasher>,
+    /// Files of SDK modules and the prelude.
+    library: FxHashSet<FileId>,
     /// The string literals of each spec, made when its code first runs.
     texts: Vec<OnceLock<&'h [Text<'h>]>>,
     waiting: Mutex<FxHashMap<u32, Waiting>>,
@@ -112,10 +116,16 @@ impl<'h> Shared<'h> {
             thunks: boxcar::Vec::new(),
             first: (0..program.decls.len()).map(|_| OnceLock::new()).collect(),
             more: DashMap::default(),
+            library: program.specs.iter().filter(|spec| is_library(program, spec)).map(|spec| spec.file).collect(),
             texts: (0..program.specs.len()).map(|_| OnceLock::new()).collect(),
             waiting: Mutex::new(FxHashMap::default()),
             finished: Condvar::new(),
         }
+    }
+
+    /// Whether a file belongs to an SDK module or the prelude.
+    pub fn is_library(&self, file: FileId) -> bool {
+        self.library.contains(&file)
     }
 
     pub fn code(&self, spec: SpecId) -> &'h ir::Code {
@@ -236,4 +246,8 @@ impl<'h> Shared<'h> {
             (wanted, reference) = (next.thunk, next.reference);
         }
     }
+}
+
+fn is_library(program: &Program, spec: &Spec) -> bool {
+    matches!(program.modules[spec.module.index()].origin, Origin::Library | Origin::Prelude)
 }

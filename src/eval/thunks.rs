@@ -47,6 +47,8 @@ impl<'h> Machine<'_, 'h> {
         self.running.push(Running {
             thunk: id,
             reference,
+            // The reference itself, which `enter` notes next, lies in another value.
+            sites: self.sites.len() + 1,
             events: Vec::new(),
             diagnostics: Vec::new(),
             repetitions: FxHashMap::default(),
