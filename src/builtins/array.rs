@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::eval::collections::{Map, unique};
 use crate::eval::{Args, Array, Eval, Machine, Member, MergeRule, NativeFn, Raised, Value};
+use crate::eval::{Map, unique};
 use crate::source::Symbol;
 
 use super::support::{self, count, function_arg, optional_number, wrong_item, wrong_result};

@@ -1,11 +1,9 @@
 //! Path atoms: single names of files and folders.
 
-use crate::eval::{Args, Eval, Machine, Member, NativeFn, Value};
+use crate::eval::{Args, Eval, Machine, Member, NativeFn, Raised, Value};
 use crate::source::Symbol;
 
-use super::support::{
-    self, atom_arg, atom_from, atom_of, change_extension, extension, extension_arg, optional_bool,
-};
+use super::support::{self, atom_arg, atom_from, atom_of, change_extension, extension, extension_arg, optional_bool};
 
 /// Functions of the namespace `PathAtom`.
 pub(super) const FUNCTIONS: &[(&str, NativeFn)] = &[
@@ -75,7 +73,7 @@ pub(super) fn changed<'h>(
     args: &Args<'_, 'h>,
     index: usize,
     name: &str,
-) -> Result<Symbol, crate::eval::Raised> {
+) -> Result<Symbol, Raised> {
     let new = extension_arg(m, args, index)?;
     let name = change_extension(name, new);
     atom_of(m, args, index, &name)

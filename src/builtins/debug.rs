@@ -53,9 +53,7 @@ fn plain<'h>(m: &Machine<'_, 'h>, value: Value<'h>) -> Option<String> {
         Value::String(text) => Some(text.text.to_owned()),
         Value::Number(number) => Some(number.to_string()),
         Value::Atom(atom) => Some(m.symbols().text(atom).to_owned()),
-        Value::Relative(relative) => {
-            Some(RelativePath::from_atoms(relative.atoms.to_vec()).display(m.symbols()))
-        }
+        Value::Relative(relative) => Some(RelativePath::from_atoms(relative.atoms.to_vec()).display(m.symbols())),
         _ => value.as_path().map(|path| m.paths().display(path)),
     }
 }

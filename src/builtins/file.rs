@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::eval::{Args, Eval, FileArtifact, Machine, NativeFn, Raised, Value};
+use crate::eval::{Args, Eval, Machine, NativeFn, Raised, Value};
+use crate::graph::FileArtifact;
 
 /// Functions of the namespaces `File` and `Directory`.
 pub(super) const FUNCTIONS: &[(&str, NativeFn)] = &[

@@ -184,7 +184,8 @@ fn files<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, recursive: bool) -> E
     let folder = m.path_arg(args, 0)?;
     let pattern = optional_string(m, args, 1)?.unwrap_or("*");
     let found = glob_paths(&*m.host().file_system, m.paths(), folder, pattern, recursive);
-    let files: Vec<_> = found.map_err(|error| failed(m, args, &error))?.iter().map(|path| m.source_file(*path)).collect();
+    let files: Vec<_> =
+        found.map_err(|error| failed(m, args, &error))?.iter().map(|path| m.source_file(*path)).collect();
     Ok(m.array(&files))
 }
 

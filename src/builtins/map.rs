@@ -1,7 +1,7 @@
 //! Maps.
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::eval::collections::Map;
+use crate::eval::Map;
 use crate::eval::{Args, Eval, Machine, Member, NativeFn, Raised, Value};
 
 use super::support::{self, count, function_arg};

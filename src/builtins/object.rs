@@ -105,9 +105,7 @@ pub(super) fn merge<'h>(m: &mut Machine<'_, 'h>, left: Value<'h>, right: Value<'
             },
             MergeRule::Append => Ok(append(m, left, right)),
             MergeRule::Default => match left {
-                Value::Object(object) => {
-                    combine(m, object, right, &mut |m, left, right| merge(m, left, right, site))
-                }
+                Value::Object(object) => combine(m, object, right, &mut |m, left, right| merge(m, left, right, site)),
                 _ => Ok(append(m, left, right)),
             },
         }

@@ -3,11 +3,10 @@
 use crate::diagnostics::Code;
 use crate::eval::{Args, Eval, Machine, Member, NativeFn, Raised, Value};
 use crate::paths::PathId;
+use crate::source::Symbol;
 
 use super::atom::{changed, extension_value};
-use super::support::{
-    self, atom_arg, extension, extension_arg, push_fragment, relative_error, without_extension,
-};
+use super::support::{self, atom_arg, extension, extension_arg, push_fragment, without_extension};
 
 /// Functions of the namespace `Path`.
 pub(super) const FUNCTIONS: &[(&str, NativeFn)] =
@@ -111,7 +110,7 @@ fn container_arg<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, index: usize)
 }
 
 /// The receiver with another last atom; none for the root, which has no name to change.
-fn with_name<'h>(m: &Machine<'_, 'h>, args: &Args<'_, 'h>, name: crate::source::Symbol) -> Value<'h> {
+fn with_name<'h>(m: &Machine<'_, 'h>, args: &Args<'_, 'h>, name: Symbol) -> Value<'h> {
     let parent = m.paths().parent(this(args)).unwrap_or(PathId::ROOT);
     Value::Path(m.paths().child(parent, name))
 }
@@ -134,12 +133,7 @@ fn concat<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 }
 
 /// Follows the arguments from `index` on, each a fragment. A text may climb: `combine("../x")`.
-fn followed<'h>(
-    m: &mut Machine<'_, 'h>,
-    args: &Args<'_, 'h>,
-    base: PathId,
-    from: usize,
-) -> Result<PathId, Raised> {
+fn followed<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, base: PathId, from: usize) -> Result<PathId, Raised> {
     let mut at = base;
     let mut atoms = Vec::new();
     for (index, value) in args.values.iter().enumerate().skip(from) {
@@ -155,7 +149,7 @@ fn step<'h>(
     index: usize,
     value: Value<'h>,
     at: PathId,
-    atoms: &mut Vec<crate::source::Symbol>,
+    atoms: &mut Vec<Symbol>,
 ) -> Result<PathId, Raised> {
     if let Value::Atom(atom) = value {
         return Ok(m.paths().child(at, atom));
@@ -223,18 +217,4 @@ fn relocate<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let name = paths.name(moved).map_or("", |name| m.symbols().text(name));
     let name = support::atom_of(m, args, 2, &support::change_extension(name, extension))?;
     Ok(Value::Path(paths.child(parent, name)))
-}
-
-/// A path from a text that must be relative to `base` or absolute; used where both are allowed.
-pub(super) fn walk_text<'h>(
-    m: &mut Machine<'_, 'h>,
-    args: &Args<'_, 'h>,
-    index: usize,
-    base: PathId,
-    text: &str,
-) -> Result<PathId, Raised> {
-    match m.paths().walk(base, text) {
-        Ok(path) => Ok(path),
-        Err(error) => Err(relative_error(m, args, index, &error)),
-    }
 }

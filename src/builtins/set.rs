@@ -1,8 +1,8 @@
 //! Sets: the immutable ones, and the ones that change in place.
 
 use crate::diagnostics::Code;
-use crate::eval::collections::{MutableSet, Set};
 use crate::eval::{Args, Eval, Machine, Member, NativeFn, Raised, Value};
+use crate::eval::{MutableSet, Set};
 
 use super::support::{self, count, function_arg};
 

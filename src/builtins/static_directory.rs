@@ -1,7 +1,8 @@
 //! Sealed and output directories: what can be asked of them.
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::eval::{Args, Eval, FileArtifact, Machine, Member, Raised, SealKind, StaticDirectory, Value};
+use crate::eval::{Args, Eval, Machine, Member, Raised, SealKind, StaticDirectory, Value};
+use crate::graph::FileArtifact;
 use crate::paths::PathId;
 
 use super::path::resolved;
@@ -54,11 +55,7 @@ fn contents<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 }
 
 /// The listed file at a path.
-pub(super) fn find<'h>(
-    m: &Machine<'_, 'h>,
-    directory: &StaticDirectory<'h>,
-    path: PathId,
-) -> Option<FileArtifact> {
+pub(super) fn find<'h>(m: &Machine<'_, 'h>, directory: &StaticDirectory<'h>, path: PathId) -> Option<FileArtifact> {
     let found = directory.contents.binary_search_by(|file| m.paths().compare(file.path, path)).ok()?;
     Some(directory.contents[found])
 }

@@ -77,7 +77,11 @@ fn unit_at<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<u16, Rais
     let text = this(args);
     let index = m.number_arg(args, 0)?;
     let found = usize::try_from(index).ok().and_then(|index| {
-        if text.is_ascii() { text.as_bytes().get(index).map(|byte| u16::from(*byte)) } else { text.encode_utf16().nth(index) }
+        if text.is_ascii() {
+            text.as_bytes().get(index).map(|byte| u16::from(*byte))
+        } else {
+            text.encode_utf16().nth(index)
+        }
     });
     found.ok_or(()).map_err(|()| {
         let length = units(text);
@@ -163,11 +167,7 @@ fn locale_compare<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> 
 }
 
 /// Refuses an empty text to look for.
-pub(super) fn searched_arg<'h>(
-    m: &mut Machine<'_, 'h>,
-    args: &Args<'_, 'h>,
-    index: usize,
-) -> Result<&'h str, Raised> {
+pub(super) fn searched_arg<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, index: usize) -> Result<&'h str, Raised> {
     let text = m.string_arg(args, index)?;
     if text.is_empty() {
         let message = format!("`{}` cannot replace the empty string", args.name);

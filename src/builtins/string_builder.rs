@@ -1,7 +1,7 @@
 //! String builders: texts that grow in place.
 
 use crate::diagnostics::Code;
-use crate::eval::collections::StringBuilder;
+use crate::eval::StringBuilder;
 use crate::eval::{Args, Eval, Machine, Member, NativeFn, Raised, Value};
 
 use super::string::searched_arg;

@@ -92,16 +92,6 @@ pub(super) fn count<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, count: usi
     i32::try_from(count).map(Value::Number).map_err(|_| overflow(m, args))
 }
 
-/// Stops because an argument is of the right type but not usable (DX9357).
-pub(super) fn bad_input<'h>(
-    m: &mut Machine<'_, 'h>,
-    args: &Args<'_, 'h>,
-    index: usize,
-    message: impl Into<String>,
-) -> Raised {
-    m.fail_at(args, index, Code::Dx(9357), message)
-}
-
 /// The symbol of a text that must be an atom; DX9354 when it is none.
 pub(super) fn atom_of<'h>(
     m: &mut Machine<'_, 'h>,
