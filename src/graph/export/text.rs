@@ -2,10 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::filter_kind;
 use super::render::{fragments, render};
 use crate::graph::{
-    DirectoryId, Existence, PathRendering, Pip, PipGraph, PipId, ProcessPip, Provenance, SealDirectoryPip, SealKind,
+    DirectoryId, Existence, FilterKind, PathRendering, Pip, PipGraph, PipId, ProcessPip, Provenance, SealDirectoryPip, SealKind,
     Summary,
 };
 
@@ -288,7 +287,7 @@ impl Lines<'_> {
         }
         if let Some(filter) = seal.filter {
             let regex = self.cut(graph.text(filter.regex));
-            self.detail("keep", &format!("{} /{regex}/", filter_kind(filter.kind)))?;
+            self.detail(if filter.kind == FilterKind::Include { "keep" } else { "drop" }, &format!("/{regex}/"))?;
         }
         Ok(())
     }
