@@ -6,8 +6,8 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::graph::{
-    Directory, DirectoryId, FileArtifact, Mount, OutputDirectoryKind, Pip, PipId, Provenance, Qualifier, Rows, SealKind,
-    StableId,
+    Directory, DirectoryId, FileArtifact, Mount, OutputDirectoryKind, Pip, PipId, Provenance, Qualifier, Rows,
+    SealKind, StableId,
 };
 use crate::paths::{PathId, Paths};
 

@@ -1,6 +1,6 @@
 //! Sealed directories: views of a folder's contents that pips consume as a unit.
 
-use crate::graph::{FileArtifact, DirectoryId, PipId};
+use crate::graph::{DirectoryId, FileArtifact, PipId};
 use crate::paths::PathId;
 use crate::source::Symbol;
 

@@ -18,8 +18,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::graph::{
-    CopyFilePip, Directory, DirectoryId, Existence, FileArtifact, FileOutput, IpcPip, OutputDirectoryKind, Pip, PipGraph,
-    PipId, ProcessPip, Provenance, Qualifier, Rows, SealDirectoryPip, SealKind, SealRequest, ServiceKind, WriteFilePip,
+    CopyFilePip, Directory, DirectoryId, Existence, FileArtifact, FileOutput, IpcPip, OutputDirectoryKind, Pip,
+    PipGraph, PipId, ProcessPip, Provenance, Qualifier, Rows, SealDirectoryPip, SealKind, SealRequest, ServiceKind,
+    WriteFilePip,
 };
 use crate::paths::{PathId, Paths};
 use crate::source::Location;
@@ -247,6 +248,9 @@ impl GraphBuilder {
     /// # Errors
     /// Every rule that it breaks; it is not added then.
     pub fn seal(&mut self, request: SealRequest, provenance: Provenance) -> Result<DirectoryId, Vec<Diagnostic>> {
+        let mut request = request;
+        request.files = distinct(request.files);
+        request.directories = distinct(request.directories);
         self.check_seal(&request, &provenance)?;
         let id = PipId(self.pips.len() as u32);
         let mut needs = Vec::new();
@@ -278,6 +282,14 @@ impl GraphBuilder {
             }
         }
         Ok(artifact)
+    }
+
+    /// The seal behind a directory.
+    pub fn seal_of(&self, id: DirectoryId) -> Option<&SealDirectoryPip> {
+        match self.pip(self.directory(id)?.pip)? {
+            Pip::SealDirectory(seal) => Some(seal),
+            _ => None,
+        }
     }
 
     /// A directory of this graph.
@@ -374,4 +386,15 @@ impl GraphBuilder {
         self.path_lists.insert(list.clone());
         list
     }
+}
+
+/// A list without repetitions, in the order of first appearance.
+fn distinct<T: Copy + Eq + std::hash::Hash>(list: Box<[T]>) -> Box<[T]> {
+    if list.len() < 2 {
+        return list;
+    }
+    let mut seen = FxHashSet::default();
+    let mut list = list.into_vec();
+    list.retain(|item| seen.insert(*item));
+    list.into_boxed_slice()
 }

@@ -112,15 +112,14 @@ impl GraphBuilder {
             None if self.options.unsafe_allow_out_of_mount_writes => true,
             None => {
                 let message = format!("`{shown}` lies outside every mount");
-                found.push(
-                    refuse(Code::Dx(14415), message, at, label.replace("{}", &shown)).help(self.writable_help()),
-                );
+                found
+                    .push(refuse(Code::Dx(14415), message, at, label.replace("{}", &shown)).help(self.writable_help()));
                 false
             }
             Some(mount) if !mount.writable => {
                 let message = format!("`{shown}` lies under mount `{}`, which is not writable", mount.name);
                 let diagnostic = refuse(unwritable, message, at, label.replace("{}", &shown));
-                let what = format!("`{}`, not writable", self.show(mount.path));
+                let what = format!("at `{}` and not writable", self.show(mount.path));
                 found.push(self.with_mount(diagnostic, mount, &what).help(self.writable_help()));
                 false
             }

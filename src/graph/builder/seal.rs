@@ -50,7 +50,7 @@ impl GraphBuilder {
                 let message =
                     format!("the source directory `{shown}` lies under mount `{}`, which is not readable", mount.name);
                 let diagnostic = refuse(Code::Dx(285), message, at, label);
-                let what = format!("`{}`, not readable", self.show(mount.path));
+                let what = format!("at `{}` and not readable", self.show(mount.path));
                 let help = format!("set `isReadable: true` on mount `{}`", mount.name);
                 found.push(self.with_mount(diagnostic, mount, &what).help(help));
             }
@@ -58,13 +58,7 @@ impl GraphBuilder {
         }
     }
 
-    fn check_content_directory(
-        &self,
-        id: DirectoryId,
-        root: PathId,
-        at: &Provenance,
-        found: &mut Vec<Diagnostic>,
-    ) {
+    fn check_content_directory(&self, id: DirectoryId, root: PathId, at: &Provenance, found: &mut Vec<Diagnostic>) {
         let label = format!("`{}` is sealed here", self.show(root));
         let Some(directory) = self.directory(id) else {
             found.push(
@@ -75,7 +69,8 @@ impl GraphBuilder {
         };
         let shown = self.show(directory.root);
         if !self.paths.is_within(directory.root, root) {
-            let message = format!("`{shown}` does not lie below `{}`, the directory that is sealed with it", self.show(root));
+            let message =
+                format!("`{shown}` does not lie below `{}`, the directory that is sealed with it", self.show(root));
             let diagnostic = refuse(Code::Dx(14412), message, at, label);
             found.push(
                 self.with_directory(diagnostic, at, id)
@@ -89,7 +84,7 @@ impl GraphBuilder {
             let diagnostic = refuse(Code::Dx(14413), message, at, label);
             found.push(
                 self.with_directory(diagnostic, at, id)
-                    .help("list its files instead, or depend on both directories separately"),
+                    .help("list its files instead, or let consumers depend on both directories"),
             );
         }
     }
@@ -121,16 +116,12 @@ impl GraphBuilder {
                 let message = format!("`{shown}` does not lie below `{root}`, the root of the composite");
                 let diagnostic = refuse(Code::Dx(14402), message, at, label.clone());
                 found.push(
-                    self.with_directory(diagnostic, at, *id)
-                        .help("choose a root that holds all the directories"),
+                    self.with_directory(diagnostic, at, *id).help("choose a root that holds all the directories"),
                 );
             } else if !composite && !self.paths.is_within(request.root, member.root) {
                 let message = format!("`{root}` does not lie below `{shown}`, the directory that it is a part of");
                 let diagnostic = refuse(Code::Dx(14416), message, at, label.clone());
-                found.push(
-                    self.with_directory(diagnostic, at, *id)
-                        .help(format!("name a folder below `{shown}`")),
-                );
+                found.push(self.with_directory(diagnostic, at, *id).help(format!("name a folder below `{shown}`")));
             }
         }
     }
@@ -172,9 +163,7 @@ impl GraphBuilder {
         if path == directory.root || !self.paths.is_within(path, directory.root) {
             let message = format!("`{shown}` does not lie below `{root}`, so it cannot exist in it");
             let diagnostic = refuse(Code::Ds(502), message, &here, label);
-            return Err(vec![
-                self.with_directory(diagnostic, &here, id).help(format!("assert a path below `{root}`")),
-            ]);
+            return Err(vec![self.with_directory(diagnostic, &here, id).help(format!("assert a path below `{root}`"))]);
         }
         let artifact = FileArtifact::output(path);
         if self.is_asserted(id, artifact) {

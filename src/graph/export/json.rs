@@ -345,24 +345,33 @@ fn write_rare(graph: &PipGraph, rare: &RareOptions, object: &mut Object<'_>) -> 
         })?;
     }
     if let Some(policy) = rare.double_write_policy {
-        object.text("doubleWritePolicy", match policy {
-            DoubleWritePolicy::Error => "doubleWritesAreErrors",
-            DoubleWritePolicy::AllowSameContent => "allowSameContentDoubleWrites",
-            DoubleWritePolicy::UnsafeFirstDoubleWriteWins => "unsafeFirstDoubleWriteWins",
-        })?;
+        object.text(
+            "doubleWritePolicy",
+            match policy {
+                DoubleWritePolicy::Error => "doubleWritesAreErrors",
+                DoubleWritePolicy::AllowSameContent => "allowSameContentDoubleWrites",
+                DoubleWritePolicy::UnsafeFirstDoubleWriteWins => "unsafeFirstDoubleWriteWins",
+            },
+        )?;
     }
     if let Some(policy) = rare.source_rewrite_policy {
-        object.text("sourceRewritePolicy", match policy {
-            SourceRewritePolicy::Error => "sourceRewritesAreErrors",
-            SourceRewritePolicy::SafeSourceRewrites => "safeSourceRewritesAreAllowed",
-        })?;
+        object.text(
+            "sourceRewritePolicy",
+            match policy {
+                SourceRewritePolicy::Error => "sourceRewritesAreErrors",
+                SourceRewritePolicy::SafeSourceRewrites => "safeSourceRewritesAreAllowed",
+            },
+        )?;
     }
     if let Some(probe) = rare.absent_path_probe {
-        object.text("absentPathProbeInUndeclaredOpaquesMode", match probe {
-            AbsentPathProbe::Unsafe => "unsafe",
-            AbsentPathProbe::Strict => "strict",
-            AbsentPathProbe::Relaxed => "relaxed",
-        })?;
+        object.text(
+            "absentPathProbeInUndeclaredOpaquesMode",
+            match probe {
+                AbsentPathProbe::Unsafe => "unsafe",
+                AbsentPathProbe::Strict => "strict",
+                AbsentPathProbe::Relaxed => "relaxed",
+            },
+        )?;
     }
     if let PreserveOutputs::Trusted(level) = rare.preserve_outputs {
         object.number("allowPreservedOutputs", level.into())?;
@@ -391,12 +400,15 @@ fn write_service(graph: &PipGraph, rare: &RareOptions, object: &mut Object<'_>) 
         return Ok(());
     }
     let mut inner = object.object("service")?;
-    inner.text("kind", match service.kind {
-        ServiceKind::None => "client",
-        ServiceKind::Service => "service",
-        ServiceKind::Shutdown => "shutdown",
-        ServiceKind::Finalization => "finalization",
-    })?;
+    inner.text(
+        "kind",
+        match service.kind {
+            ServiceKind::None => "client",
+            ServiceKind::Service => "service",
+            ServiceKind::Shutdown => "shutdown",
+            ServiceKind::Finalization => "finalization",
+        },
+    )?;
     let stable = |pip: &PipId| graph.stable_id(*pip).to_string();
     inner.texts("dependencies", service.dependencies.iter().map(stable))?;
     if let Some(shutdown) = &service.shutdown {

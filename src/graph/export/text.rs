@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use super::render::{fragments, render};
 use crate::graph::{
-    DirectoryId, Existence, FilterKind, PathRendering, Pip, PipGraph, PipId, ProcessPip, Provenance, SealDirectoryPip, SealKind,
-    Summary,
+    DirectoryId, Existence, FilterKind, PathRendering, Pip, PipGraph, PipId, ProcessPip, Provenance, SealDirectoryPip,
+    SealKind, Summary,
 };
 
 /// How the tree looks.

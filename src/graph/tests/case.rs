@@ -5,6 +5,8 @@
 //! the configuration). Lines without `!` must be accepted. The last lines may be `finish ! CODE value other…`: what
 //! freezing must say, each once and nothing else.
 //!
+//! A first line `places: a b…` gives values their places in the spec, where that is not the order of the lines.
+//!
 //! Verbs: `process copy write ipc full partial sourceTop sourceAll composite part assert`. Words: `<file` reads,
 //! `>file` writes, `@n` gives the version, `?` optional, `~` temporary; `<[value]` reads the directory of a value, or
 //! the n-th with `<[value.n]`; `shared=` `exclusive=` output directories; `temp=` `tempEnv=` `env=NAME=text` `service`
@@ -27,6 +29,7 @@ const MOUNT_PLACE: Location = Location { file: FileId(9), span: Span { start: 1,
 pub(super) struct Outcome {
     pub(super) graph: PipGraph,
     pub(super) pips: BTreeMap<String, PipId>,
+    /// Refusals first, then what freezing said.
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
@@ -92,6 +95,12 @@ impl Case {
     fn line(&mut self, line: &str) {
         let (said, expected) = line.split_once(" ! ").map_or((line, None), |(said, expected)| (said, Some(expected)));
         let (value, rest) = said.split_once(": ").unwrap_or_else(|| panic!("`{line}` has no value"));
+        if value == "places" {
+            for name in rest.split_whitespace() {
+                self.provenance(name);
+            }
+            return;
+        }
         let (verb, words) = rest.split_once(' ').unwrap_or((rest, ""));
         let words: Vec<&str> = words.split_whitespace().collect();
         let result = self.add(value, verb, &words);
@@ -224,7 +233,8 @@ impl Case {
             } else if let Some((key, text)) = word.split_once('=') {
                 match key {
                     "shared" => {
-                        output_directories.push(OutputDirectory { path: self.path(text), kind: OutputDirectoryKind::Shared });
+                        output_directories
+                            .push(OutputDirectory { path: self.path(text), kind: OutputDirectoryKind::Shared });
                     }
                     "exclusive" => output_directories
                         .push(OutputDirectory { path: self.path(text), kind: OutputDirectoryKind::Exclusive }),
@@ -340,8 +350,7 @@ impl Case {
                     _ => panic!("unknown verb `{verb}`"),
                 };
                 let root = self.path(root.unwrap());
-                let request =
-                    SealRequest { files: inputs, directories, filter, tags, ..SealRequest::new(kind, root) };
+                let request = SealRequest { files: inputs, directories, filter, tags, ..SealRequest::new(kind, root) };
                 let id = self.builder.seal(request, provenance)?;
                 self.directories.insert(value.to_owned(), vec![id]);
             }
