@@ -7,7 +7,7 @@ use super::{GraphBuilder, distinct, secrets};
 use crate::diagnostics::{Code, Diagnostic, Severity};
 use crate::graph::{
     DirectoryId, EnvironmentValue, Existence, FileArtifact, FileOutput, Fragment, OutputDirectory, OutputDirectoryKind,
-    PipData, PipId, PreserveOutputs, ProcessPip, Provenance, RareOptions, StandardInput,
+    Pip, PipData, PipId, PreserveOutputs, ProcessPip, Provenance, RareOptions, StandardInput,
 };
 use crate::paths::PathId;
 
@@ -88,7 +88,34 @@ impl GraphBuilder {
                 continue;
             }
             self.check_output(artifact, inputs.get(&artifact.path).copied(), at, found);
+            self.check_preserved_rewrite(process, artifact, at, found);
         }
+    }
+
+    /// Only a remark: a preserved file that is rewritten is not the one that its first producer left.
+    fn check_preserved_rewrite(
+        &self,
+        process: &ProcessPip,
+        output: FileArtifact,
+        at: &Provenance,
+        found: &mut Vec<Diagnostic>,
+    ) {
+        let before = FileArtifact { path: output.path, rewrite: output.rewrite.saturating_sub(1) };
+        let Some(producer) = self.files.producer(before) else { return };
+        let preserves = |process: &ProcessPip| {
+            process.rare.as_ref().is_some_and(|rare| rare.preserve_outputs != PreserveOutputs::Disabled)
+        };
+        let earlier = matches!(self.pip(producer), Some(Pip::Process(earlier)) if preserves(earlier));
+        if !earlier && !preserves(process) {
+            return;
+        }
+        let shown = self.show(output.path);
+        let message = format!("`{shown}` is rewritten, so it cannot be preserved from run to run");
+        let diagnostic = refuse(Code::Dx(2005), message, at, format!("`{shown}` is rewritten here"));
+        let diagnostic = self
+            .with_pip(diagnostic, at, producer, "the version before is written here")
+            .help("write the result to another path, or do not preserve the outputs of these processes");
+        found.push(Diagnostic { severity: Severity::Info, ..diagnostic });
     }
 
     fn check_output_directories(&self, process: &ProcessPip, at: &Provenance, found: &mut Vec<Diagnostic>) {

@@ -1,7 +1,10 @@
 //! JSON: the shape is documented in `docs/graph-json.md`. Written as it goes, so that a large graph needs no second
 //! copy in memory; one pip a line, so that line tools work on it.
 
+use std::collections::hash_map::Entry;
 use std::io::{self, Write};
+
+use rustc_hash::FxHashMap;
 
 use super::render::{fragments, render};
 use super::{filter_kind, seal_kind};
@@ -26,15 +29,31 @@ pub fn json(graph: &PipGraph, out: &mut dyn Write) -> io::Result<()> {
         write_qualifier(qualifier, out)?;
     }
     out.write_all(b"],\"pips\":[")?;
+    let mut lists = SharedLists::default();
     for (index, id) in graph.order().iter().enumerate() {
         out.write_all(if index > 0 { b",\n" } else { b"\n" })?;
-        write_pip(graph, *id, out)?;
+        write_pip(graph, *id, &mut lists, out)?;
     }
     out.write_all(b"\n]}\n")
 }
 
 fn write_text(text: &str, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(out, text).map_err(io::Error::from)
+}
+
+fn write_list<T>(
+    items: impl IntoIterator<Item = T>,
+    out: &mut dyn Write,
+    mut write: impl FnMut(T, &mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    out.write_all(b"[")?;
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            out.write_all(b",")?;
+        }
+        write(item, out)?;
+    }
+    out.write_all(b"]")
 }
 
 fn write_qualifier(qualifier: &Qualifier, out: &mut dyn Write) -> io::Result<()> {
@@ -97,17 +116,9 @@ impl<'w> Object<'w> {
         &mut self,
         key: &str,
         items: impl IntoIterator<Item = T>,
-        mut write: impl FnMut(T, &mut dyn Write) -> io::Result<()>,
+        write: impl FnMut(T, &mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
-        let out = self.key(key)?;
-        out.write_all(b"[")?;
-        for (index, item) in items.into_iter().enumerate() {
-            if index > 0 {
-                out.write_all(b",")?;
-            }
-            write(item, out)?;
-        }
-        out.write_all(b"]")
+        write_list(items, self.key(key)?, write)
     }
 
     fn texts(&mut self, key: &str, items: impl IntoIterator<Item = String>) -> io::Result<()> {
@@ -142,7 +153,11 @@ impl<'w> Object<'w> {
     }
 }
 
-fn write_pip(graph: &PipGraph, id: PipId, out: &mut dyn Write) -> io::Result<()> {
+/// Path lists that many processes share, as they were written the first time, by address: the untracked folders of one
+/// tool are long and the same for all that it runs.
+type SharedLists = FxHashMap<*const PathId, Vec<u8>>;
+
+fn write_pip(graph: &PipGraph, id: PipId, lists: &mut SharedLists, out: &mut dyn Write) -> io::Result<()> {
     let (pip, provenance) = (graph.pip(id), graph.provenance(id));
     let mut object = Object::open(out)?;
     object.text("id", &graph.stable_id(id).to_string())?;
@@ -166,7 +181,7 @@ fn write_pip(graph: &PipGraph, id: PipId, out: &mut dyn Write) -> io::Result<()>
             let outputs: Vec<FileArtifact> = process.outputs.iter().map(|output| output.artifact).collect();
             artifacts(graph, &mut object, "inputs", &process.inputs, &process.directory_inputs)?;
             artifacts(graph, &mut object, "outputs", &outputs, &process.output_directory_ids)?;
-            write_process(graph, process, &mut object)?;
+            write_process(graph, process, lists, &mut object)?;
         }
         Pip::CopyFile(copy) => {
             artifacts(graph, &mut object, "inputs", &[copy.source], &[])?;
@@ -208,7 +223,12 @@ fn artifacts(
     object.close()
 }
 
-fn write_process(graph: &PipGraph, process: &ProcessPip, object: &mut Object<'_>) -> io::Result<()> {
+fn write_process(
+    graph: &PipGraph,
+    process: &ProcessPip,
+    lists: &mut SharedLists,
+    object: &mut Object<'_>,
+) -> io::Result<()> {
     object.text("executable", &graph.display(process.executable.path))?;
     object.texts("arguments", fragments(graph, &process.arguments))?;
     let mut environment = object.object("environment")?;
@@ -234,7 +254,15 @@ fn write_process(graph: &PipGraph, process: &ProcessPip, object: &mut Object<'_>
     }
     for (key, list) in [("untrackedPaths", &process.untracked_paths), ("untrackedScopes", &process.untracked_scopes)] {
         if !list.is_empty() {
-            object.paths(graph, key, list)?;
+            let written = match lists.entry(list.as_ptr()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let mut text = Vec::new();
+                    write_list(list.iter(), &mut text, |path, out| write_text(&graph.display(*path), out))?;
+                    new.insert(text)
+                }
+            };
+            object.key(key)?.write_all(written)?;
         }
     }
     write_flags(process.flags, object)?;

@@ -52,8 +52,33 @@ pub(super) fn run_with(text: &str, change: impl FnOnce(&mut GraphOptions)) -> Ou
     run_in("/w", text, change)
 }
 
+/// Runs lines of which some may be refused; the diagnostics are those of freezing alone.
+pub(super) fn attempt(text: &str) -> Outcome {
+    let mut case = new_case("/w", |_| {});
+    for line in text.lines() {
+        let (value, rest) = line.split_once(": ").unwrap_or_else(|| panic!("`{line}` has no value"));
+        let (verb, words) = rest.split_once(' ').unwrap_or((rest, ""));
+        let words: Vec<&str> = words.split_whitespace().collect();
+        drop(case.add(value, verb, &words));
+    }
+    let (graph, diagnostics) = case.builder.finish();
+    Outcome { graph, pips: case.pips, diagnostics }
+}
+
 /// As [`run_with`], in another workspace folder.
 pub(super) fn run_in(workspace: &str, text: &str, change: impl FnOnce(&mut GraphOptions)) -> Outcome {
+    let mut case = new_case(workspace, change);
+    let mut expected = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match line.strip_prefix("finish !") {
+            Some(rest) => expected.push(rest.trim().to_owned()),
+            None => case.line(line),
+        }
+    }
+    case.finish(expected)
+}
+
+fn new_case(workspace: &str, change: impl FnOnce(&mut GraphOptions)) -> Case {
     let paths = Arc::new(Paths::new(Arc::new(Symbols::new())));
     let path = |text: &str| paths.parse_absolute(&format!("{workspace}/{text}")).unwrap();
     let mount = |name: &str, at: &str, readable, writable, location| Mount {
@@ -72,7 +97,7 @@ pub(super) fn run_in(workspace: &str, text: &str, change: impl FnOnce(&mut Graph
     ];
     let mut options = GraphOptions::new(path(""));
     change(&mut options);
-    let mut case = Case {
+    Case {
         builder: GraphBuilder::new(paths.clone(), mounts, options),
         paths,
         places: BTreeMap::new(),
@@ -80,15 +105,7 @@ pub(super) fn run_in(workspace: &str, text: &str, change: impl FnOnce(&mut Graph
         directories: BTreeMap::new(),
         refused: Vec::new(),
         workspace: workspace.to_owned(),
-    };
-    let mut expected = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        match line.strip_prefix("finish !") {
-            Some(rest) => expected.push(rest.trim().to_owned()),
-            None => case.line(line),
-        }
     }
-    case.finish(expected)
 }
 
 impl Case {

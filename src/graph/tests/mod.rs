@@ -1,5 +1,6 @@
 //! Rules and exporters, tested through a small language: see [`case::run`].
 
+mod all_pairs;
 mod case;
 mod exports;
 mod finish_rules;

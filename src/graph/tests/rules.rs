@@ -241,6 +241,15 @@ fn preserving_leaves_shared_opaques_out() {
 }
 
 #[test]
+fn rewriting_a_preserved_file_is_remarked_on() {
+    run("a: process >out/x preserve
+         b: process <out/x@1 >out/x@2
+         finish ! DX2005 b a");
+    run("a: process >out/x
+         b: process <out/x@1 >out/x@2");
+}
+
+#[test]
 fn believed_accesses_must_be_single_files() {
     run("a: process >out/x exclusive=out/d trust ! DX0304");
     run("a: sourceAll src
