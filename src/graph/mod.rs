@@ -14,6 +14,7 @@ mod csr;
 mod data;
 mod frozen;
 mod ids;
+mod names;
 mod pip;
 mod process;
 mod seal;

@@ -7,11 +7,11 @@ use std::io::{self, Write};
 use rustc_hash::FxHashMap;
 
 use super::render::{fragments, render};
-use super::{filter_kind, seal_kind};
+use super::seal_kind;
 use crate::graph::{
-    AbsentPathProbe, ContentFilter, DirectoryId, DoubleWritePolicy, EnvironmentValue, Existence, FileArtifact, IpcPip,
-    PathRendering, Pip, PipGraph, PipId, PreserveOutputs, PrivilegeLevel, ProcessFlags, ProcessPip, Qualifier,
-    RareOptions, SealDirectoryPip, SealKind, ServiceKind, SourceRewritePolicy, StandardInput,
+    ContentFilter, DirectoryId, EnvironmentValue, Existence, FileArtifact, IpcPip, PathRendering, Pip, PipGraph, PipId,
+    PreserveOutputs, PrivilegeLevel, ProcessFlags, ProcessPip, Qualifier, RareOptions, SealDirectoryPip, SealKind,
+    ServiceKind, ServiceOptions, StandardInput,
 };
 use crate::paths::PathId;
 use crate::source::Symbol;
@@ -319,7 +319,42 @@ fn write_flags(flags: ProcessFlags, object: &mut Object<'_>) -> io::Result<()> {
 }
 
 fn write_rare(graph: &PipGraph, rare: &RareOptions, object: &mut Object<'_>) -> io::Result<()> {
-    if let Some(response) = &rare.response_file {
+    // Taken apart whole, so that a new option cannot be forgotten here.
+    let RareOptions {
+        response_file,
+        streams,
+        temp_directory,
+        additional_temp_directories,
+        success_exit_codes,
+        retry_exit_codes,
+        succeed_fast_exit_codes,
+        uncacheable_exit_codes,
+        process_retries,
+        retry_attempt_variable,
+        timeout,
+        warning_timeout,
+        nested_process_termination_timeout,
+        weight,
+        priority,
+        warning_regex,
+        error_regex,
+        semaphores,
+        double_write_policy,
+        source_rewrite_policy,
+        output_directory_exclusions,
+        absent_path_probe,
+        preserve_outputs,
+        preserve_output_allow_list,
+        allowed_surviving_children,
+        breakaway_children,
+        privilege_level,
+        container_isolation_level,
+        change_affected_input_list,
+        file_access_trace_file,
+        reclassification_rules,
+        service,
+    } = rare;
+    if let Some(response) = response_file {
         let mut inner = object.object("responseFile")?;
         inner.maybe_path(graph, "path", response.path.map(|file| file.path))?;
         inner.maybe_symbol(graph, "prefix", response.prefix)?;
@@ -327,44 +362,44 @@ fn write_rare(graph: &PipGraph, rare: &RareOptions, object: &mut Object<'_>) -> 
         inner.flag("force", response.force)?;
         inner.close()?;
     }
-    match &rare.streams.input {
+    match &streams.input {
         StandardInput::None => {}
         StandardInput::File(file) => object.text("consoleInput", &graph.display(file.path))?,
         StandardInput::Data(data) => object.text("consoleInputText", &render(graph, data, PathRendering::None))?,
     }
-    object.maybe_path(graph, "consoleOutput", rare.streams.output.map(|file| file.path))?;
-    object.maybe_path(graph, "consoleError", rare.streams.error.map(|file| file.path))?;
-    object.maybe_path(graph, "tempDirectory", rare.temp_directory)?;
+    object.maybe_path(graph, "consoleOutput", streams.output.map(|file| file.path))?;
+    object.maybe_path(graph, "consoleError", streams.error.map(|file| file.path))?;
+    object.maybe_path(graph, "tempDirectory", *temp_directory)?;
     for (key, list) in [
-        ("additionalTempDirectories", &rare.additional_temp_directories),
-        ("outputDirectoryExclusions", &rare.output_directory_exclusions),
-        ("preserveOutputAllowlist", &rare.preserve_output_allow_list),
+        ("additionalTempDirectories", additional_temp_directories),
+        ("outputDirectoryExclusions", output_directory_exclusions),
+        ("preserveOutputAllowlist", preserve_output_allow_list),
     ] {
         if !list.is_empty() {
             object.paths(graph, key, list)?;
         }
     }
     for (key, list) in [
-        ("successExitCodes", &rare.success_exit_codes),
-        ("retryExitCodes", &rare.retry_exit_codes),
-        ("succeedFastExitCodes", &rare.succeed_fast_exit_codes),
-        ("uncacheableExitCodes", &rare.uncacheable_exit_codes),
+        ("successExitCodes", success_exit_codes),
+        ("retryExitCodes", retry_exit_codes),
+        ("succeedFastExitCodes", succeed_fast_exit_codes),
+        ("uncacheableExitCodes", uncacheable_exit_codes),
     ] {
         if !list.is_empty() {
             object.list(key, list, |code, out| write!(out, "{code}"))?;
         }
     }
-    object.maybe_number("processRetries", rare.process_retries)?;
-    object.maybe_symbol(graph, "retryAttemptEnvironmentVariable", rare.retry_attempt_variable)?;
-    object.maybe_number("timeoutInMilliseconds", rare.timeout)?;
-    object.maybe_number("warningTimeoutInMilliseconds", rare.warning_timeout)?;
-    object.maybe_number("nestedProcessTerminationTimeoutMs", rare.nested_process_termination_timeout)?;
-    object.maybe_number("weight", rare.weight)?;
-    object.maybe_number("priority", rare.priority)?;
-    object.maybe_symbol(graph, "warningRegex", rare.warning_regex)?;
-    object.maybe_symbol(graph, "errorRegex", rare.error_regex)?;
-    if !rare.semaphores.is_empty() {
-        object.list("semaphores", &rare.semaphores, |semaphore, out| {
+    object.maybe_number("processRetries", *process_retries)?;
+    object.maybe_symbol(graph, "retryAttemptEnvironmentVariable", *retry_attempt_variable)?;
+    object.maybe_number("timeoutInMilliseconds", *timeout)?;
+    object.maybe_number("warningTimeoutInMilliseconds", *warning_timeout)?;
+    object.maybe_number("nestedProcessTerminationTimeoutMs", *nested_process_termination_timeout)?;
+    object.maybe_number("weight", *weight)?;
+    object.maybe_number("priority", *priority)?;
+    object.maybe_symbol(graph, "warningRegex", *warning_regex)?;
+    object.maybe_symbol(graph, "errorRegex", *error_regex)?;
+    if !semaphores.is_empty() {
+        object.list("semaphores", semaphores, |semaphore, out| {
             let mut inner = Object::open(out)?;
             inner.text("name", graph.text(semaphore.name))?;
             inner.number("limit", semaphore.limit.into())?;
@@ -372,59 +407,38 @@ fn write_rare(graph: &PipGraph, rare: &RareOptions, object: &mut Object<'_>) -> 
             inner.close()
         })?;
     }
-    if let Some(policy) = rare.double_write_policy {
-        object.text(
-            "doubleWritePolicy",
-            match policy {
-                DoubleWritePolicy::Error => "doubleWritesAreErrors",
-                DoubleWritePolicy::AllowSameContent => "allowSameContentDoubleWrites",
-                DoubleWritePolicy::UnsafeFirstDoubleWriteWins => "unsafeFirstDoubleWriteWins",
-            },
-        )?;
+    if let Some(policy) = double_write_policy {
+        object.text("doubleWritePolicy", policy.name())?;
     }
-    if let Some(policy) = rare.source_rewrite_policy {
-        object.text(
-            "sourceRewritePolicy",
-            match policy {
-                SourceRewritePolicy::Error => "sourceRewritesAreErrors",
-                SourceRewritePolicy::SafeSourceRewrites => "safeSourceRewritesAreAllowed",
-            },
-        )?;
+    if let Some(policy) = source_rewrite_policy {
+        object.text("sourceRewritePolicy", policy.name())?;
     }
-    if let Some(probe) = rare.absent_path_probe {
-        object.text(
-            "absentPathProbeInUndeclaredOpaquesMode",
-            match probe {
-                AbsentPathProbe::Unsafe => "unsafe",
-                AbsentPathProbe::Strict => "strict",
-                AbsentPathProbe::Relaxed => "relaxed",
-            },
-        )?;
+    if let Some(probe) = absent_path_probe {
+        object.text("absentPathProbeInUndeclaredOpaquesMode", probe.name())?;
     }
-    if let PreserveOutputs::Trusted(level) = rare.preserve_outputs {
+    if let PreserveOutputs::Trusted(level) = *preserve_outputs {
         object.number("allowPreservedOutputs", level.into())?;
     }
     for (key, list) in [
-        ("allowedSurvivingChildProcessNames", &rare.allowed_surviving_children),
-        ("childProcessesToBreakawayFromSandbox", &rare.breakaway_children),
-        ("reclassificationRules", &rare.reclassification_rules),
+        ("allowedSurvivingChildProcessNames", allowed_surviving_children),
+        ("childProcessesToBreakawayFromSandbox", breakaway_children),
+        ("reclassificationRules", reclassification_rules),
     ] {
         if !list.is_empty() {
             object.symbols(graph, key, list)?;
         }
     }
-    if rare.privilege_level == PrivilegeLevel::Admin {
+    if *privilege_level == PrivilegeLevel::Admin {
         object.text("privilegeLevel", "admin")?;
     }
-    object.maybe_symbol(graph, "containerIsolationLevel", rare.container_isolation_level)?;
-    object.maybe_path(graph, "changeAffectedInputListWrittenFile", rare.change_affected_input_list)?;
-    object.maybe_path(graph, "fileAccessTraceFile", rare.file_access_trace_file.map(|file| file.path))?;
-    write_service(graph, rare, object)
+    object.maybe_symbol(graph, "containerIsolationLevel", *container_isolation_level)?;
+    object.maybe_path(graph, "changeAffectedInputListWrittenFile", *change_affected_input_list)?;
+    object.maybe_path(graph, "fileAccessTraceFile", file_access_trace_file.map(|file| file.path))?;
+    write_service(graph, service, object)
 }
 
-fn write_service(graph: &PipGraph, rare: &RareOptions, object: &mut Object<'_>) -> io::Result<()> {
-    let service = &rare.service;
-    if *service == crate::graph::ServiceOptions::default() {
+fn write_service(graph: &PipGraph, service: &ServiceOptions, object: &mut Object<'_>) -> io::Result<()> {
+    if *service == ServiceOptions::default() {
         return Ok(());
     }
     let mut inner = object.object("service")?;
@@ -470,7 +484,7 @@ fn write_seal(graph: &PipGraph, seal: &SealDirectoryPip, object: &mut Object<'_>
     }
     if let Some(ContentFilter { kind, regex }) = seal.filter {
         let mut inner = object.object("filter")?;
-        inner.text("kind", filter_kind(kind))?;
+        inner.text("kind", kind.name())?;
         inner.text("regex", graph.text(regex))?;
         inner.close()?;
     }

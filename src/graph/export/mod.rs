@@ -13,7 +13,7 @@ pub use json::json;
 pub use render::{fragments, render};
 pub use text::{TextOptions, text};
 
-use crate::graph::{FilterKind, SealKind};
+use crate::graph::SealKind;
 
 /// The kind of a seal as JSON names it.
 pub fn seal_kind(kind: SealKind) -> &'static str {
@@ -25,13 +25,5 @@ pub fn seal_kind(kind: SealKind) -> &'static str {
         SealKind::SharedOpaque => "sharedOpaque",
         SealKind::ExclusiveOpaque => "exclusiveOpaque",
         SealKind::Composite | SealKind::SubDirectory => "composite",
-    }
-}
-
-/// The kind of a filter as specs and JSON name it.
-pub fn filter_kind(kind: FilterKind) -> &'static str {
-    match kind {
-        FilterKind::Include => "Include",
-        FilterKind::Exclude => "Exclude",
     }
 }
