@@ -49,7 +49,7 @@ impl GraphBuilder {
         let state = self.files.get(input.path);
         let newest = state.and_then(|state| state.producer().map(|producer| (state, producer)));
         let Some((state, producer)) = newest else {
-            if !input.is_source() {
+            if !input.is_source() && !self.lost.contains(&input) {
                 let message = format!("`{shown}` is read as an output, but no pip writes it");
                 found.push(
                     refuse(Code::Dx(217), message, at, label)

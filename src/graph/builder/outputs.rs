@@ -57,7 +57,7 @@ impl GraphBuilder {
                     self.with_pip(diagnostic, at, user, "it is read as a source file here")
                         .help("make the reader depend on the file that this call returns, or write to another path"),
                 );
-            } else if output.rewrite > 1 {
+            } else if output.before().is_some_and(|before| !self.lost.contains(&before)) {
                 found.push(self.version_jump(output, 0, at, None));
             }
             return;
@@ -90,7 +90,7 @@ impl GraphBuilder {
                 self.with_pip(diagnostic, at, producer, &format!("version {} is written here", state.version))
                     .help("rewrite the newest version: each rewrite must start from the one before it"),
             );
-        } else if output.rewrite - state.version > 1 {
+        } else if output.rewrite - state.version > 1 && !output.before().is_some_and(|it| self.lost.contains(&it)) {
             found.push(self.version_jump(output, state.version, at, Some(producer)));
         } else if let Some(user) = state.user() {
             let (code, what) = if state.used_by_seal {

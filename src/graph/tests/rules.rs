@@ -431,3 +431,16 @@ fn one_call_that_makes_both_is_told_apart_in_a_note() {
     assert_eq!(only.labels[0].message, "`out/x` is written here");
     assert_eq!(only.labels[1].message, "and here by value `a`");
 }
+
+#[test]
+fn a_refusal_is_not_repeated_for_all_that_need_its_outputs() {
+    let outcome = run("a: process <src/x >out/x >src/y ! DX2000
+                       b: copy <out/x@1 >out/z ! silently
+                       c: process <out/z@1 >out/z@2 ! silently
+                       d: partial out <out/z@2 ! silently
+                       e: process >out/x@2 ! silently
+                       f: copy <out/nothing@1 >out/f ! DX0217
+                       g: write >out/x
+                       h: copy <out/x@1 >out/h");
+    assert_eq!(outcome.graph.len(), 2);
+}
