@@ -17,17 +17,17 @@ pub struct Page {
 
 static PAGES: &[Page] = &[
     Page {
+        code: Code::Ds(103),
+        title: "The file is too large",
+        severity: Severity::Error,
+        body: "Files of 4 GB and more are not read.",
+    },
+    Page {
         code: Code::Ds(190),
         title: "The file is not UTF-8",
         severity: Severity::Error,
         body: "Spec files are UTF-8 text. This file holds a byte that no UTF-8 text holds there.\n\n\
                Save the file as UTF-8. A byte order mark is allowed.",
-    },
-    Page {
-        code: Code::Ds(191),
-        title: "The file is too large",
-        severity: Severity::Error,
-        body: "Files of 4 GiB and more are not read.",
     },
 ];
 
