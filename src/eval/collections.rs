@@ -155,8 +155,7 @@ pub fn unique<'h>(items: &[Value<'h>]) -> Vec<Value<'h>> {
 /// Positions of the last occurrence of each key, in ascending order.
 fn last_of_each(keys: &[Value<'_>], ignore_case: bool) -> Vec<usize> {
     let mut seen = Seen::new(keys.len(), ignore_case);
-    let mut kept: Vec<usize> =
-        (0..keys.len()).rev().filter(|&at| seen.insert(keys, at, keys[at])).collect();
+    let mut kept: Vec<usize> = (0..keys.len()).rev().filter(|&at| seen.insert(keys, at, keys[at])).collect();
     kept.reverse();
     kept
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::graph::Mount;
 use crate::paths::PathId;
-use crate::source::{Environment, FileSystem};
+use crate::source::system::{Environment, FileSystem};
 
 /// The world of one evaluation.
 pub struct Host {
@@ -27,21 +28,6 @@ pub struct Host {
     pub limits: Limits,
     /// Whether `Unsafe.*` may be called.
     pub allow_unsafe_ambient: bool,
-}
-
-/// A named folder.
-#[derive(Clone, Debug)]
-pub struct Mount {
-    /// Its name; letter case counts.
-    pub name: Arc<str>,
-    /// Where it lies.
-    pub path: PathId,
-    /// Whether pips may read below it.
-    pub readable: bool,
-    /// Whether pips may write below it.
-    pub writable: bool,
-    /// Whether what no pip produces may be deleted below it.
-    pub scrubbable: bool,
 }
 
 /// How far evaluation may go before it is taken to be endless.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 
-use crate::diagnostics::{Code, Diagnostic, TraceFrame};
+use crate::diagnostics::{Code, Diagnostic, Label, TraceFrame};
 use crate::paths::{PathId, Paths};
 use crate::program::{Program, QualifierId};
 use crate::source::{Location, Symbol, Symbols};
@@ -12,7 +12,8 @@ use crate::source::{Location, Symbol, Symbols};
 use super::host::Host;
 use super::native::{Args, Eval, Raised, Site};
 use super::shared::{Event, Running, Shared};
-use super::value::{Array, FileArtifact, MergeRule, Object, Relative, SealHandle, Text, Value};
+use super::value::{Array, MergeRule, Object, Relative, SealHandle, Text, Value};
+use crate::graph::FileArtifact;
 
 /// One worker's interpreter.
 pub struct Machine<'s, 'h> {
@@ -23,8 +24,8 @@ pub struct Machine<'s, 'h> {
     pub(super) worker: u32,
     /// Slots of the running frames.
     pub(super) stack: Vec<Value<'h>>,
-    /// How many calls and thunks are running.
-    pub(super) depth: u32,
+    /// Where each running call was made and each running value was referenced, innermost last.
+    pub(super) sites: Vec<Location>,
     /// How many expressions are nested, over all running calls.
     pub(super) nesting: u32,
     /// The top-level values being computed, innermost last.
@@ -105,10 +106,32 @@ impl<'s, 'h> Machine<'s, 'h> {
 
     // Failing.
 
-    /// Stops evaluation with this diagnostic.
-    pub fn fail(&mut self, diagnostic: Diagnostic) -> Raised {
+    /// Stops evaluation with this diagnostic. One that points into an SDK points at the call that led there as well,
+    /// and first: that is where its reader can act.
+    pub fn fail(&mut self, mut diagnostic: Diagnostic) -> Raised {
+        let inside = diagnostic.labels.iter_mut().find(|label| label.primary);
+        if let Some(inside) = inside.filter(|label| self.shared.is_library(label.location.file))
+            && let Some(caller) = self.sites.iter().rev().find(|site| !self.shared.is_library(site.file))
+        {
+            inside.primary = false;
+            if inside.message.is_empty() {
+                inside.message = "raised here".to_owned();
+            }
+            diagnostic.labels.insert(0, Label { location: *caller, message: String::new(), primary: true });
+        }
         self.error = Some(Box::new(diagnostic));
         Raised
+    }
+
+    /// Where the running top-level value's own spec made the call that led here: the line that a user would name.
+    pub fn call_in_spec(&self, site: Location) -> Location {
+        let Some(running) = self.running.last() else { return site };
+        let declared = self.program().decl_location(self.shared.thunk(running.thunk).decl);
+        if site.file == declared.file {
+            return site;
+        }
+        let own = self.sites[running.sites..].iter().rev().find(|site| site.file == declared.file);
+        own.copied().unwrap_or(declared)
     }
 
     /// Stops evaluation with an error at the call.
@@ -145,6 +168,11 @@ impl<'s, 'h> Machine<'s, 'h> {
                 error.trace.push(TraceFrame { value, location });
             }
         }
+    }
+
+    /// A value as text: what `toString()` and `${…}` give.
+    pub fn display(&self, value: Value<'h>) -> String {
+        super::display::to_display(self, value)
     }
 
     /// A value in a few words, for messages: ``string `abc` ``, `number 3`, `array`.

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::resolve::ir;
-use crate::source::{Location, Symbol};
+use crate::source::{Location, Symbol, Symbols};
 
 use super::machine::Machine;
 use super::value::Value;
@@ -219,5 +219,42 @@ pub struct NativeTable {
     pub members: Vec<(Receiver, &'static [Member])>,
 }
 
-/// Native members by receiver and symbol.
-pub(super) type BoundMembers = FxHashMap<(Receiver, Symbol), Member>;
+/// The native members of a program.
+#[derive(Default)]
+pub(super) struct BoundMembers {
+    by_name: FxHashMap<(Receiver, Symbol), BoundMember>,
+}
+
+/// A member with its whole name, as in `Array.map`.
+pub(super) struct BoundMember {
+    pub member: Member,
+    pub full_name: Box<str>,
+}
+
+impl BoundMembers {
+    /// Binds all members of a table.
+    pub fn new(table: &NativeTable, symbols: &Symbols) -> Self {
+        let mut bound = Self::default();
+        for (receiver, members) in &table.members {
+            for member in *members {
+                let full_name = format!("{}.{}", receiver.interface(), member.name).into();
+                let key = (*receiver, symbols.intern(member.name));
+                bound.by_name.insert(key, BoundMember { member: *member, full_name });
+            }
+        }
+        bound
+    }
+
+    /// The member of a receiver.
+    pub fn get(&self, receiver: Receiver, name: Symbol) -> Option<&BoundMember> {
+        self.by_name.get(&(receiver, name))
+    }
+
+    /// The names of all members of a receiver, sorted.
+    pub fn names(&self, receiver: Receiver) -> Vec<&'static str> {
+        let of_receiver = self.by_name.iter().filter(|((kind, _), _)| *kind == receiver);
+        let mut names: Vec<_> = of_receiver.map(|(_, bound)| bound.member.name).collect();
+        names.sort_unstable();
+        names
+    }
+}

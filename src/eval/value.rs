@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use crate::graph::FileArtifact;
 use crate::paths::PathId;
 use crate::program::{DeclId, EnumId, NamespaceId, QualifierId};
 use crate::resolve::ir;
@@ -129,15 +130,6 @@ pub struct Method<'h> {
     pub receiver: Value<'h>,
     /// The name of the method.
     pub name: Symbol,
-}
-
-/// A file in one version: 0 is a source file, 1 the first output at this path, more are rewrites.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FileArtifact {
-    /// Where it lies.
-    pub path: PathId,
-    /// Its version.
-    pub rewrite: u32,
 }
 
 /// A relative path.
