@@ -27,7 +27,7 @@ pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
         ));
     }
     if let (Some(graph), Outcome::Fine) = (&evaluation.graph, outcome) {
-        output.write_with(|out| library::write_graph(graph, args.format, out))?;
+        output.write_with(|out| library::write_graph(graph, args.format, args.messages.ascii, out))?;
     }
     Ok(outcome)
 }

@@ -10,13 +10,14 @@ use serde_json::Value;
 use super::Failure;
 use super::args::{EvaluationArgs, GraphFormat};
 use crate::diagnostics::{Code, Diagnostic, Severity, catalogue, nearest};
+use crate::graph::PipGraph;
 use crate::source::{FileId, Files};
+use crate::syntax;
 use crate::syntax::ast::Ast;
 
 /// Parses one file.
 pub(super) fn parse(file: FileId, text: &Arc<str>) -> (Ast, Vec<Diagnostic>) {
-    let _ = (file, text);
-    unimplemented!()
+    syntax::parse(file, text.clone())
 }
 
 /// A syntax tree as JSON.
@@ -90,12 +91,9 @@ pub(super) struct Workspace {
 /// What evaluation gives.
 pub(super) struct Evaluation {
     /// None where errors leave no graph.
-    pub(super) graph: Option<Graph>,
+    pub(super) graph: Option<PipGraph>,
     pub(super) diagnostics: Vec<Diagnostic>,
 }
-
-/// The frozen graph.
-pub(super) struct Graph;
 
 /// The value of one expression.
 pub(super) struct EvalResult {
@@ -150,14 +148,13 @@ impl Workspace {
 }
 
 /// How many pips a graph holds.
-pub(super) fn pip_count(graph: &Graph) -> usize {
-    let _ = graph;
-    unimplemented!()
+pub(super) fn pip_count(graph: &PipGraph) -> usize {
+    graph.order().len()
 }
 
 /// Writes a graph.
-pub(super) fn write_graph(graph: &Graph, format: GraphFormat, out: &mut dyn Write) -> io::Result<()> {
-    let _ = (graph, format, out);
+pub(super) fn write_graph(graph: &PipGraph, format: GraphFormat, ascii: bool, out: &mut dyn Write) -> io::Result<()> {
+    let _ = (graph, format, ascii, out);
     unimplemented!()
 }
 
