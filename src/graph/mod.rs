@@ -32,3 +32,6 @@ pub use process::{
 };
 pub use seal::{ContentFilter, Directory, FilterKind, SealDirectoryPip, SealKind, SealRequest};
 pub use stable::StableId;
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ impl GraphBuilder {
         if let Some(mount) = self.mount_of(input.path).filter(|mount| !mount.readable) {
             let message = format!("`{shown}` lies under mount `{}`, which is not readable", mount.name);
             let diagnostic = refuse(Code::Dx(2001), message, at, label);
-            let what = format!("`{}`, not readable", self.show(mount.path));
+            let what = format!("at `{}` and not readable", self.show(mount.path));
             let help = format!("set `isReadable: true` on mount `{}`, or read from another place", mount.name);
             found.push(self.with_mount(diagnostic, mount, &what).help(help));
             return;

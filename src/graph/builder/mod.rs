@@ -18,8 +18,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::graph::{
-    CopyFilePip, Directory, DirectoryId, Existence, FileArtifact, FileOutput, IpcPip, Pip, PipGraph, PipId, ProcessPip,
-    Provenance, Qualifier, Rows, SealDirectoryPip, SealKind, SealRequest, WriteFilePip,
+    CopyFilePip, Directory, DirectoryId, Existence, FileArtifact, FileOutput, IpcPip, OutputDirectoryKind, Pip,
+    PipGraph, PipId, ProcessPip, Provenance, Qualifier, Rows, SealDirectoryPip, SealKind, SealRequest, ServiceKind,
+    WriteFilePip,
 };
 use crate::paths::{PathId, Paths};
 use crate::source::Location;
@@ -160,6 +161,7 @@ impl GraphBuilder {
         let id = PipId(self.pips.len() as u32);
         let first = self.directories.len() as u32;
         let outputs = process.output_directories.clone();
+        let tags = process.tags.clone();
         process.output_directory_ids = (0..outputs.len() as u32).map(|at| DirectoryId(first + at)).collect();
 
         let mut needs = Vec::new();
@@ -167,7 +169,7 @@ impl GraphBuilder {
         self.need_directories(&process.directory_inputs, &mut needs);
         if let Some(rare) = &process.rare {
             needs.extend_from_slice(&rare.service.dependencies);
-            if rare.service.kind == crate::graph::ServiceKind::Service {
+            if rare.service.kind == ServiceKind::Service {
                 self.services.insert(id);
             }
             for temp in rare.temp_directory.iter().chain(&rare.additional_temp_directories) {
@@ -180,10 +182,11 @@ impl GraphBuilder {
 
         for output in outputs {
             let kind = match output.kind {
-                crate::graph::OutputDirectoryKind::Shared => SealKind::SharedOpaque,
-                crate::graph::OutputDirectoryKind::Exclusive => SealKind::ExclusiveOpaque,
+                OutputDirectoryKind::Shared => SealKind::SharedOpaque,
+                OutputDirectoryKind::Exclusive => SealKind::ExclusiveOpaque,
             };
-            self.push_seal(SealRequest::new(kind, output.path), provenance.clone(), Some(id), vec![id]);
+            let request = SealRequest { tags: tags.clone(), ..SealRequest::new(kind, output.path) };
+            self.push_seal(request, provenance.clone(), Some(id), vec![id]);
         }
         Ok(id)
     }
@@ -245,6 +248,9 @@ impl GraphBuilder {
     /// # Errors
     /// Every rule that it breaks; it is not added then.
     pub fn seal(&mut self, request: SealRequest, provenance: Provenance) -> Result<DirectoryId, Vec<Diagnostic>> {
+        let mut request = request;
+        request.files = distinct(request.files);
+        request.directories = distinct(request.directories);
         self.check_seal(&request, &provenance)?;
         let id = PipId(self.pips.len() as u32);
         let mut needs = Vec::new();
@@ -276,6 +282,14 @@ impl GraphBuilder {
             }
         }
         Ok(artifact)
+    }
+
+    /// The seal behind a directory.
+    pub fn seal_of(&self, id: DirectoryId) -> Option<&SealDirectoryPip> {
+        match self.pip(self.directory(id)?.pip)? {
+            Pip::SealDirectory(seal) => Some(seal),
+            _ => None,
+        }
     }
 
     /// A directory of this graph.
@@ -372,4 +386,15 @@ impl GraphBuilder {
         self.path_lists.insert(list.clone());
         list
     }
+}
+
+/// A list without repetitions, in the order of first appearance.
+fn distinct<T: Copy + Eq + std::hash::Hash>(list: Box<[T]>) -> Box<[T]> {
+    if list.len() < 2 {
+        return list;
+    }
+    let mut seen = FxHashSet::default();
+    let mut list = list.into_vec();
+    list.retain(|item| seen.insert(*item));
+    list.into_boxed_slice()
 }

@@ -3,7 +3,9 @@
 use super::GraphBuilder;
 use super::report::{kind_words, refuse};
 use crate::diagnostics::{Code, Diagnostic};
-use crate::graph::{CopyFilePip, DirectoryId, FileArtifact, IpcPip, PipId, Provenance, WriteFilePip};
+use crate::graph::{
+    CopyFilePip, Directory, DirectoryId, FileArtifact, IpcPip, PipId, Provenance, SealKind, WriteFilePip,
+};
 use crate::paths::PathId;
 
 fn result(found: Vec<Diagnostic>) -> Result<(), Vec<Diagnostic>> {
@@ -129,7 +131,7 @@ impl GraphBuilder {
         at: &Provenance,
         label: &str,
     ) -> Option<Diagnostic> {
-        let closed = self.roots.nearest(path, &self.paths, |state| state.closed)?;
+        let closed = self.roots.nearest_closed(path, &self.paths)?;
         let directory = self.directory(closed)?;
         if owner.is_some() && owner == directory.producer {
             return None;
@@ -140,15 +142,26 @@ impl GraphBuilder {
     /// The message of DX0246.
     pub(super) fn inside_closed(&self, path: PathId, closed: DirectoryId, at: &Provenance, label: &str) -> Diagnostic {
         let shown = self.show(path);
-        let (root, words) = match self.directory(closed) {
-            Some(directory) => (self.show(directory.root), kind_words(directory.kind)),
-            None => (shown.clone(), "a sealed directory"),
+        let Some(&Directory { root, kind, .. }) = self.directory(closed) else {
+            return refuse(Code::Dx(246), format!("`{shown}` lies in a sealed directory"), at, label.to_owned());
         };
-        let message = format!("`{shown}` is written inside `{root}`, {words}");
+        let (root, words) = (self.show(root), kind_words(kind));
+        let message = if shown == root {
+            format!("`{shown}` is to be written but is already {words}")
+        } else {
+            format!("`{shown}` lies inside `{root}`, {words}, into which nothing more may be written")
+        };
+        let help = match kind {
+            SealKind::ExclusiveOpaque => {
+                format!("write outside `{root}`, or make it a shared opaque directory for all that write there")
+            }
+            SealKind::Full => {
+                format!("seal `{root}` after everything in it is made, with all of it among the contents")
+            }
+            _ => format!("write outside `{root}`: it holds source files only"),
+        };
         let diagnostic = refuse(Code::Dx(246), message, at, label.to_owned());
-        self.with_directory(diagnostic, at, closed).help(format!(
-            "write outside `{root}`; if several pips must write there, make it a shared opaque directory"
-        ))
+        self.with_directory(diagnostic, at, closed).help(help)
     }
 
     pub(super) fn check_copy_file(&self, copy: &CopyFilePip, at: &Provenance) -> Result<(), Vec<Diagnostic>> {

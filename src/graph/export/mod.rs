@@ -1,6 +1,19 @@
 //! A graph as text for programs and for people.
+//!
+//! All three forms list pips in [`crate::graph::PipGraph::order`], show paths relative to the workspace, and so are
+//! byte for byte the same wherever the workspace lies and however it was evaluated.
 
-use crate::graph::SealKind;
+mod dot;
+mod json;
+mod render;
+mod text;
+
+pub use dot::dot;
+pub use json::json;
+pub use render::{fragments, render};
+pub use text::{TextOptions, text};
+
+use crate::graph::{FilterKind, SealKind};
 
 /// The kind of a seal as JSON names it.
 pub fn seal_kind(kind: SealKind) -> &'static str {
@@ -12,5 +25,13 @@ pub fn seal_kind(kind: SealKind) -> &'static str {
         SealKind::SharedOpaque => "sharedOpaque",
         SealKind::ExclusiveOpaque => "exclusiveOpaque",
         SealKind::Composite | SealKind::SubDirectory => "composite",
+    }
+}
+
+/// The kind of a filter as specs and JSON name it.
+pub fn filter_kind(kind: FilterKind) -> &'static str {
+    match kind {
+        FilterKind::Include => "Include",
+        FilterKind::Exclude => "Exclude",
     }
 }

@@ -1,0 +1,6 @@
+//! Rules and exporters, tested through a small language: see [`case::run`].
+
+mod case;
+mod exports;
+mod finish_rules;
+mod rules;
