@@ -2,6 +2,7 @@
 //!
 //! Diagnostics are values. Phases return them; only `cli/` and `lsp/` print them.
 
+pub mod catalogue;
 mod code;
 mod diagnostic;
 mod suggest;
