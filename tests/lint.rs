@@ -166,14 +166,14 @@ fn real_specs() -> Result<(), Failed> {
         if shown.contains("/LanguageServer/testdata/") {
             continue;
         }
+        let text = std::fs::read_to_string(&path)?;
         let kind = match name.as_str() {
-            "config.dsc" => FileKind::Config,
             "module.config.dsc" | "package.config.dsc" => FileKind::Module,
+            _ if text.lines().any(|line| line.starts_with("config(")) => FileKind::Config,
             _ if shown.contains("/Public/Prelude/") => FileKind::Prelude,
             _ if path.parent() == Some(Path::new(&root)) => FileKind::List,
             _ => FileKind::Spec,
         };
-        let text = std::fs::read_to_string(&path)?;
         match check(&path, &text, kind, Policies::default()) {
             Ok(violations) if violations.is_empty() => {}
             Ok(violations) => {
