@@ -11,6 +11,7 @@ use super::Failure;
 use super::args::{EvaluationArgs, GraphFormat};
 use crate::diagnostics::{Code, Diagnostic, Severity, catalogue, nearest};
 use crate::graph::PipGraph;
+use crate::graph::export::{self, TextOptions};
 use crate::source::{FileId, Files};
 use crate::syntax;
 use crate::syntax::ast::Ast;
@@ -154,8 +155,11 @@ pub(super) fn pip_count(graph: &PipGraph) -> usize {
 
 /// Writes a graph.
 pub(super) fn write_graph(graph: &PipGraph, format: GraphFormat, ascii: bool, out: &mut dyn Write) -> io::Result<()> {
-    let _ = (graph, format, ascii, out);
-    unimplemented!()
+    match format {
+        GraphFormat::Text => export::text(graph, TextOptions { unicode: !ascii, ..TextOptions::default() }, out),
+        GraphFormat::Json => export::json(graph, out),
+        GraphFormat::Dot => export::dot(graph, out),
+    }
 }
 
 #[cfg(test)]
