@@ -41,9 +41,14 @@ impl<'a> Linter<'a> {
         self.out
     }
 
-    /// Whether the file is an ordinary spec, whatever the references between its files.
+    /// Whether the file is a spec of any kind.
     pub(super) fn is_spec(&self) -> bool {
-        matches!(self.kind, FileKind::Spec | FileKind::ExplicitSpec | FileKind::Prelude | FileKind::Project)
+        self.is_user_spec() || self.kind == FileKind::Prelude
+    }
+
+    /// Whether the file is a spec that declares values, not what the interpreter provides.
+    pub(super) fn is_user_spec(&self) -> bool {
+        matches!(self.kind, FileKind::Spec | FileKind::ExplicitSpec | FileKind::Project)
     }
 
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {

@@ -16,3 +16,10 @@ fn policies_are_known_by_name() {
     assert_eq!(warning.help.as_deref(), Some("did you mean `NoGlob`?"));
     assert!(unknown_policies(&[]).is_none());
 }
+
+#[test]
+fn every_rule_has_a_page() {
+    for rule in RULES {
+        assert!(crate::diagnostics::catalogue::explain(rule.code).is_some(), "{} has no page", rule.code);
+    }
+}
