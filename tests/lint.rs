@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         trials.push(Trial::test(name, move || case(&path)));
     }
     trials.push(Trial::test("every rule has a case", move || every_rule_has_a_case(&folder)));
+    trials.push(Trial::test("own specs are clean", own_specs));
     trials.push(Trial::test("real specs are clean", real_specs));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -148,6 +149,32 @@ fn every_rule_has_a_case(folder: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
+/// What kind of file a spec on disk is, from its name, its folder and its text.
+fn kind_on_disk(path: &Path, text: &str) -> FileKind {
+    let shown = path.to_string_lossy().replace('\\', "/");
+    match path.file_name().unwrap_or_default().to_str() {
+        Some("module.config.dsc" | "package.config.dsc") => FileKind::Module,
+        _ if text.lines().any(|line| line.starts_with("config(")) => FileKind::Config,
+        _ if shown.contains("/Public/Prelude/") || shown.contains("/stdlib/prelude/") => FileKind::Prelude,
+        _ => FileKind::Spec,
+    }
+}
+
+/// The interpreter's own modules and the examples follow the rules that it enforces.
+fn own_specs() -> Result<(), Failed> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut out = String::new();
+    for path in ["stdlib", "examples"].iter().flat_map(|folder| specs_below(&root.join(folder))) {
+        let text = std::fs::read_to_string(&path)?;
+        let shown = check(&path, &text, kind_on_disk(&path, &text), Policies::default());
+        let violations = shown.unwrap_or_else(|error| error.message().unwrap_or("it does not parse").to_owned());
+        if !violations.is_empty() {
+            let _ = writeln!(out, "{}\n{violations}", path.display());
+        }
+    }
+    if out.is_empty() { Ok(()) } else { Err(out.into()) }
+}
+
 /// BuildXL builds its own specs, so no rule may refuse one of them.
 fn real_specs() -> Result<(), Failed> {
     let Some(root) = std::env::var_os("BUILDXL_SRC") else {
@@ -161,20 +188,22 @@ fn real_specs() -> Result<(), Failed> {
     let mut out = String::new();
     for path in specs {
         let shown = path.to_string_lossy().replace('\\', "/");
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // Data of an editor's tests, not specs that anyone builds.
         if shown.contains("/LanguageServer/testdata/") {
             continue;
         }
         let text = std::fs::read_to_string(&path)?;
-        let kind = match name.as_str() {
-            "module.config.dsc" | "package.config.dsc" => FileKind::Module,
-            _ if text.lines().any(|line| line.starts_with("config(")) => FileKind::Config,
-            _ if shown.contains("/Public/Prelude/") => FileKind::Prelude,
-            _ if path.parent() == Some(Path::new(&root)) => FileKind::List,
-            _ => FileKind::Spec,
+        // The repository's own configuration turns these on for what it builds itself.
+        let policies = match shown.contains("/Public/Src/") && !shown.contains("/DetoursTests/") {
+            true => Policies::from_names(["NoTransformers", "EnforceSomeTypeSanity"]).0,
+            false => Policies::default(),
         };
-        match check(&path, &text, kind, Policies::default()) {
+        // What lies beside the configuration is imported by it.
+        let kind = match kind_on_disk(&path, &text) {
+            FileKind::Spec if path.parent() == Some(Path::new(&root)) => FileKind::List,
+            kind => kind,
+        };
+        match check(&path, &text, kind, policies) {
             Ok(violations) if violations.is_empty() => {}
             Ok(violations) => {
                 let _ = writeln!(out, "{shown}\n{violations}");
