@@ -155,7 +155,10 @@ impl Lowerer<'_, '_> {
                             first_text = Some(text.clone());
                         }
                     }
-                    lowered.push(Part::Text(self.string(&text)));
+                    // A leading separator of a relative path says nothing.
+                    let relative = kind == PathKind::Relative && index == 0;
+                    let text = if relative { text.trim_start_matches(separator) } else { &text };
+                    lowered.push(Part::Text(self.string(text)));
                 }
             }
         }
@@ -169,10 +172,6 @@ impl Lowerer<'_, '_> {
             (Some(text), _) if text.starts_with(separator) => Some(PathId::ROOT),
             (Some(_), _) => Some(self.folder()),
         };
-        if kind == PathKind::Relative && first_text.is_some_and(|text| text.starts_with(separator)) {
-            let message = "a relative path cannot begin with a separator".to_owned();
-            return self.error(9210, span, message, "not a relative path", None);
-        }
         let parts = self.part_list(&lowered);
         self.push(span, Expr::PathTemplate { kind, base, parts })
     }
