@@ -209,7 +209,7 @@ impl<'i> Pass<'i> {
             }
             Stmt::Function { modifiers, name, function } => {
                 let marks = self.marks(spec, block, modifiers);
-                let kind = self.function_kind(spec, modifiers, name, function);
+                let kind = self.function_kind(spec, function);
                 let merges = matches!(kind, DeclKind::Native { .. });
                 let node = Node::Function(function);
                 let new = New { name, marks, kind, node, is_value: true, is_type: false, merges };
@@ -377,16 +377,11 @@ impl<'i> Pass<'i> {
         }
     }
 
-    fn function_kind(&mut self, spec: SpecId, modifiers: Modifiers, name: Ident, id: ast::FunctionId) -> DeclKind {
+    fn function_kind(&self, spec: SpecId, id: ast::FunctionId) -> DeclKind {
         let ast = self.ast(spec);
         let function = ast.function(id);
         if !matches!(function.body, ast::FunctionBody::None) {
             return DeclKind::Function { function: u32::MAX };
-        }
-        let origin = self.t.program.modules[self.t.program.specs[spec.index()].module.index()].origin;
-        if modifiers.declare.is_some() && matches!(origin, Origin::Extent | Origin::Configuration) {
-            let message = format!("`{}` is declared without a body, which only SDK modules may do", ast.name(name));
-            self.error(Code::Dx(9048), message, self.at(spec, name.span), "has no body");
         }
         let parameters = ast.list(function.parameters);
         let required = parameters.iter().take_while(|parameter| !parameter.optional && !parameter.rest).count() as u32;
