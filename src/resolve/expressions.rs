@@ -49,11 +49,16 @@ impl Lowerer<'_, '_> {
                 let object = self.expr(object);
                 Expr::Index { object, index: self.expr(index) }
             }
+            ast::Expr::Unary { op: UnaryOp::Minus, operand } if matches!(ast.expr(operand), ast::Expr::Number) => {
+                // The smallest number has no positive counterpart: the sign belongs to the literal.
+                let value = literals::negated(ast.text_of(ast.expr_span(operand)));
+                value.map_or(Expr::Error, Expr::Number)
+            }
             ast::Expr::Unary { op, operand } => {
                 let operand = self.expr(operand);
                 match op {
                     UnaryOp::Not => Expr::Not(operand),
-                    UnaryOp::Minus => self.negated(operand),
+                    UnaryOp::Minus => Expr::Minus(operand),
                     UnaryOp::Plus => Expr::Plus(operand),
                     UnaryOp::BitNot => Expr::BitNot(operand),
                     UnaryOp::TypeOf => Expr::TypeOf(operand),
@@ -76,14 +81,6 @@ impl Lowerer<'_, '_> {
             _ => Expr::Error,
         };
         self.push(span, expr)
-    }
-
-    /// `-1` is a number of its own; the smallest number has no positive counterpart, which rules look after.
-    fn negated(&mut self, operand: ExprId) -> Expr {
-        match self.code.exprs[operand.0 as usize] {
-            Expr::Number(value) => value.checked_neg().map_or(Expr::Minus(operand), Expr::Number),
-            _ => Expr::Minus(operand),
-        }
     }
 
     /// Chains such as `a + b + …` may have any length: their left spine is walked, not recursed into.
