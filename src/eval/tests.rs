@@ -29,7 +29,8 @@ fn evaluate(text: &str, threads: usize) -> (String, Vec<String>) {
         specs.push(SpecSource { module: ModuleId(module), path, kind: SpecKind::Spec, ast });
     };
     for (module, folder) in [(0, "prelude"), (1, "Sdk.Transformers")] {
-        let mut names: Vec<_> = std::fs::read_dir(stdlib.join(folder)).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let mut names: Vec<_> =
+            std::fs::read_dir(stdlib.join(folder)).unwrap().map(|e| e.unwrap().file_name()).collect();
         names.sort();
         for name in names {
             let name = name.to_str().unwrap();
@@ -141,7 +142,8 @@ fn the_graph_does_not_depend_on_threads() {
 
 #[test]
 fn a_cycle_is_told_once_and_whole_whoever_finds_it() {
-    let text = "function f() { return b; }\nexport const a = f();\nexport const b = c + 1;\nexport const c = (() => a)();\n";
+    let text =
+        "function f() { return b; }\nexport const a = f();\nexport const b = c + 1;\nexport const c = (() => a)();\n";
     for threads in [1, 2, 4] {
         let (_, messages) = evaluate(text, threads);
         let cycles: Vec<_> = messages.iter().filter(|message| message.contains("DX9378")).collect();
