@@ -4,8 +4,13 @@
 
 mod code;
 mod diagnostic;
+mod levels;
+mod order;
+pub mod render;
 mod suggest;
 
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Label, Severity, TraceFrame};
+pub use levels::{Level, LevelError, Levels};
+pub use order::{DEFAULT_LIMIT, Hidden, sort_and_cap};
 pub use suggest::nearest;
