@@ -6,3 +6,4 @@ pub mod program;
 pub mod resolve;
 pub mod source;
 pub mod syntax;
+pub mod workspace;
