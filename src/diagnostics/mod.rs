@@ -2,7 +2,9 @@
 //!
 //! Diagnostics are values. Phases return them; only `cli/` and `lsp/` print them.
 
+pub mod catalogue;
 mod code;
+mod decode;
 mod diagnostic;
 mod levels;
 mod order;
@@ -10,6 +12,7 @@ pub mod render;
 mod suggest;
 
 pub use code::Code;
+pub use decode::decode;
 pub use diagnostic::{Diagnostic, Label, Severity, TraceFrame};
 pub use levels::{Level, LevelError, Levels};
 pub use order::{DEFAULT_LIMIT, Hidden, sort_and_cap};

@@ -1,0 +1,142 @@
+//! Which bracket closes which: every later step relies on brackets that match.
+
+use super::errors::SyntaxErrors;
+use super::token::{Tok, Token};
+use crate::source::Span;
+
+/// The partner of each bracket, by the index of the token; other tokens have `u32::MAX`.
+pub type Partners = Vec<u32>;
+
+/// Pairs the brackets up. Where they do not match, an error says so and the tokens are changed until they do.
+pub fn pair(tokens: &mut Vec<Token>, text: &str, errors: &mut SyntaxErrors<'_>) -> Partners {
+    match try_pair(tokens) {
+        Some(partners) => partners,
+        None => {
+            repair(tokens, text, errors);
+            try_pair(tokens).unwrap_or_else(|| vec![u32::MAX; tokens.len()])
+        }
+    }
+}
+
+fn closer(open: Tok) -> Tok {
+    match open {
+        Tok::ParenOpen => Tok::ParenClose,
+        Tok::SquareOpen => Tok::SquareClose,
+        Tok::HoleOpen => Tok::HoleClose,
+        _ => Tok::BraceClose,
+    }
+}
+
+fn try_pair(tokens: &[Token]) -> Option<Partners> {
+    let mut partners = vec![u32::MAX; tokens.len()];
+    let mut open: Vec<u32> = Vec::new();
+    for (index, token) in tokens.iter().enumerate() {
+        if token.tok.opens() {
+            open.push(index as u32);
+        } else if token.tok.closes() {
+            let partner = open.pop()?;
+            if closer(tokens[partner as usize].tok) != token.tok {
+                return None;
+            }
+            partners[partner as usize] = index as u32;
+            partners[index] = partner;
+        }
+    }
+    open.is_empty().then_some(partners)
+}
+
+fn bracket_text(tok: Tok) -> &'static str {
+    match tok {
+        Tok::ParenOpen => "(",
+        Tok::ParenClose => ")",
+        Tok::SquareOpen => "[",
+        Tok::SquareClose => "]",
+        Tok::HoleOpen => "${",
+        Tok::BraceOpen => "{",
+        _ => "}",
+    }
+}
+
+/// Adds the closing brackets that are missing and drops those that close nothing.
+fn repair(tokens: &mut Vec<Token>, text: &str, errors: &mut SyntaxErrors<'_>) {
+    let mut fixed: Vec<Token> = Vec::with_capacity(tokens.len() + 8);
+    let mut open: Vec<Token> = Vec::new();
+    let close_top = |open: &mut Vec<Token>, fixed: &mut Vec<Token>, errors: &mut SyntaxErrors<'_>| {
+        if let Some(top) = open.pop() {
+            let at = fixed.last().map_or(0, |last| last.end);
+            let (a, b) = (bracket_text(top.tok), bracket_text(closer(top.tok)));
+            errors.error(Span::new(top.start, top.end), format!("this `{a}` is not closed"), format!("no `{b}` for it"));
+            fixed.push(Token { tok: closer(top.tok), start: at, end: at });
+        }
+    };
+    for (index, &token) in tokens.iter().enumerate() {
+        if token.tok.closes() {
+            match open.iter().rposition(|open| closer(open.tok) == token.tok) {
+                Some(place) => {
+                    while open.len() > place + 1 {
+                        close_top(&mut open, &mut fixed, errors);
+                    }
+                    open.pop();
+                }
+                None => {
+                    let message = format!("this `{}` closes nothing", bracket_text(token.tok));
+                    errors.error(Span::new(token.start, token.end), message, "no bracket is open here");
+                    continue;
+                }
+            }
+        } else {
+            while let Some(top) = open.last() {
+                if !starts_over(text, tokens, index, *top) {
+                    break;
+                }
+                close_top(&mut open, &mut fixed, errors);
+            }
+            if token.tok.opens() {
+                open.push(token);
+            }
+        }
+        fixed.push(token);
+    }
+    while !open.is_empty() {
+        close_top(&mut open, &mut fixed, errors);
+    }
+    *tokens = fixed;
+}
+
+/// Whether the token begins a declaration that cannot stand inside the open bracket, judged by its keyword and by how
+/// far its line is indented. Only asked in files whose brackets do not match.
+fn starts_over(text: &str, tokens: &[Token], index: usize, open: Token) -> bool {
+    let token = tokens[index];
+    let Some(indent) = indent_if_first(text, token.start) else { return false };
+    let declares = match token.tok {
+        Tok::Export | Tok::Const | Tok::Let | Tok::Function | Tok::At | Tok::Return | Tok::If => true,
+        Tok::Import => tokens.get(index + 1).is_some_and(|next| next.tok != Tok::ParenOpen),
+        Tok::Ident => {
+            let name = Span::new(token.start, token.end).of(text);
+            matches!(name, "namespace" | "interface" | "type" | "declare")
+                && tokens.get(index + 1).is_some_and(|next| next.tok.is_word())
+        }
+        _ => false,
+    };
+    // Words are allowed as keys of objects and members.
+    if !declares || tokens.get(index + 1).is_some_and(|next| matches!(next.tok, Tok::Colon | Tok::Question)) {
+        return false;
+    }
+    match open.tok {
+        Tok::ParenOpen | Tok::SquareOpen => token.tok != Tok::Function && token.tok != Tok::At,
+        Tok::BraceOpen => indent <= line_indent(text, open.start),
+        _ => false,
+    }
+}
+
+/// How far the line is indented, if `at` is the first thing on it.
+fn indent_if_first(text: &str, at: u32) -> Option<usize> {
+    let line_start = text[..at as usize].rfind('\n').map_or(0, |found| found + 1);
+    let before = &text[line_start..at as usize];
+    before.bytes().all(|byte| byte == b' ' || byte == b'\t').then_some(before.len())
+}
+
+fn line_indent(text: &str, at: u32) -> usize {
+    let line_start = text[..at as usize].rfind('\n').map_or(0, |found| found + 1);
+    text[line_start..].bytes().take_while(|byte| *byte == b' ' || *byte == b'\t').count()
+}
