@@ -65,7 +65,11 @@ fn repair(tokens: &mut Vec<Token>, text: &str, errors: &mut SyntaxErrors<'_>) {
         if let Some(top) = open.pop() {
             let at = fixed.last().map_or(0, |last| last.end);
             let (a, b) = (bracket_text(top.tok), bracket_text(closer(top.tok)));
-            errors.error(Span::new(top.start, top.end), format!("this `{a}` is not closed"), format!("no `{b}` for it"));
+            errors.error(
+                Span::new(top.start, top.end),
+                format!("this `{a}` is not closed"),
+                format!("no `{b}` for it"),
+            );
             fixed.push(Token { tok: closer(top.tok), start: at, end: at });
         }
     };

@@ -176,7 +176,10 @@ impl Lexer<'_, '_, '_> {
                 let value = u32::from_str_radix(&self.text[at + 3..at + 3 + digits], 16).ok();
                 let closed = self.bytes.get(at + 3 + digits) == Some(&b'}');
                 if !closed || value.and_then(char::from_u32).is_none() {
-                    self.errors.bad_escape(Span::new(at as u32, at as u32 + 2), "`\\u{…}` needs one to six hexadecimal digits of a character");
+                    self.errors.bad_escape(
+                        Span::new(at as u32, at as u32 + 2),
+                        "`\\u{…}` needs one to six hexadecimal digits of a character",
+                    );
                 }
                 at + 3 + digits
             }
@@ -233,8 +236,7 @@ impl Lexer<'_, '_, '_> {
         self.errors.curly_quote(Span::new(start as u32, after as u32), straight);
         let line_end = memchr::memchr2(b'\n', b'\r', &self.bytes[after..]).map_or(self.bytes.len(), |n| after + n);
         let line = &self.text[after..line_end];
-        let closing: &[char] =
-            if double { &['\u{201C}', '\u{201D}', '"'] } else { &['\u{2018}', '\u{2019}', '\''] };
+        let closing: &[char] = if double { &['\u{201C}', '\u{201D}', '"'] } else { &['\u{2018}', '\u{2019}', '\''] };
         // A later opening quote after a `,` or `:` belongs to the next string, not to this one.
         let end = match line.find(closing) {
             Some(found) if !line[..found].trim_end().ends_with([',', ':', '(', '[']) || found == 0 => {
@@ -289,7 +291,8 @@ impl Lexer<'_, '_, '_> {
     }
 
     fn number(&mut self, start: usize, mut end: usize) {
-        let word = self.bytes[end..].iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$')).count();
+        let word =
+            self.bytes[end..].iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$')).count();
         let digits = &self.bytes[start..end];
         if word > 0 {
             end += word;

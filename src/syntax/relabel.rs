@@ -183,12 +183,15 @@ impl Relabel<'_> {
     fn step(&mut self, index: usize) -> usize {
         let tok = self.tokens[index].tok;
         if tok.is_word() {
-            self.prefix_run = if matches!(tok, Tok::TypeOf | Tok::Void | Tok::Delete | Tok::New) { self.prefix_run + 1 } else { 0 };
+            self.prefix_run =
+                if matches!(tok, Tok::TypeOf | Tok::Void | Tok::Delete | Tok::New) { self.prefix_run + 1 } else { 0 };
             return self.word(index, tok);
         }
         match tok {
             Tok::Bang | Tok::Tilde => self.prefix_run += 1,
-            Tok::Plus | Tok::Minus | Tok::PlusPlus | Tok::MinusMinus if !self.prev_ends_operand() => self.prefix_run += 1,
+            Tok::Plus | Tok::Minus | Tok::PlusPlus | Tok::MinusMinus if !self.prev_ends_operand() => {
+                self.prefix_run += 1
+            }
             _ => self.prefix_run = 0,
         }
         match tok {
@@ -204,9 +207,12 @@ impl Relabel<'_> {
                     self.chains -= (frame.chain + frame.elses).min(self.chains);
                 }
                 if tok == Tok::BraceClose {
-                    let body = self.partners.get(index).is_some_and(|open| self.marks.get(*open as usize) == Some(&TYPE_ARGS));
+                    let body =
+                        self.partners.get(index).is_some_and(|open| self.marks.get(*open as usize) == Some(&TYPE_ARGS));
                     let next = index + 1;
-                    let ends = !self.tok(next).is_some_and(|tok| matches!(tok, Tok::Comma | Tok::Semi | Tok::Dot | Tok::Question | Tok::Colon));
+                    let ends = !self.tok(next).is_some_and(|tok| {
+                        matches!(tok, Tok::Comma | Tok::Semi | Tok::Dot | Tok::Question | Tok::Colon)
+                    });
                     if body && ends && self.frame().kind == Kind::Block {
                         self.separate(next, true);
                     }
@@ -229,7 +235,8 @@ impl Relabel<'_> {
                 self.push(index, tok)
             }
             Tok::Question => {
-                let optional = matches!(self.tok(index + 1), Some(Tok::Colon | Tok::Comma | Tok::ParenClose | Tok::Semi));
+                let optional =
+                    matches!(self.tok(index + 1), Some(Tok::Colon | Tok::Comma | Tok::ParenClose | Tok::Semi));
                 if !optional {
                     self.frame().questions += 1;
                     self.nest();
@@ -329,9 +336,11 @@ impl Relabel<'_> {
             b"interface" if next == Some(Tok::Ident) && same_line(self) => Tok::Interface,
             b"declare" if declaration(next) && same_line(self) => Tok::Declare,
             b"abstract" | b"public" | b"private" | b"protected" | b"static"
-                if (matches!(next, Some(Tok::Const | Tok::Let | Tok::Var | Tok::Function | Tok::Class | Tok::Enum))
-                    || (next == Some(Tok::Ident)
-                        && matches!(self.text(index + 1), b"interface" | b"type" | b"namespace" | b"abstract")))
+                if (matches!(
+                    next,
+                    Some(Tok::Const | Tok::Let | Tok::Var | Tok::Function | Tok::Class | Tok::Enum)
+                ) || (next == Some(Tok::Ident)
+                    && matches!(self.text(index + 1), b"interface" | b"type" | b"namespace" | b"abstract")))
                     && same_line(self) =>
             {
                 Tok::OtherModifier
@@ -343,27 +352,36 @@ impl Relabel<'_> {
                     Tok::Async
                 }
             }
-            b"async" if next == Some(Tok::ParenOpen) && !self.prev_ends_operand() && self.is_arrow(index + 1) => Tok::Async,
+            b"async" if next == Some(Tok::ParenOpen) && !self.prev_ends_operand() && self.is_arrow(index + 1) => {
+                Tok::Async
+            }
             b"async" if next == Some(Tok::Ident) && self.tok(index + 2) == Some(Tok::FatArrow) => Tok::Async,
             b"implements" if self.prev_ends_operand() && matches!(next, Some(Tok::Ident)) => Tok::Implements,
-            b"of" if kind == Kind::For
-                && self.prev_ends_operand()
-                && !matches!(next, Some(Tok::Semi | Tok::Assign | Tok::Dot | Tok::Comma | Tok::ParenClose)) =>
+            b"of"
+                if kind == Kind::For
+                    && self.prev_ends_operand()
+                    && !matches!(next, Some(Tok::Semi | Tok::Assign | Tok::Dot | Tok::Comma | Tok::ParenClose)) =>
             {
                 Tok::Of
             }
-            b"from" if imports
-                && matches!(self.prev(), Some(Tok::Star | Tok::BraceClose | Tok::Ident)) =>
-            {
-                Tok::From
-            }
+            b"from" if imports && matches!(self.prev(), Some(Tok::Star | Tok::BraceClose | Tok::Ident)) => Tok::From,
             b"as" => {
                 let in_list = self.frames.len() > 1 && self.frames[self.frames.len() - 2].imports;
                 let word_before = self.prev().is_some_and(Tok::is_word);
                 let star = self.prev() == Some(Tok::Star) && imports;
                 let follows = !matches!(
                     next,
-                    None | Some(Tok::Colon | Tok::Comma | Tok::ParenClose | Tok::Semi | Tok::Assign | Tok::Question | Tok::Dot | Tok::BraceClose | Tok::FatArrow)
+                    None | Some(
+                        Tok::Colon
+                            | Tok::Comma
+                            | Tok::ParenClose
+                            | Tok::Semi
+                            | Tok::Assign
+                            | Tok::Question
+                            | Tok::Dot
+                            | Tok::BraceClose
+                            | Tok::FatArrow
+                    )
                 );
                 let member = self.on_new_line(index) && next == Some(Tok::ParenOpen);
                 if follows && !member && (star || self.prev_ends_operand() || (in_list && word_before)) {
@@ -372,9 +390,10 @@ impl Relabel<'_> {
                     Tok::Ident
                 }
             }
-            b"is" if matches!(self.prev(), Some(Tok::Ident | Tok::This))
-                && !self.on_new_line(index)
-                && !matches!(next, None | Some(Tok::Colon | Tok::Question | Tok::Semi | Tok::Comma | Tok::Dot)) =>
+            b"is"
+                if matches!(self.prev(), Some(Tok::Ident | Tok::This))
+                    && !self.on_new_line(index)
+                    && !matches!(next, None | Some(Tok::Colon | Tok::Question | Tok::Semi | Tok::Comma | Tok::Dot)) =>
             {
                 Tok::Is
             }
@@ -490,7 +509,9 @@ impl Relabel<'_> {
             }
             match tok {
                 Tok::ParenOpen | Tok::SquareOpen | Tok::BraceOpen | Tok::HoleOpen => at = self.partners[at] as usize,
-                Tok::ParenClose | Tok::SquareClose | Tok::BraceClose | Tok::HoleClose | Tok::Comma | Tok::Semi => return false,
+                Tok::ParenClose | Tok::SquareClose | Tok::BraceClose | Tok::HoleClose | Tok::Comma | Tok::Semi => {
+                    return false;
+                }
                 Tok::Question => questions += 1,
                 Tok::Colon if questions == 0 => return true,
                 Tok::Colon => questions -= 1,
@@ -550,7 +571,14 @@ impl Relabel<'_> {
 
     /// Reads on from a `<` as if it opened types.
     fn scan_angles(&self, start: usize) -> AngleScan {
-        let mut scan = AngleScan { closed: false, whole: true, last: start, opens: vec![start as u32], all: vec![start as u32], closers: Vec::new() };
+        let mut scan = AngleScan {
+            closed: false,
+            whole: true,
+            last: start,
+            opens: vec![start as u32],
+            all: vec![start as u32],
+            closers: Vec::new(),
+        };
         let mut at = start + 1;
         while let Some(tok) = self.tok(at) {
             match tok {
@@ -558,9 +586,15 @@ impl Relabel<'_> {
                     scan.opens.push(at as u32);
                     scan.all.push(at as u32);
                 }
-                Tok::Greater | Tok::ShiftRight | Tok::ShiftRightUnsigned | Tok::GreaterEqual | Tok::ShiftRightAssign | Tok::ShiftRightUnsignedAssign => {
+                Tok::Greater
+                | Tok::ShiftRight
+                | Tok::ShiftRightUnsigned
+                | Tok::GreaterEqual
+                | Tok::ShiftRightAssign
+                | Tok::ShiftRightUnsignedAssign => {
                     let length = (self.tokens[at].end - self.tokens[at].start) as usize;
-                    let assigns = matches!(tok, Tok::GreaterEqual | Tok::ShiftRightAssign | Tok::ShiftRightUnsignedAssign);
+                    let assigns =
+                        matches!(tok, Tok::GreaterEqual | Tok::ShiftRightAssign | Tok::ShiftRightUnsignedAssign);
                     let count = length - usize::from(assigns);
                     let closing = count.min(scan.opens.len());
                     scan.opens.truncate(scan.opens.len() - closing);
@@ -576,7 +610,14 @@ impl Relabel<'_> {
                     }
                 }
                 Tok::ParenOpen | Tok::SquareOpen | Tok::BraceOpen => at = self.partners[at] as usize,
-                Tok::Ident | Tok::Dot | Tok::Comma | Tok::Bar | Tok::Amp | Tok::String | Tok::Number | Tok::FatArrow => {}
+                Tok::Ident
+                | Tok::Dot
+                | Tok::Comma
+                | Tok::Bar
+                | Tok::Amp
+                | Tok::String
+                | Tok::Number
+                | Tok::FatArrow => {}
                 Tok::Void | Tok::Null | Tok::This | Tok::True | Tok::False | Tok::TypeOf | Tok::Extends | Tok::New => {}
                 _ => return scan,
             }
@@ -605,11 +646,26 @@ impl Relabel<'_> {
         let kind = if self.prev_ends_operand() {
             let operand_follows = scan.whole
                 && match self.tok(after) {
-                    Some(Tok::Ident) => !self.on_new_line(after) && !matches!(self.text(after), b"implements" | b"is" | b"as"),
-                    Some(tok) => matches!(
-                        tok,
-                        Tok::Number | Tok::String | Tok::True | Tok::False | Tok::Null | Tok::This | Tok::Bang | Tok::Tilde | Tok::TypeOf | Tok::New | Tok::Plus | Tok::Minus
-                    ) && !self.on_new_line(after),
+                    Some(Tok::Ident) => {
+                        !self.on_new_line(after) && !matches!(self.text(after), b"implements" | b"is" | b"as")
+                    }
+                    Some(tok) => {
+                        matches!(
+                            tok,
+                            Tok::Number
+                                | Tok::String
+                                | Tok::True
+                                | Tok::False
+                                | Tok::Null
+                                | Tok::This
+                                | Tok::Bang
+                                | Tok::Tilde
+                                | Tok::TypeOf
+                                | Tok::New
+                                | Tok::Plus
+                                | Tok::Minus
+                        ) && !self.on_new_line(after)
+                    }
                     None => false,
                 };
             if operand_follows {

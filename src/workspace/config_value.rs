@@ -319,9 +319,7 @@ impl<'v> Fields<'v> {
     pub fn strings(&self, decoder: &mut Decoder, name: &str) -> Option<Vec<Located<Arc<str>>>> {
         let label = format!("each item of {}", self.label(name));
         let items = self.items(decoder, name)?;
-        let read = |item: &ConfigValue| {
-            Some(Located { value: decoder.string(item, &label)?, location: item.location })
-        };
+        let read = |item: &ConfigValue| Some(Located { value: decoder.string(item, &label)?, location: item.location });
         Some(items.iter().filter_map(read).collect())
     }
 

@@ -2,11 +2,13 @@
 
 mod config;
 mod config_value;
+mod discovery;
 mod glob;
 mod known_fields;
 mod module_file;
 mod mounts;
 mod qualifiers;
+mod tree;
 
 pub use config::Config;
 pub use config_value::{ConfigKind, ConfigObject, ConfigValue, Decoder, Located};

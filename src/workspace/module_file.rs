@@ -65,9 +65,9 @@ pub fn is_config_file(name: &str) -> bool {
 
 /// Whether a file of this name is a spec: a script that is neither configuration nor module file.
 pub fn is_spec(name: &str) -> bool {
-    let script = name.rsplit_once('.').is_some_and(|(_, extension)| {
-        ["dsc", "bp", "bxt"].iter().any(|known| known.eq_ignore_ascii_case(extension))
-    });
+    let script = name
+        .rsplit_once('.')
+        .is_some_and(|(_, extension)| ["dsc", "bp", "bxt"].iter().any(|known| known.eq_ignore_ascii_case(extension)));
     script && !is_module_file(name) && !is_config_file(name)
 }
 

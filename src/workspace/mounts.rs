@@ -90,7 +90,8 @@ impl Mounts {
     pub fn predefined(layout: &Layout, environment: &dyn Environment, paths: &Paths) -> Self {
         let mut mounts = Self::default();
         let mut add = |name: &str, path: PathId, writable: bool, scrubbable: bool, tracked: bool| {
-            let mount = Mount { name: name.into(), path, readable: true, writable, scrubbable, tracked, location: None };
+            let mount =
+                Mount { name: name.into(), path, readable: true, writable, scrubbable, tracked, location: None };
             mounts.insert(mount);
         };
         add("BuildEnginePath", layout.engine, false, false, true);

@@ -78,7 +78,9 @@ fn named(name: &str, config: &QualifierConfig) -> Result<QualifierMap, Box<Diagn
 fn explicit(text: &str, config: &QualifierConfig) -> Result<QualifierMap, Box<Diagnostic>> {
     let refuse = |code: u32, what: String| {
         let message = format!("in the qualifier `{text}`, {what}");
-        Err(Box::new(Diagnostic::error(Code::Dx(code), message).help("write `key=value`, several with `;` between them")))
+        Err(Box::new(
+            Diagnostic::error(Code::Dx(code), message).help("write `key=value`, several with `;` between them"),
+        ))
     };
     let mut map = default_of(config);
     for part in text.split(';') {
@@ -112,7 +114,8 @@ fn check_space(text: &str, map: &QualifierMap, config: &QualifierConfig) -> Resu
         if allowed.contains(value) {
             continue;
         }
-        let message = format!("the qualifier `{text}` sets `{key}` to `{value}`, which the configuration does not list");
+        let message =
+            format!("the qualifier `{text}` sets `{key}` to `{value}`, which the configuration does not list");
         let help = match nearest(value, allowed.iter().map(|value| &**value)) {
             Some(near) => format!("did you mean `{key}={near}`?"),
             None => format!("`{key}` may be {}", quoted(allowed)),
@@ -145,7 +148,10 @@ mod tests {
         QualifierConfig {
             default: Some(located(map(&[("c", "debug"), ("p", "x64")]))),
             named: Some([(Arc::from("release"), located(map(&[("c", "release")])))].into()),
-            space: Some(Located { value: [("c".into(), vec!["debug".into(), "release".into()])].into(), location: None }),
+            space: Some(Located {
+                value: [("c".into(), vec!["debug".into(), "release".into()])].into(),
+                location: None,
+            }),
         }
     }
 
