@@ -1,5 +1,6 @@
 //! An embeddable interpreter for DScript build specs.
 
+pub mod builtins;
 pub mod check;
 pub mod cli;
 pub mod diagnostics;

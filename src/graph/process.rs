@@ -183,7 +183,7 @@ pub struct ProcessFlags {
 }
 
 /// Options that few processes set.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RareOptions {
     /// Where the command line goes when it stands in a response file, and what of it does.
     pub response_file: Option<ResponseFileData>,

@@ -269,5 +269,5 @@ impl std::fmt::Debug for Workspace {
 
 /// All natives that the prelude declares.
 fn natives() -> eval::NativeTable {
-    builtins::table()
+    builtins::natives()
 }
