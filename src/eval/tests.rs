@@ -26,7 +26,7 @@ fn evaluate(text: &str, threads: usize) -> (String, Vec<String>) {
         let (ast, found) = parse(files.add(path, text.clone()), text.into());
         diagnostics.extend(found);
         let path = paths.parse_absolute(path).unwrap();
-        specs.push(SpecSource { module: ModuleId(module), path, kind: SpecKind::Spec, ast });
+        specs.push(SpecSource { module: ModuleId(module), path, kind: SpecKind::Spec, ast: std::sync::Arc::new(ast) });
     };
     for (module, folder) in [(0, "prelude"), (1, "Sdk.Transformers")] {
         let mut names: Vec<_> =

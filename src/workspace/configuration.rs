@@ -73,7 +73,9 @@ pub(super) fn evaluate_files(
         let path = resolved.program.specs[call.spec.index()].path;
         // A call without arguments was refused by a rule.
         let Some(mut value) = value.filter(|value| !value.is_undefined()) else { continue };
-        if let Some((ast, argument)) = trees.get(&path).and_then(|ast| Some((ast, argument_of(ast, call.location.span)?))) {
+        if let Some((ast, argument)) =
+            trees.get(&path).and_then(|ast| Some((ast, argument_of(ast, call.location.span)?)))
+        {
             value.locate(ast, argument);
         }
         result.entry(path).or_default().push(value);
@@ -162,7 +164,9 @@ fn convert(machine: &Machine<'_, '_>, value: Value<'_>, depth: u32) -> ConfigVal
         }
         Value::Map(_) => ConfigKind::Other("a map"),
         Value::Set(_) | Value::MutableSet(_) => ConfigKind::Other("a set"),
-        Value::Closure(_) | Value::Function(..) | Value::Native(_) | Value::Method(_) => ConfigKind::Other("a function"),
+        Value::Closure(_) | Value::Function(..) | Value::Native(_) | Value::Method(_) => {
+            ConfigKind::Other("a function")
+        }
         Value::Namespace(..) => ConfigKind::Other("a namespace"),
         _ => ConfigKind::Other("a value of another type"),
     })

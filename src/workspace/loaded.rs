@@ -189,7 +189,8 @@ fn specs_of(session: &Session, module: &FoundModule, tree: &mut Tree<'_>) -> Vec
 
 fn claimed_twice(session: &Session, spec: &Wanted, module: &FoundModule, first: &FoundModule) -> Diagnostic {
     let (name, other) = (&module.description.name, &first.description.name);
-    let message = format!("spec `{}` belongs to module `{other}` and to module `{name}`", session.paths.display(spec.path));
+    let message =
+        format!("spec `{}` belongs to module `{other}` and to module `{name}`", session.paths.display(spec.path));
     let mut diagnostic = Diagnostic::error(Code::Dx(9315), message);
     if let Some(location) = spec.location.or(module.description.location) {
         diagnostic = diagnostic.at(location, format!("claimed by `{name}`"));
@@ -209,8 +210,9 @@ fn unreliable(options: &LoadOptions, specs: &[(usize, Parsed)]) -> FxHashSet<Fil
     if broken.is_empty() {
         return FxHashSet::default();
     }
-    let imports_broken =
-        |file: &Parsed| file.imports.iter().filter_map(|name| options.module(name)).any(|index| broken.contains(&index));
+    let imports_broken = |file: &Parsed| {
+        file.imports.iter().filter_map(|name| options.module(name)).any(|index| broken.contains(&index))
+    };
     specs
         .iter()
         .filter(|(module, file)| broken.contains(module) || imports_broken(file))

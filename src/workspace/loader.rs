@@ -80,12 +80,7 @@ pub(super) fn load(
     (parsed, diagnostics)
 }
 
-fn unreadable(
-    shown: &str,
-    error: &io::Error,
-    location: Option<Location>,
-    allow_missing: bool,
-) -> Option<Diagnostic> {
+fn unreadable(shown: &str, error: &io::Error, location: Option<Location>, allow_missing: bool) -> Option<Diagnostic> {
     let missing = error.kind() == io::ErrorKind::NotFound;
     if missing && allow_missing {
         return None;
@@ -113,12 +108,16 @@ fn add_file(session: &Session, shown: &str, bytes: Vec<u8>) -> (FileId, Option<D
     let start = (at - mark) as u32;
     let location = Span::new(start, start + 3).in_file(file);
     let position = session.files.get(file).line_column(start);
-    let message = format!(
-        "`{shown}` is not UTF-8: byte 0x{byte:02X} at line {}, column {}",
-        position.line, position.column
-    );
+    let message =
+        format!("`{shown}` is not UTF-8: byte 0x{byte:02X} at line {}, column {}", position.line, position.column);
     let wrong = Diagnostic::error(Code::Ds(302), message).at(location, "the first wrong byte");
     (file, Some(wrong.help("save the file with the encoding UTF-8")))
+}
+
+/// Parses a text that no file holds.
+pub(super) fn parse_text(session: &Session, wanted: &Wanted, text: String) -> Parsed {
+    let file = session.files.add(session.paths.display(wanted.path), text);
+    parsed(session, wanted, file, &Policies::default())
 }
 
 fn parsed(session: &Session, wanted: &Wanted, file: FileId, policies: &Policies) -> Parsed {

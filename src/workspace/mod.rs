@@ -183,9 +183,9 @@ impl Workspace {
         let (_, resolved, _) = self.resolved();
         let interned: &Qualifiers = &resolved.program.qualifiers;
         let ids: Vec<_> = maps.iter().map(|map| interned.qualifier(map.clone())).collect();
-        let shown = maps.iter().map(|map| {
-            Arc::new(map.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect())
-        });
+        let shown = maps
+            .iter()
+            .map(|map| Arc::new(map.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()));
         let engine = &self.config.engine;
         let options = GraphOptions {
             qualifiers: shown.collect(),
@@ -271,3 +271,6 @@ impl std::fmt::Debug for Workspace {
 fn natives() -> eval::NativeTable {
     builtins::natives()
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,17 +4,19 @@ use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use rustc_hash::FxHashMap;
+
 use super::config::{Config, decode_config};
 use super::config_value::{Decoder, Located};
 use super::configuration::evaluate_files;
 use super::discovery::{Catalogue, Discovery, Extent, FoundModule, ModuleGroup, ModuleSource, own_module};
 use super::host_functions::HostFunctions;
 use super::loader::Wanted;
-use super::module_file::{CONFIG_FILES, ModuleFile, decode_module_file, is_config_file};
+use super::module_file::{CONFIG_FILES, ModuleFile, decode_module_file, is_config_file, is_module_file};
 use super::mounts::{Layout, Mounts};
 use super::prelude::Prelude;
 use super::restricted::RestrictedEnvironment;
-use super::sdk::{EMBEDDED_ROOT, WithSdk};
+use super::sdk::{EMBEDDED_ROOT, PRELUDE_MODULE, WithSdk};
 use super::session::Session;
 use super::tree::Tree;
 use super::{OpenError, Workspace};
@@ -22,6 +24,7 @@ use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Host, Limits};
 use crate::paths::PathId;
 use crate::program::{Origin, Semantics, SpecKind};
+use crate::source::Location;
 use crate::source::system::{DiskFileSystem, Environment, FileSystem, ProcessEnvironment};
 
 /// How a workspace is opened.
@@ -74,15 +77,17 @@ pub(super) fn open(path: &Path, options: OpenOptions, config_optional: bool) -> 
 
 /// Opens an absolute path at which something lies.
 pub(super) fn opened(path: &Path, options: OpenOptions, config_optional: bool) -> Workspace {
-    let mut workspace = start(path, options, config_optional);
+    let (mut workspace, sdk, single) = start(path, options, config_optional);
     if !workspace.broken {
-        find_modules(&mut workspace);
+        find_modules(&mut workspace, sdk, single);
     }
     workspace
 }
 
 /// Everything up to the configuration.
-fn start(path: &Path, options: OpenOptions, config_optional: bool) -> Workspace {
+///
+/// Gives the folder of the SDK and the single spec that was named, too.
+fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace, Option<PathId>, Option<PathId>) {
     let mut diagnostics = Vec::new();
     let file_system: Arc<dyn FileSystem> = Arc::new(WithSdk::new(options.file_system));
     let session = Session::new(file_system, options.environment, options.threads);
@@ -122,7 +127,7 @@ fn start(path: &Path, options: OpenOptions, config_optional: bool) -> Workspace 
         Some(names) => Arc::new(RestrictedEnvironment::new(session.environment.clone(), names)),
         None => session.environment.clone(),
     };
-    let mut workspace = Workspace {
+    let workspace = Workspace {
         folder: opened.folder,
         environment,
         config,
@@ -137,18 +142,171 @@ fn start(path: &Path, options: OpenOptions, config_optional: bool) -> Workspace 
         resolved: OnceLock::new(),
         session,
     };
-    if let Some(spec) = opened.single {
-        let projects = vec![Located { value: spec, location: None }];
-        let description = own_module(Semantics::Implicit, projects);
-        let module = FoundModule { description, origin: Origin::Extent, folder: opened.folder };
-        workspace.catalogue.modules.push(module);
+    (workspace, sdk, opened.single)
+}
+
+/// Finds the modules, reads their files, and adds their mounts.
+fn find_modules(workspace: &mut Workspace, sdk: Option<PathId>, single: Option<PathId>) {
+    let (session, config) = (&workspace.session, &workspace.config);
+    let paths = &session.paths;
+    let skipped = vec![workspace.layout.output, workspace.layout.object];
+    let mut discovery = Discovery {
+        config,
+        folder: workspace.folder,
+        paths,
+        file_system: &*session.file_system,
+        tree: Tree::new(&*session.file_system, paths, skipped),
+        diagnostics: Vec::new(),
+    };
+    let mut groups = if single.is_some() { Vec::new() } else { discovery.groups() };
+    if !config.disable_in_box_sdk {
+        let root = sdk.or_else(|| paths.parse_absolute(EMBEDDED_ROOT).ok());
+        let sources = root.map(|root| discovery.walk(root)).unwrap_or_default();
+        groups.push(ModuleGroup { sources, extent: Extent::None });
     }
-    workspace.sdk_group(sdk, opened.single.is_some());
-    workspace
+    let own = match single {
+        Some(spec) => Some(FoundModule {
+            description: own_module(Semantics::Implicit, vec![Located { value: spec, location: None }]),
+            origin: Origin::Extent,
+            folder: workspace.folder,
+        }),
+        None => discovery.configuration_module(),
+    };
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for source in groups.iter().flat_map(|group| &group.sources) {
+        let ModuleSource::File { path, location } = source else { continue };
+        let is_prelude = paths.parent(*path) == Some(workspace.prelude.folder);
+        if !is_prelude && !wanted.iter().any(|known| known.path == *path) {
+            wanted.push(Wanted { location: *location, ..Wanted::new(*path, SpecKind::Module) });
+        }
+    }
+    let host = host(session, &workspace.layout, &workspace.mounts, workspace.environment.clone());
+    let (values, found) = evaluate_files(session, &workspace.prelude, &wanted, &host, &workspace.natives);
+    discovery.diagnostics.extend(found);
+    let mut decoder = Decoder::new();
+    let mut described = FxHashMap::default();
+    for file in &wanted {
+        let Some(values) = values.get(&file.path) else { continue };
+        let cyclical_friends_enabled = config.front_end.enable_cyclical_friend_modules;
+        let mut modules =
+            decode_module_file(values, ModuleFile { path: file.path, paths, cyclical_friends_enabled }, &mut decoder);
+        // The natives belong to one prelude, which was chosen already.
+        modules.retain(|module| &*module.name != PRELUDE_MODULE);
+        described.insert(file.path, modules);
+    }
+    let mut catalogue = discovery.catalogue(&groups, &described);
+    catalogue.modules.extend(own);
+    let mut diagnostics = discovery.tree.diagnostics;
+    diagnostics.append(&mut discovery.diagnostics);
+    diagnostics.append(&mut decoder.diagnostics);
+    for module in &catalogue.modules {
+        let description = &module.description;
+        if description.semantics == Semantics::Explicit && module.origin == Origin::Extent {
+            diagnostics.extend(old_semantics(&description.name, description.location));
+        }
+        diagnostics.extend(workspace.mounts.add_all(&description.mounts, paths));
+    }
+    workspace.diagnostics.extend(diagnostics);
+    workspace.catalogue = catalogue;
 }
 
-impl Workspace {
-    fn sdk_group(&mut self, _sdk: Option<PathId>, _single: bool) {}
+/// 9239: a module whose specs import one another by file.
+fn old_semantics(name: &str, location: Option<Location>) -> Option<Diagnostic> {
+    let location = location?;
+    let message = format!("module `{name}` has explicit reference semantics, which are obsolete");
+    let help = "rename its file to `module.config.dsc` and remove the imports between its specs";
+    Some(Diagnostic::warning(Code::Dx(9239), message).at(location, "").help(help))
 }
 
-fn find_modules(_workspace: &mut Workspace) {}
+/// What a path means.
+fn locate(session: &Session, path: &Path, config_optional: bool, diagnostics: &mut Vec<Diagnostic>) -> Opened {
+    let paths = &session.paths;
+    let id = paths.parse_absolute(&path.to_string_lossy()).unwrap_or(PathId::ROOT);
+    let nothing = |folder| Opened { folder, config: None, single: None };
+    if session.file_system.is_dir(path) {
+        let config = CONFIG_FILES.iter().find(|name| session.file_system.is_file(&path.join(name)));
+        if config.is_none() && !config_optional {
+            diagnostics.push(no_config(session, path));
+        }
+        return Opened { config: config.map(|name| paths.child_named(id, name)), ..nothing(id) };
+    }
+    let folder = paths.parent(id).unwrap_or(PathId::ROOT);
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    if is_config_file(&name) {
+        return Opened { config: Some(id), ..nothing(folder) };
+    }
+    if is_module_file(&name) {
+        let message = format!("`{}` is the file of a module, not a configuration", path.display());
+        let help = "open the folder that holds `config.dsc`, or a single spec";
+        diagnostics.push(Diagnostic::error(Code::Dx(11229), message).help(help));
+    }
+    Opened { single: Some(id), ..nothing(folder) }
+}
+
+fn no_config(session: &Session, folder: &Path) -> Diagnostic {
+    let message = format!("there is no `config.dsc` in `{}`", folder.display());
+    let holds = |above: &&Path| CONFIG_FILES.iter().any(|name| session.file_system.is_file(&above.join(name)));
+    let help = match folder.ancestors().skip(1).find(holds) {
+        Some(above) => format!("the workspace begins further up: open `{}`", above.display()),
+        None => "create one that says `config({});`, or open a single spec".to_owned(),
+    };
+    Diagnostic::error(Code::Dx(11229), message).help(help)
+}
+
+/// The folder given instead of the embedded SDK.
+fn sdk_folder(session: &Session, sdk: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<PathId> {
+    let absolute = normal(&std::path::absolute(sdk).unwrap_or_else(|_| sdk.to_owned()));
+    if session.file_system.is_dir(&absolute) {
+        return session.paths.parse_absolute(absolute.to_str()?).ok();
+    }
+    let message = format!("the SDK folder `{}` is not a folder", sdk.display());
+    let help = "name a folder that holds SDK modules, or leave out `--sdk` for the one that comes with the program";
+    diagnostics.push(Diagnostic::error(Code::Ds(306), message).help(help));
+    None
+}
+
+/// Without `.` and `..`; a path that climbs above the root stays there, as systems have it.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                normal.pop();
+            }
+            other => normal.push(other),
+        }
+    }
+    normal
+}
+
+/// The world that an evaluation sees.
+pub(super) fn host(session: &Session, layout: &Layout, mounts: &Mounts, environment: Arc<dyn Environment>) -> Host {
+    let home = environment.user_home().and_then(|home| session.paths.parse_absolute(home.to_str()?).ok());
+    Host {
+        file_system: session.file_system.clone(),
+        environment,
+        mounts: graph_mounts(mounts),
+        source_root: layout.source,
+        object_root: layout.object,
+        temp_root: layout.temp,
+        engine_directory: layout.engine,
+        home: home.unwrap_or(layout.source),
+        limits: Limits::default(),
+        allow_unsafe_ambient: false,
+        functions: FxHashMap::default(),
+    }
+}
+
+/// The mounts as the graph wants them.
+pub(super) fn graph_mounts(mounts: &Mounts) -> Vec<crate::graph::Mount> {
+    let mount = |mount: &super::Mount| crate::graph::Mount {
+        name: mount.name.clone(),
+        path: mount.path,
+        readable: mount.readable,
+        writable: mount.writable,
+        scrubbable: mount.scrubbable,
+        location: mount.location,
+    };
+    mounts.iter().map(mount).collect()
+}
