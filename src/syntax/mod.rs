@@ -5,6 +5,7 @@ mod brackets;
 mod builder;
 mod errors;
 mod lexer;
+pub mod literals;
 mod parse;
 mod relabel;
 mod token;
