@@ -17,12 +17,14 @@ mod requests;
 mod run;
 mod shared;
 mod statements;
+#[cfg(test)]
+mod tests;
 mod thunks;
 mod value;
 
 pub use collections::{Map, MutableSet, Set, StringBuilder, unique};
 pub use display::{enum_name, to_display, to_inline};
-pub use host::{Host, Limits};
+pub use host::{Host, HostFunction, Limits};
 pub use machine::Machine;
 pub use native::{Args, Eval, Member, NativeFn, NativeTable, Raised, Receiver, Site, Values};
 pub use requests::{Request, RequestKind};

@@ -7,6 +7,8 @@
 
 mod calls;
 mod declare;
+#[cfg(test)]
+mod dump;
 mod enums;
 mod expressions;
 mod imports;
@@ -19,6 +21,8 @@ mod spaces;
 mod statements;
 mod tables;
 mod templates;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -66,7 +70,7 @@ pub struct SpecSource {
     /// What kind of file it is.
     pub kind: SpecKind,
     /// Its tree.
-    pub ast: Ast,
+    pub ast: Arc<Ast>,
 }
 
 /// What a module name means.
