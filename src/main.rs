@@ -1,1 +1,7 @@
-fn main() {}
+//! The `dscript` command: see [`dscript::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dscript::cli::main()
+}

@@ -5,6 +5,7 @@
 mod files;
 mod span;
 mod symbols;
+pub mod system;
 
 pub use files::{FileId, Files, LineColumn, SourceFile};
 pub use span::{Location, Span};

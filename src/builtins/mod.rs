@@ -1,0 +1,86 @@
+//! The native members of the prelude, one file for each receiver or namespace.
+//!
+//! The prelude declares them; a test holds its declarations and the tables here together.
+
+mod array;
+mod atom;
+mod context;
+mod contract;
+mod debug;
+mod enums;
+mod environment;
+mod file;
+mod glob;
+mod global;
+mod map;
+mod math;
+mod number;
+mod object;
+mod path;
+mod relative;
+mod set;
+mod static_directory;
+mod string;
+mod string_builder;
+mod support;
+mod transformer;
+
+use crate::eval::{NativeFn, NativeTable, Receiver};
+
+pub use glob::{GlobError, glob_folder_paths, glob_paths, matches};
+
+/// Functions by dotted name, from all files.
+const FUNCTIONS: &[&[(&str, NativeFn)]] = &[
+    array::FUNCTIONS,
+    atom::FUNCTIONS,
+    context::FUNCTIONS,
+    contract::FUNCTIONS,
+    debug::FUNCTIONS,
+    enums::FUNCTIONS,
+    environment::FUNCTIONS,
+    file::FUNCTIONS,
+    glob::FUNCTIONS,
+    global::FUNCTIONS,
+    map::FUNCTIONS,
+    math::FUNCTIONS,
+    number::FUNCTIONS,
+    object::FUNCTIONS,
+    path::FUNCTIONS,
+    relative::FUNCTIONS,
+    set::FUNCTIONS,
+    string::FUNCTIONS,
+    string_builder::FUNCTIONS,
+    transformer::FUNCTIONS,
+];
+
+/// All natives.
+pub fn natives() -> NativeTable {
+    let mut table = NativeTable::default();
+    table.functions.extend(FUNCTIONS.iter().copied().flatten().copied());
+    table.members.extend([
+        (Receiver::Object, object::MEMBERS),
+        (Receiver::Array, array::MEMBERS),
+        (Receiver::String, string::MEMBERS),
+        (Receiver::Number, number::MEMBERS),
+        (Receiver::Boolean, number::BOOLEAN_MEMBERS),
+        (Receiver::Enum, enums::MEMBERS),
+        (Receiver::Function, enums::PLAIN_MEMBERS),
+        (Receiver::Unit, enums::PLAIN_MEMBERS),
+        (Receiver::Map, map::MEMBERS),
+        (Receiver::Set, set::MEMBERS),
+        (Receiver::MutableSet, set::MUTABLE_MEMBERS),
+        (Receiver::StringBuilder, string_builder::MEMBERS),
+        (Receiver::Path, path::COMMON_MEMBERS),
+        (Receiver::Path, path::MEMBERS),
+        (Receiver::Directory, path::COMMON_MEMBERS),
+        (Receiver::Directory, path::DIRECTORY_MEMBERS),
+        (Receiver::File, path::COMMON_MEMBERS),
+        (Receiver::PathAtom, atom::MEMBERS),
+        (Receiver::RelativePath, relative::MEMBERS),
+        (Receiver::StaticDirectory, path::COMMON_MEMBERS),
+        (Receiver::StaticDirectory, static_directory::MEMBERS),
+        (Receiver::StaticDirectory, transformer::ASSERTIONS),
+        (Receiver::TransformerExecuteResult, transformer::RESULT),
+    ]);
+    table
+}

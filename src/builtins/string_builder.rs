@@ -1,0 +1,70 @@
+//! String builders: texts that grow in place.
+
+use crate::diagnostics::Code;
+use crate::eval::StringBuilder;
+use crate::eval::{Args, Eval, Machine, Member, NativeFn, Raised, Value};
+
+use super::string::searched_arg;
+use super::support::{self, optional_string};
+
+/// Functions of the namespace `StringBuilder`.
+pub(super) const FUNCTIONS: &[(&str, NativeFn)] = &[("StringBuilder.create", create)];
+
+/// Members of string builders. The four that change the text give the builder itself.
+pub(super) const MEMBERS: &[Member] = &[
+    Member::method("append", 1, 1, append),
+    Member::method("appendLine", 0, 1, append_line),
+    Member::method("appendRepeat", 2, 2, append_repeat),
+    Member::method("replace", 2, 2, replace),
+    Member::method("toString", 0, 0, support::to_string),
+];
+
+/// The longest text that one call may add, in bytes: what is longer than this is a mistake.
+const LONGEST: usize = 1 << 30;
+
+fn create<'h>(m: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eval<'h> {
+    Ok(Value::StringBuilder(m.heap().alloc(StringBuilder::default())))
+}
+
+fn add<'h>(m: &Machine<'_, 'h>, args: &Args<'_, 'h>, text: &str) {
+    if let Value::StringBuilder(builder) = args.this {
+        builder.append(m.heap(), text);
+    }
+}
+
+fn append<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    let text = m.string_arg(args, 0)?;
+    add(m, args, text);
+    Ok(args.this)
+}
+
+fn append_line<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    let text = optional_string(m, args, 0)?.unwrap_or("");
+    add(m, args, text);
+    add(m, args, "\n");
+    Ok(args.this)
+}
+
+fn append_repeat<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    let text = m.string_arg(args, 0)?;
+    let times = usize::try_from(m.number_arg(args, 1)?).unwrap_or(0);
+    if text.len().saturating_mul(times) > LONGEST {
+        return Err(too_long(m, args));
+    }
+    add(m, args, &text.repeat(times));
+    Ok(args.this)
+}
+
+fn too_long<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Raised {
+    m.fail_at_call(args, Code::Dx(9351), format!("`{}` would add more than {LONGEST} bytes", args.name))
+}
+
+fn replace<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    let old = searched_arg(m, args, 0)?;
+    let new = m.string_arg(args, 1)?;
+    if let Value::StringBuilder(builder) = args.this {
+        let text = builder.text().replace(old, new);
+        builder.set(m.heap(), &text);
+    }
+    Ok(args.this)
+}

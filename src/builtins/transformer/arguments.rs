@@ -1,0 +1,326 @@
+//! The command line of a process: `Argument` objects into structured text, and the artifacts they mention.
+
+use crate::diagnostics::{Code, Diagnostic};
+use crate::eval::{Machine, Object, Raised, SealKind, Value};
+use crate::graph::{Escaping, FileArtifact, Fragment, PipData, ResponseFileData};
+use crate::paths::RelativePath;
+use crate::source::{Location, Symbol};
+
+use super::process::Artifacts;
+
+/// What an artifact in an argument is to the process; the numbers of the prelude's `ArtifactKind`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ArtifactKind {
+    Input = 1,
+    Output,
+    Rewritten,
+    None,
+    VsoHash,
+    FileId,
+    SharedOpaque,
+    DirectoryId,
+}
+
+impl ArtifactKind {
+    fn from_number(number: i32) -> Option<Self> {
+        [
+            Self::Input,
+            Self::Output,
+            Self::Rewritten,
+            Self::None,
+            Self::VsoHash,
+            Self::FileId,
+            Self::SharedOpaque,
+            Self::DirectoryId,
+        ]
+        .into_iter()
+        .find(|kind| *kind as i32 == number)
+    }
+}
+
+// The numbers of the prelude's `ArgumentKind`; 2 is an ordinary argument.
+const RAW_TEXT: i32 = 1;
+const FLAG: i32 = 3;
+const START_RESPONSE_FILE: i32 = 4;
+
+/// A command line being put together.
+pub(super) struct CommandLine<'a> {
+    artifacts: &'a mut Artifacts,
+    /// Where to point when an argument has no better place.
+    place: Location,
+    /// The arguments before the response file, and those in it.
+    before: Vec<Fragment>,
+    within: Vec<Fragment>,
+    response: Option<(Option<Symbol>, bool)>,
+    space: Symbol,
+}
+
+impl<'a> CommandLine<'a> {
+    pub fn new(m: &Machine<'_, '_>, artifacts: &'a mut Artifacts, place: Location) -> Self {
+        let space = m.symbols().intern(" ");
+        Self { artifacts, place, before: Vec::new(), within: Vec::new(), response: None, space }
+    }
+
+    /// The command line, and what goes to the response file.
+    pub fn finish(self, m: &Machine<'_, '_>) -> (PipData, Option<ResponseFileData>) {
+        let line = |fragments: Vec<Fragment>, separator: Symbol| PipData {
+            separator: Some(separator),
+            escaping: Escaping::None,
+            fragments: fragments.into(),
+        };
+        let response = self.response.map(|(prefix, force)| ResponseFileData {
+            path: None,
+            prefix,
+            contents: line(self.within, m.symbols().intern("\n")),
+            force,
+        });
+        (line(self.before, self.space), response)
+    }
+
+    fn push(&mut self, fragment: Fragment) {
+        if self.response.is_some() { self.within.push(fragment) } else { self.before.push(fragment) }
+    }
+
+    /// Adds one `Argument`; `undefined` ones are left out.
+    pub fn add<'h>(&mut self, m: &mut Machine<'_, 'h>, argument: Value<'h>) -> Result<(), Raised> {
+        let object = match argument {
+            Value::Undefined => return Ok(()),
+            Value::Object(object) => object,
+            other => {
+                let found = m.describe(other);
+                let message = format!("an argument of a process must be made by `Cmd`, but it is {found}");
+                let error = Diagnostic::error(Code::Dx(9327), message).at(self.place_of(other), "");
+                return Err(m.fail(error.help("write `Cmd.argument(…)` or `Cmd.option(\"--name\", …)`")));
+            }
+        };
+        let name = match field(m, object, "name") {
+            Value::Undefined => None,
+            Value::String(name) => Some(name.text),
+            other => return Err(self.wrong(m, "name", "a string", other)),
+        };
+        match field(m, object, "value") {
+            Value::Undefined => Ok(()),
+            Value::Array(values) => {
+                for value in values.items.iter().filter(|value| !value.is_undefined()) {
+                    self.add_value(m, name, *value)?;
+                }
+                Ok(())
+            }
+            value => self.add_value(m, name, value),
+        }
+    }
+
+    fn add_value<'h>(&mut self, m: &mut Machine<'_, 'h>, name: Option<&str>, value: Value<'h>) -> Result<(), Raised> {
+        if let Value::Object(object) = value
+            && let Value::Enum(_, kind) = field(m, object, "kind")
+            && field(m, object, "path").is_undefined()
+        {
+            return self.add_primitive(m, name, object, kind);
+        }
+        let (fragments, escaping) = self.value_fragments(m, value)?;
+        self.push_named(m, name, fragments, escaping);
+        Ok(())
+    }
+
+    /// `-o` before a value glues the two together; with a space at its end they are two words.
+    fn push_named(&mut self, m: &Machine<'_, '_>, name: Option<&str>, value: Vec<Fragment>, escaping: Escaping) {
+        let Some(name) = name else {
+            self.push(joined(value, escaping));
+            return;
+        };
+        match name.strip_suffix(' ') {
+            Some(word) => {
+                self.push(Fragment::Text(m.symbols().intern(word.trim_end())));
+                self.push(joined(value, escaping));
+            }
+            None => {
+                let mut fragments = vec![Fragment::Text(m.symbols().intern(name))];
+                fragments.extend(value);
+                self.push(joined(fragments, escaping));
+            }
+        }
+    }
+
+    fn add_primitive<'h>(
+        &mut self,
+        m: &mut Machine<'_, 'h>,
+        name: Option<&str>,
+        object: &'h Object<'h>,
+        kind: i32,
+    ) -> Result<(), Raised> {
+        let value = field(m, object, "value");
+        match kind {
+            FLAG => {
+                if let Some(name) = name {
+                    self.push(Fragment::Text(m.symbols().intern(name)));
+                }
+                Ok(())
+            }
+            START_RESPONSE_FILE => {
+                let prefix = name.map(|prefix| m.symbols().intern(prefix));
+                self.response = Some((prefix, value.as_str() == Some("true")));
+                Ok(())
+            }
+            RAW_TEXT => {
+                let (fragments, _) = self.value_fragments(m, value)?;
+                self.push_named(m, name, fragments, Escaping::None);
+                Ok(())
+            }
+            _ => {
+                let (fragments, escaping) = self.value_fragments(m, value)?;
+                self.push_named(m, name, fragments, escaping);
+                Ok(())
+            }
+        }
+    }
+
+    /// The fragments of one value, that make one word together.
+    fn value_fragments<'h>(
+        &mut self,
+        m: &mut Machine<'_, 'h>,
+        value: Value<'h>,
+    ) -> Result<(Vec<Fragment>, Escaping), Raised> {
+        let quoted = Escaping::CRuntimeArgumentRules;
+        if let Some(fragment) = primitive(m, value) {
+            return Ok((vec![fragment], quoted));
+        }
+        let Value::Object(object) = value else {
+            let found = m.describe(value);
+            let message = format!("an argument takes text, numbers, paths and artifacts, but this is {found}");
+            let error = Diagnostic::error(Code::Dx(9327), message).at(self.place_of(value), "");
+            let help = match value {
+                Value::File(_) => {
+                    Some("say what the file is to the process: `Artifact.input(f)` or `Artifact.none(f)`")
+                }
+                Value::Directory(_) => Some(
+                    "say what the directory is: `Artifact.none(d)`, `Artifact.output(d)` or `Artifact.sharedOpaqueOutput(d)`",
+                ),
+                Value::StaticDirectory(_) => {
+                    Some("say what the directory is: `Artifact.input(d)` or `Artifact.none(d)`")
+                }
+                _ => None,
+            };
+            return Err(m.fail(error.maybe_help(help.map(str::to_owned))));
+        };
+        if !field(m, object, "separator").is_undefined() || !field(m, object, "values").is_undefined() {
+            return self.compound(m, object).map(|fragment| (vec![fragment], quoted));
+        }
+        if !field(m, object, "path").is_undefined() {
+            return self.artifact(m, object).map(|fragment| (vec![fragment], quoted));
+        }
+        Err(self.wrong(m, "value", "text, a number, a path or an artifact", value))
+    }
+
+    /// `{values, separator}`: one word.
+    fn compound<'h>(&mut self, m: &mut Machine<'_, 'h>, object: &'h Object<'h>) -> Result<Fragment, Raised> {
+        let separator = match field(m, object, "separator") {
+            Value::String(text) => m.symbols().intern(text.text),
+            other => return Err(self.wrong(m, "separator", "a string", other)),
+        };
+        let values = match field(m, object, "values") {
+            Value::Array(values) => values.items,
+            other => return Err(self.wrong(m, "values", "an array", other)),
+        };
+        let mut fragments = Vec::with_capacity(values.len());
+        for value in values.iter().filter(|value| !value.is_undefined()) {
+            let (parts, _) = self.value_fragments(m, *value)?;
+            fragments.push(joined(parts, Escaping::None));
+        }
+        let data = PipData { separator: Some(separator), escaping: Escaping::None, fragments: fragments.into() };
+        Ok(Fragment::Nested(Box::new(data)))
+    }
+
+    /// `{path, kind, original}`: declares the input or output as well.
+    fn artifact<'h>(&mut self, m: &mut Machine<'_, 'h>, object: &'h Object<'h>) -> Result<Fragment, Raised> {
+        let value = field(m, object, "path");
+        let Value::Enum(_, number) = field(m, object, "kind") else {
+            let found = field(m, object, "kind");
+            return Err(self.wrong(m, "kind", "an `ArtifactKind`", found));
+        };
+        let Some(path) = value.as_path() else {
+            return Err(self.wrong(m, "path", "a path, file or directory", value));
+        };
+        let kind = ArtifactKind::from_number(number).unwrap_or(ArtifactKind::None);
+        match (kind, value) {
+            (ArtifactKind::None, _) => {}
+            (ArtifactKind::Input, _) => self.artifacts.add_input(m, value, self.place)?,
+            (ArtifactKind::Output, Value::Path(path)) => self.artifacts.add_output(FileArtifact::output(path)),
+            (ArtifactKind::Output, Value::Directory(path)) => {
+                self.artifacts.add_directory(path, SealKind::ExclusiveOpaque)
+            }
+            (ArtifactKind::Output, Value::File(file)) => self.artifacts.add_rewritten(file),
+            (ArtifactKind::Rewritten, Value::File(file)) => self.artifacts.add_rewritten(file),
+            (ArtifactKind::Rewritten, Value::Path(path)) => match field(m, object, "original") {
+                Value::File(original) => self.artifacts.add_copied(original, path),
+                other => return Err(self.wrong(m, "original", "the file that is copied to the path", other)),
+            },
+            (ArtifactKind::SharedOpaque, Value::Directory(path)) => {
+                self.artifacts.add_directory(path, SealKind::SharedOpaque);
+            }
+            (ArtifactKind::VsoHash, Value::File(file)) => {
+                self.artifacts.add_input(m, value, self.place)?;
+                return Ok(Fragment::VsoHash(file));
+            }
+            (ArtifactKind::FileId, Value::File(file)) => {
+                self.artifacts.add_input(m, value, self.place)?;
+                return Ok(Fragment::FileId(file));
+            }
+            (ArtifactKind::DirectoryId | ArtifactKind::VsoHash, Value::StaticDirectory(directory)) => {
+                self.artifacts.add_input(m, value, self.place)?;
+                return Ok(Fragment::DirectoryId(crate::graph::DirectoryId(directory.seal.0)));
+            }
+            (kind, value) => return Err(self.wrong_artifact(m, kind, value)),
+        }
+        Ok(Fragment::Path(path))
+    }
+
+    fn wrong_artifact<'h>(&mut self, m: &mut Machine<'_, 'h>, kind: ArtifactKind, value: Value<'h>) -> Raised {
+        let (function, wanted) = match kind {
+            ArtifactKind::Input | ArtifactKind::None => ("Artifact.input", "a file or a sealed directory"),
+            ArtifactKind::Output => ("Artifact.output", "a path or a directory"),
+            ArtifactKind::Rewritten => ("Artifact.rewritten", "a file, or a file and the path it is copied to"),
+            ArtifactKind::VsoHash => ("Artifact.vsoHash", "a file or an opaque directory"),
+            ArtifactKind::FileId => ("Artifact.fileId", "a file"),
+            ArtifactKind::SharedOpaque => ("Artifact.sharedOpaqueOutput", "a directory"),
+            ArtifactKind::DirectoryId => ("Artifact.directoryId", "a sealed directory"),
+        };
+        let message = format!("`{function}` takes {wanted}, but it has {}", m.describe(value));
+        m.fail(Diagnostic::error(Code::Dx(9327), message).at(self.place, ""))
+    }
+
+    fn place_of(&self, value: Value<'_>) -> Location {
+        super::fields::origin(value).unwrap_or(self.place)
+    }
+
+    fn wrong<'h>(&self, m: &mut Machine<'_, 'h>, name: &str, expected: &str, found: Value<'h>) -> Raised {
+        let message = format!("the field `{name}` of an argument must be {expected}, but it is {}", m.describe(found));
+        m.fail(Diagnostic::error(Code::Dx(9327), message).at(self.place_of(found), ""))
+    }
+}
+
+/// Text, numbers and paths; none for everything else.
+pub(super) fn primitive<'h>(m: &Machine<'_, 'h>, value: Value<'h>) -> Option<Fragment> {
+    Some(match value {
+        Value::String(text) => Fragment::Text(m.symbols().intern(text.text)),
+        Value::Number(number) => Fragment::Text(m.symbols().intern(&number.to_string())),
+        Value::Atom(atom) => Fragment::Text(atom),
+        Value::Relative(relative) => {
+            let text = RelativePath::from_atoms(relative.atoms.to_vec()).display(m.symbols());
+            Fragment::Text(m.symbols().intern(&text))
+        }
+        Value::Path(path) => Fragment::Path(path),
+        _ => return None,
+    })
+}
+
+/// Several fragments as one word; a single one stays what it is where no quoting is asked for.
+fn joined(mut fragments: Vec<Fragment>, escaping: Escaping) -> Fragment {
+    if fragments.len() == 1 && (escaping == Escaping::None || matches!(fragments[0], Fragment::Path(_))) {
+        return fragments.remove(0);
+    }
+    Fragment::Nested(Box::new(PipData { separator: None, escaping, fragments: fragments.into() }))
+}
+
+fn field<'h>(m: &Machine<'_, 'h>, object: &'h Object<'h>, name: &str) -> Value<'h> {
+    m.symbols().lookup(name).and_then(|symbol| object.get(symbol)).unwrap_or(Value::Undefined)
+}

@@ -1,0 +1,59 @@
+//! Data that is written to files, given to standard input or to variables: text, numbers, paths, and compounds.
+
+use crate::diagnostics::{Code, Diagnostic};
+use crate::eval::{Machine, Raised, Value};
+use crate::graph::{Escaping, Fragment, PipData};
+use crate::source::{Location, Symbol};
+
+use super::arguments::primitive;
+use super::fields::origin;
+
+/// Structured text from a value: one fragment, or those of `{separator, contents}`.
+pub(super) fn pip_data<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>, place: Location) -> Result<PipData, Raised> {
+    let fragment = fragment(m, value, place)?;
+    Ok(match fragment {
+        Fragment::Nested(data) => *data,
+        single => PipData { separator: None, escaping: Escaping::None, fragments: Box::new([single]) },
+    })
+}
+
+/// Several values with a separator between them; `undefined` ones are left out.
+pub(super) fn joined_data<'h>(
+    m: &mut Machine<'_, 'h>,
+    values: &[Value<'h>],
+    separator: &str,
+    place: Location,
+) -> Result<PipData, Raised> {
+    let mut fragments = Vec::with_capacity(values.len());
+    for value in values.iter().filter(|value| !value.is_undefined()) {
+        fragments.push(fragment(m, *value, place)?);
+    }
+    let separator: Option<Symbol> = (!separator.is_empty()).then(|| m.symbols().intern(separator));
+    Ok(PipData { separator, escaping: Escaping::None, fragments: fragments.into() })
+}
+
+fn fragment<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>, place: Location) -> Result<Fragment, Raised> {
+    if let Some(fragment) = primitive(m, value) {
+        return Ok(fragment);
+    }
+    match value {
+        Value::Directory(path) => return Ok(Fragment::Path(path)),
+        Value::File(file) => return Ok(Fragment::Path(file.path)),
+        Value::StaticDirectory(directory) => return Ok(Fragment::Path(directory.path)),
+        Value::Object(object) => {
+            let field =
+                |name: &str| m.symbols().lookup(name).and_then(|symbol| object.get(symbol)).unwrap_or(Value::Undefined);
+            let contents = field("contents");
+            if let (Value::String(separator), Value::Array(contents)) = (field("separator"), contents) {
+                let data = joined_data(m, contents.items, separator.text, place)?;
+                return Ok(Fragment::Nested(Box::new(data)));
+            }
+        }
+        _ => {}
+    }
+    let message = format!(
+        "data is text, a number, a path, or an object with `separator` and `contents`, but this is {}",
+        m.describe(value)
+    );
+    Err(m.fail(Diagnostic::error(Code::Dx(9327), message).at(origin(value).unwrap_or(place), "")))
+}

@@ -1,0 +1,225 @@
+//! Reading the fields of the objects that transformers are given, with an error that names the field (DX9327).
+
+use crate::diagnostics::{Code, Diagnostic};
+use crate::eval::{Args, Machine, Object, Raised, Value};
+use crate::graph::FileArtifact;
+use crate::paths::PathId;
+use crate::source::{Location, Symbol};
+
+/// The object that is read: its value, what it is called in messages, and where the call stands.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'a, 'h> {
+    object: &'h Object<'h>,
+    /// Such as `Transformer.execute` or `tool`.
+    owner: &'a str,
+    pub place: Location,
+}
+
+impl<'a, 'h> Fields<'a, 'h> {
+    /// The object given as an argument of a native.
+    pub fn of_argument(
+        m: &mut Machine<'_, 'h>,
+        args: &Args<'_, 'h>,
+        index: usize,
+        owner: &'a str,
+    ) -> Result<Self, Raised> {
+        match args.get(index) {
+            Value::Object(object) => Ok(Self { object, owner, place: args.site.argument(index) }),
+            _ => Err(m.wrong_type(args, index, "an object")),
+        }
+    }
+
+    /// An object inside another one.
+    pub fn of_value(
+        m: &mut Machine<'_, 'h>,
+        value: Value<'h>,
+        owner: &'a str,
+        place: Location,
+    ) -> Result<Self, Raised> {
+        match value {
+            Value::Object(object) => Ok(Self { object, owner, place }),
+            other => {
+                let message = format!("{owner} must be an object, but it is {}", m.describe(other));
+                Err(m.fail(Diagnostic::error(Code::Dx(9327), message).at(place, "")))
+            }
+        }
+    }
+
+    /// The same fields, with errors at another place.
+    pub fn placed(self, place: Location) -> Self {
+        Self { place, ..self }
+    }
+
+    /// The value of a field; `undefined` when it is missing.
+    pub fn get(&self, m: &Machine<'_, 'h>, name: &str) -> Value<'h> {
+        m.symbols().lookup(name).and_then(|symbol| self.object.get(symbol)).unwrap_or(Value::Undefined)
+    }
+
+    /// Whether the field is there and not `undefined`.
+    pub fn has(&self, m: &Machine<'_, 'h>, name: &str) -> bool {
+        !self.get(m, name).is_undefined()
+    }
+
+    /// The error of a field with the wrong type.
+    pub fn wrong(&self, m: &mut Machine<'_, 'h>, name: &str, expected: &str, found: Value<'h>) -> Raised {
+        let owner = self.owner;
+        let found_text = m.describe(found);
+        let message = if found.is_undefined() {
+            format!("the field `{name}` of {owner} is missing: it must be {expected}")
+        } else {
+            format!("the field `{name}` of {owner} must be {expected}, but it is {found_text}")
+        };
+        let place = origin(found).unwrap_or(self.place);
+        m.fail(Diagnostic::error(Code::Dx(9327), message).at(place, ""))
+    }
+
+    /// An optional string.
+    pub fn string(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<Option<&'h str>, Raised> {
+        match self.get(m, name) {
+            Value::Undefined => Ok(None),
+            Value::String(text) => Ok(Some(text.text)),
+            other => Err(self.wrong(m, name, "a string", other)),
+        }
+    }
+
+    /// An optional string, interned; empty text counts as none.
+    pub fn symbol(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<Option<Symbol>, Raised> {
+        let text = self.string(m, name)?;
+        Ok(text.filter(|text| !text.is_empty()).map(|text| m.symbols().intern(text)))
+    }
+
+    /// An optional boolean; false when it is missing.
+    pub fn flag(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<bool, Raised> {
+        Ok(self.boolean(m, name)?.unwrap_or(false))
+    }
+
+    /// An optional boolean.
+    pub fn boolean(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<Option<bool>, Raised> {
+        match self.get(m, name) {
+            Value::Undefined => Ok(None),
+            Value::Bool(flag) => Ok(Some(flag)),
+            other => Err(self.wrong(m, name, "true or false", other)),
+        }
+    }
+
+    /// An optional number.
+    pub fn number(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<Option<i32>, Raised> {
+        match self.get(m, name) {
+            Value::Undefined => Ok(None),
+            Value::Number(number) => Ok(Some(number)),
+            other => Err(self.wrong(m, name, "a number", other)),
+        }
+    }
+
+    /// An optional number that is not negative.
+    pub fn count(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<Option<u32>, Raised> {
+        match self.number(m, name)? {
+            None => Ok(None),
+            Some(number) => match u32::try_from(number) {
+                Ok(count) => Ok(Some(count)),
+                Err(_) => Err(self.wrong(m, name, "a number that is not negative", Value::Number(number))),
+            },
+        }
+    }
+
+    /// An optional array; empty when it is missing.
+    pub fn array(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<&'h [Value<'h>], Raised> {
+        match self.get(m, name) {
+            Value::Undefined => Ok(&[]),
+            Value::Array(array) => Ok(array.items),
+            other => Err(self.wrong(m, name, "an array", other)),
+        }
+    }
+
+    /// An optional path, also given as a file or directory.
+    pub fn path(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<Option<PathId>, Raised> {
+        match self.get(m, name) {
+            Value::Undefined => Ok(None),
+            other => match other.as_path() {
+                Some(path) => Ok(Some(path)),
+                None => Err(self.wrong(m, name, "a path", other)),
+            },
+        }
+    }
+
+    /// A directory that must be given.
+    pub fn directory(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<PathId, Raised> {
+        match self.get(m, name) {
+            Value::Directory(path) => Ok(path),
+            Value::StaticDirectory(directory) => Ok(directory.path),
+            other => Err(self.wrong(m, name, "a directory", other)),
+        }
+    }
+
+    /// A file that must be given.
+    pub fn file(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<FileArtifact, Raised> {
+        match self.get(m, name) {
+            Value::File(file) => Ok(file),
+            other => Err(self.wrong(m, name, "a file", other)),
+        }
+    }
+
+    /// An optional array of strings, interned.
+    pub fn symbols(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<Box<[Symbol]>, Raised> {
+        let items = self.array(m, name)?;
+        let mut symbols = Vec::with_capacity(items.len());
+        for item in items {
+            match item {
+                Value::String(text) => symbols.push(m.symbols().intern(text.text)),
+                Value::Atom(atom) => symbols.push(*atom),
+                Value::Undefined => {}
+                other => return Err(self.wrong(m, name, "an array of strings", *other)),
+            }
+        }
+        Ok(symbols.into())
+    }
+
+    /// An optional array of numbers.
+    pub fn numbers(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<Box<[i32]>, Raised> {
+        let items = self.array(m, name)?;
+        let mut numbers = Vec::with_capacity(items.len());
+        for item in items {
+            match item {
+                Value::Number(number) => numbers.push(*number),
+                other => return Err(self.wrong(m, name, "an array of numbers", *other)),
+            }
+        }
+        Ok(numbers.into())
+    }
+
+    /// An optional array of paths, files or directories.
+    pub fn paths(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<Vec<PathId>, Raised> {
+        let items = self.array(m, name)?;
+        let mut paths = Vec::with_capacity(items.len());
+        for item in items.iter().filter(|item| !item.is_undefined()) {
+            match item.as_path() {
+                Some(path) => paths.push(path),
+                None => return Err(self.wrong(m, name, "an array of paths", *item)),
+            }
+        }
+        Ok(paths)
+    }
+
+    /// One of several texts, by its place among them.
+    pub fn choice<T: Copy>(
+        &self,
+        m: &mut Machine<'_, 'h>,
+        name: &str,
+        choices: &[(&str, T)],
+    ) -> Result<Option<T>, Raised> {
+        let Some(text) = self.string(m, name)? else { return Ok(None) };
+        if let Some((_, chosen)) = choices.iter().find(|(choice, _)| *choice == text) {
+            return Ok(Some(*chosen));
+        }
+        let names: Vec<String> = choices.iter().map(|(choice, _)| format!("\"{choice}\"")).collect();
+        Err(self.wrong(m, name, &names.join(" or "), self.get(m, name)))
+    }
+}
+
+/// Where a value was written, if it is a string literal.
+pub(super) fn origin(value: Value<'_>) -> Option<Location> {
+    match value {
+        Value::String(text) => text.origin,
+        _ => None,
+    }
+}

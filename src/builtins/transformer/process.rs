@@ -1,0 +1,420 @@
+//! `Transformer.execute`: from its argument object to a process and the handles of its outputs.
+
+use std::sync::Arc;
+
+use crate::diagnostics::{Code, Diagnostic};
+use crate::eval::{
+    Args, Eval, Event, ExecuteResult, Machine, Raised, Request, RequestKind, SealKind, StaticDirectory, Value,
+};
+use crate::graph::{
+    AbsentPathProbe, DirectoryId, DoubleWritePolicy, Existence, FileArtifact, FileOutput, OutputDirectory,
+    OutputDirectoryKind, PreserveOutputs, PrivilegeLevel, ProcessPip, RareOptions, Semaphore, SourceRewritePolicy,
+    StandardInput,
+};
+use crate::paths::PathId;
+use crate::source::Location;
+
+use super::arguments::CommandLine;
+use super::data::pip_data;
+use super::environment;
+use super::fields::Fields;
+use super::tool;
+
+/// What a process reads and makes, gathered from its arguments, lists and tool.
+#[derive(Default)]
+pub(super) struct Artifacts {
+    pub inputs: Vec<FileArtifact>,
+    pub directory_inputs: Vec<DirectoryId>,
+    pub outputs: Vec<FileOutput>,
+    pub directories: Vec<(PathId, SealKind)>,
+}
+
+impl Artifacts {
+    /// A file or sealed directory that is read. A plain directory cannot be (DX13102).
+    pub fn add_input<'h>(&mut self, m: &mut Machine<'_, 'h>, value: Value<'h>, place: Location) -> Result<(), Raised> {
+        match value {
+            Value::File(file) => self.inputs.push(file),
+            Value::StaticDirectory(directory) => self.directory_inputs.push(DirectoryId(directory.seal.0)),
+            Value::Directory(path) => {
+                let shown = m.paths().display(path);
+                let message = format!("`{shown}` is a plain folder, not a sealed directory, so it cannot be an input");
+                let error = Diagnostic::error(Code::Dx(13102), message).at(place, "");
+                return Err(m.fail(error.help(
+                    "seal it first, for example with `Transformer.sealSourceDirectory`, or use the directory that \
+                     `getOutputDirectory` of its producer gives",
+                )));
+            }
+            other => {
+                let message = format!("an input is a file or a sealed directory, but this is {}", m.describe(other));
+                return Err(m.fail(Diagnostic::error(Code::Dx(9327), message).at(place, "")));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn add_output(&mut self, file: FileArtifact) {
+        self.outputs.push(FileOutput::required(file));
+    }
+
+    /// A file that is changed in place: its next version.
+    pub fn add_rewritten(&mut self, file: FileArtifact) {
+        self.inputs.push(file);
+        self.add_output(file.rewritten());
+    }
+
+    /// A file that is copied to `path` and changed there.
+    pub fn add_copied(&mut self, original: FileArtifact, path: PathId) {
+        self.inputs.push(original);
+        self.add_output(FileArtifact::output(path));
+    }
+
+    pub fn add_directory(&mut self, path: PathId, kind: SealKind) {
+        if !self.directories.contains(&(path, kind)) {
+            self.directories.push((path, kind));
+        }
+    }
+}
+
+/// `Transformer.execute(arguments)`
+pub(super) fn execute<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    let fields = Fields::of_argument(m, args, 0, "`Transformer.execute`")?;
+    let location = m.call_in_spec(args.site.location());
+    let fields = fields.placed(location);
+    let mut artifacts = Artifacts::default();
+
+    let arguments = fields.array(m, "arguments")?;
+    let mut line = CommandLine::new(m, &mut artifacts, location);
+    for argument in arguments {
+        line.add(m, *argument)?;
+    }
+    let (arguments, response_file) = line.finish(m);
+
+    let working_directory = fields.directory(m, "workingDirectory")?;
+    let tool_value = fields.get(m, "tool");
+    let tool = Fields::of_value(m, tool_value, "`tool`", location)?;
+    let mut process = ProcessPip::new(tool.file(m, "exe")?, working_directory);
+    process.arguments = arguments;
+    if let Some(response_file) = response_file {
+        process.rare_mut().response_file = Some(response_file);
+    }
+    tool::apply(m, &tool, &mut process, &mut artifacts)?;
+
+    process.description = fields.symbol(m, "description")?;
+    process.tags = fields.symbols(m, "tags")?;
+    for input in fields.array(m, "dependencies")?.iter().filter(|value| !value.is_undefined()) {
+        artifacts.add_input(m, *input, location)?;
+    }
+    read_outputs(m, &fields, &mut artifacts)?;
+    read_streams(m, &fields, &mut process, &mut artifacts)?;
+    environment::apply(m, &fields, "environmentVariables", &mut process)?;
+    read_flags(m, &fields, &mut process)?;
+    read_rare(m, &fields, &mut process)?;
+    read_unsafe(m, &fields, &mut process)?;
+    Ok(schedule(m, process, artifacts, location))
+}
+
+/// Hands the process to the graph and gives its result object.
+fn schedule<'h>(
+    m: &mut Machine<'_, 'h>,
+    mut process: ProcessPip,
+    artifacts: Artifacts,
+    location: Location,
+) -> Value<'h> {
+    process.inputs = artifacts.inputs.into();
+    process.directory_inputs = artifacts.directory_inputs.into();
+    let kind = |kind: SealKind| match kind {
+        SealKind::SharedOpaque => OutputDirectoryKind::Shared,
+        _ => OutputDirectoryKind::Exclusive,
+    };
+    let directories = artifacts.directories.iter();
+    process.output_directories =
+        directories.clone().map(|(path, seal)| OutputDirectory { path: *path, kind: kind(*seal) }).collect();
+    let made: Vec<&'h StaticDirectory<'h>> = directories
+        .map(|(path, kind)| {
+            let seal = m.new_seal();
+            let directory = StaticDirectory { path: *path, kind: *kind, seal, contents: &[], composite: false };
+            &*m.heap().alloc(directory)
+        })
+        .collect();
+
+    let streams = process.rare.as_ref().map(|rare| rare.streams.clone()).unwrap_or_default();
+    let console = [streams.output, streams.error].into_iter().flatten().map(FileOutput::required);
+    let mut files: Vec<(FileArtifact, bool)> = Vec::new();
+    for output in artifacts.outputs.iter().copied().chain(console) {
+        if !files.iter().any(|(known, _)| *known == output.artifact) {
+            files.push((output.artifact, output.existence == Existence::Required));
+        }
+    }
+    process.outputs = artifacts.outputs.into();
+    let handles = made.iter().map(|directory| directory.seal).collect();
+    m.emit(Event::Made(Box::new(Request { location, kind: RequestKind::Process(process, handles) })));
+    let result = ExecuteResult {
+        files: m.heap().alloc_slice_copy(&files),
+        directories: m.heap().alloc_slice_copy(&made),
+        service: None,
+    };
+    Value::ExecuteResult(m.heap().alloc(result))
+}
+
+/// `outputs`, and the older `implicitOutputs` and `optionalImplicitOutputs`.
+fn read_outputs<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, artifacts: &mut Artifacts) -> Result<(), Raised> {
+    for (name, existence) in [
+        ("implicitOutputs", Existence::Required),
+        ("optionalImplicitOutputs", Existence::Temporary),
+        ("outputs", Existence::Required),
+    ] {
+        for output in fields.array(m, name)?.iter().filter(|value| !value.is_undefined()) {
+            read_output(m, fields, name, *output, existence, artifacts)?;
+        }
+    }
+    Ok(())
+}
+
+const EXISTENCE: [(&str, Existence); 3] =
+    [("required", Existence::Required), ("optional", Existence::Optional), ("temporary", Existence::Temporary)];
+const DIRECTORY_KINDS: [(&str, SealKind); 2] =
+    [("shared", SealKind::SharedOpaque), ("exclusive", SealKind::ExclusiveOpaque)];
+
+fn read_output<'h>(
+    m: &mut Machine<'_, 'h>,
+    fields: &Fields<'_, 'h>,
+    name: &str,
+    output: Value<'h>,
+    existence: Existence,
+    artifacts: &mut Artifacts,
+) -> Result<(), Raised> {
+    let mut file =
+        |artifact: FileArtifact, existence: Existence| artifacts.outputs.push(FileOutput { artifact, existence });
+    match output {
+        Value::Path(path) => file(FileArtifact::output(path), existence),
+        // A file as an output is a version more: of a source file the first, which the graph then refuses.
+        Value::File(known) => {
+            file(known.rewritten(), existence);
+        }
+        Value::Directory(path) => artifacts.add_directory(path, SealKind::ExclusiveOpaque),
+        Value::StaticDirectory(directory) => artifacts.add_directory(directory.path, SealKind::ExclusiveOpaque),
+        Value::Object(_) => {
+            let entry = Fields::of_value(m, output, "an entry of `outputs`", fields.place)?;
+            if entry.has(m, "directory") {
+                let path = entry.directory(m, "directory")?;
+                let kind = entry.choice(m, "kind", &DIRECTORY_KINDS)?.unwrap_or(SealKind::ExclusiveOpaque);
+                artifacts.add_directory(path, kind);
+                return Ok(());
+            }
+            let existence = entry.choice(m, "existence", &EXISTENCE)?.unwrap_or(existence);
+            match entry.get(m, "artifact") {
+                Value::Path(path) => file(FileArtifact::output(path), existence),
+                Value::File(known) => file(known.rewritten(), existence),
+                other => return Err(entry.wrong(m, "artifact", "a path or a file", other)),
+            }
+        }
+        other => {
+            return Err(fields.wrong(m, name, "an array of paths, files, directories or output objects", other));
+        }
+    }
+    Ok(())
+}
+
+/// Standard input, output and error.
+fn read_streams<'h>(
+    m: &mut Machine<'_, 'h>,
+    fields: &Fields<'_, 'h>,
+    process: &mut ProcessPip,
+    artifacts: &mut Artifacts,
+) -> Result<(), Raised> {
+    match fields.get(m, "consoleInput") {
+        Value::Undefined => {}
+        Value::File(file) => {
+            artifacts.inputs.push(file);
+            process.rare_mut().streams.input = StandardInput::File(file);
+        }
+        text => {
+            let data = pip_data(m, text, fields.place)?;
+            process.rare_mut().streams.input = StandardInput::Data(data);
+        }
+    }
+    if let Some(path) = fields.path(m, "consoleOutput")? {
+        process.rare_mut().streams.output = Some(FileArtifact::output(path));
+    }
+    if let Some(path) = fields.path(m, "consoleError")? {
+        process.rare_mut().streams.error = Some(FileArtifact::output(path));
+    }
+    if let Some(path) = fields.path(m, "fileAccessTraceFile")? {
+        process.rare_mut().file_access_trace_file = Some(FileArtifact::output(path));
+    }
+    Ok(())
+}
+
+/// The switches that are simply on or off.
+fn read_flags<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &mut ProcessPip) -> Result<(), Raised> {
+    let flags = &mut process.flags;
+    for (name, flag) in [
+        ("allowUndeclaredSourceReads", &mut flags.allow_undeclared_source_reads),
+        ("isLight", &mut flags.is_light),
+        ("scanForBuildXLHints", &mut flags.scan_for_buildxl_hints),
+        ("keepOutputsWritable", &mut flags.keep_outputs_writable),
+        ("runInContainer", &mut flags.run_in_container),
+        ("disableCacheLookup", &mut flags.disable_cache_lookup),
+        ("uncancellable", &mut flags.uncancellable),
+        ("writingToStandardErrorFailsExecution", &mut flags.writing_to_standard_error_fails_execution),
+        ("preservePathSetCasing", &mut flags.preserve_path_set_casing),
+        ("mustRunOnOrchestrator", &mut flags.must_run_on_orchestrator),
+        ("enableMultiLineErrorScanning", &mut flags.enable_multi_line_error_scanning),
+        ("enforceWeakFingerprintAugmentation", &mut flags.enforce_weak_fingerprint_augmentation),
+    ] {
+        if let Some(value) = fields.boolean(m, name)? {
+            *flag = value;
+        }
+    }
+    Ok(())
+}
+
+const DOUBLE_WRITES: [(&str, DoubleWritePolicy); 3] = [
+    ("doubleWritesAreErrors", DoubleWritePolicy::Error),
+    ("allowSameContentDoubleWrites", DoubleWritePolicy::AllowSameContent),
+    ("unsafeFirstDoubleWriteWins", DoubleWritePolicy::UnsafeFirstDoubleWriteWins),
+];
+const SOURCE_REWRITES: [(&str, SourceRewritePolicy); 2] = [
+    ("sourceRewritesAreErrors", SourceRewritePolicy::Error),
+    ("safeSourceRewritesAreAllowed", SourceRewritePolicy::SafeSourceRewrites),
+];
+const PROBES: [(&str, AbsentPathProbe); 3] =
+    [("unsafe", AbsentPathProbe::Unsafe), ("strict", AbsentPathProbe::Strict), ("relaxed", AbsentPathProbe::Relaxed)];
+const PRIVILEGES: [(&str, PrivilegeLevel); 2] =
+    [("standard", PrivilegeLevel::Standard), ("admin", PrivilegeLevel::Admin)];
+
+/// What few processes say; written only where something is said.
+fn read_rare<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &mut ProcessPip) -> Result<(), Raised> {
+    let mut rare = process.rare.take().map(|rare| *rare).unwrap_or_default();
+    rare.temp_directory = fields.path(m, "tempDirectory")?;
+    rare.additional_temp_directories = fields.paths(m, "additionalTempDirectories")?.into();
+    rare.success_exit_codes = fields.numbers(m, "successExitCodes")?;
+    rare.retry_exit_codes = fields.numbers(m, "retryExitCodes")?;
+    rare.succeed_fast_exit_codes = fields.numbers(m, "succeedFastExitCodes")?;
+    rare.uncacheable_exit_codes = fields.numbers(m, "uncacheableExitCodes")?;
+    rare.process_retries = fields.count(m, "processRetries")?;
+    rare.retry_attempt_variable = fields.symbol(m, "retryAttemptEnvironmentVariable")?;
+    rare.nested_process_termination_timeout = fields.count(m, "nestedProcessTerminationTimeoutMs")?;
+    rare.weight = fields.number(m, "weight")?;
+    rare.priority = fields.number(m, "priority")?;
+    rare.warning_regex = fields.symbol(m, "warningRegex")?;
+    rare.error_regex = fields.symbol(m, "errorRegex")?;
+    for (name, regex) in [("warningRegex", rare.warning_regex), ("errorRegex", rare.error_regex)] {
+        if let Some(regex) = regex {
+            super::seal::check_regex(m, name, m.symbols().text(regex), fields.get(m, name), fields.place)?;
+        }
+    }
+    rare.semaphores = read_semaphores(m, fields)?;
+    rare.double_write_policy = fields.choice(m, "doubleWritePolicy", &DOUBLE_WRITES)?;
+    rare.source_rewrite_policy = fields.choice(m, "sourceRewritePolicy", &SOURCE_REWRITES)?;
+    rare.absent_path_probe = fields.choice(m, "absentPathProbeInUndeclaredOpaquesMode", &PROBES)?;
+    rare.privilege_level = fields.choice(m, "privilegeLevel", &PRIVILEGES)?.unwrap_or_default();
+    rare.output_directory_exclusions = fields.paths(m, "outputDirectoryExclusions")?.into();
+    rare.allowed_surviving_children = fields.symbols(m, "allowedSurvivingChildProcessNames")?;
+    rare.container_isolation_level = fields.symbol(m, "containerIsolationLevel")?;
+    rare.change_affected_input_list = fields.path(m, "changeAffectedInputListWrittenFile")?;
+    if rare != RareOptions::default() {
+        process.rare = Some(Box::new(rare));
+    }
+    Ok(())
+}
+
+/// Semaphores, and mutexes as semaphores that there is one of.
+fn read_semaphores<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>) -> Result<Box<[Semaphore]>, Raised> {
+    let mut semaphores = Vec::new();
+    for value in fields.array(m, "acquireSemaphores")? {
+        let entry = Fields::of_value(m, *value, "an entry of `acquireSemaphores`", fields.place)?;
+        let Some(name) = entry.symbol(m, "name")? else {
+            return Err(entry.wrong(m, "name", "a string", Value::Undefined));
+        };
+        let limit = entry.number(m, "limit")?.unwrap_or(1);
+        let increment = entry.number(m, "incrementBy")?.unwrap_or(1);
+        semaphores.push(Semaphore { name, limit, increment });
+    }
+    for name in fields.symbols(m, "acquireMutexes")? {
+        semaphores.push(Semaphore { name, limit: 1, increment: 1 });
+    }
+    Ok(semaphores.into())
+}
+
+/// The `unsafe` object.
+fn read_unsafe<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &mut ProcessPip) -> Result<(), Raised> {
+    let value = fields.get(m, "unsafe");
+    if value.is_undefined() {
+        return Ok(());
+    }
+    let unsafe_fields = Fields::of_value(m, value, "`unsafe`", fields.place)?;
+    let fields = &unsafe_fields;
+    extend_paths(&mut process.untracked_paths, fields.paths(m, "untrackedPaths")?);
+    extend_paths(&mut process.untracked_scopes, fields.paths(m, "untrackedScopes")?);
+    let flags = &mut process.flags;
+    for (name, flag) in [
+        ("hasUntrackedChildProcesses", &mut flags.has_untracked_child_processes),
+        ("incrementalTool", &mut flags.incremental_tool),
+        ("requireGlobalDependencies", &mut flags.require_global_dependencies),
+        ("trustStaticallyDeclaredAccesses", &mut flags.trust_statically_declared_accesses),
+        ("disableFullReparsePointResolving", &mut flags.disable_full_reparse_point_resolving),
+        ("disableSandboxing", &mut flags.disable_sandboxing),
+    ] {
+        if let Some(value) = fields.boolean(m, name)? {
+            *flag = value;
+        }
+    }
+    match fields.get(m, "allowPreservedOutputs") {
+        Value::Undefined | Value::Bool(false) => {}
+        Value::Bool(true) => process.rare_mut().preserve_outputs = PreserveOutputs::Trusted(1),
+        Value::Number(level) => process.rare_mut().preserve_outputs = PreserveOutputs::Trusted(level),
+        other => {
+            let message =
+                format!("`allowPreservedOutputs` must be a boolean or a number, but it is {}", m.describe(other));
+            return Err(m.fail(Diagnostic::error(Code::Dx(9357), message).at(fields.place, "")));
+        }
+    }
+    let allowed = fields.paths(m, "preserveOutputAllowlist")?;
+    if !allowed.is_empty() {
+        process.rare_mut().preserve_output_allow_list = allowed.into();
+    }
+    let breakaway = fields.array(m, "childProcessesToBreakawayFromSandbox")?;
+    if !breakaway.is_empty() {
+        process.rare_mut().breakaway_children = breakaway_names(m, fields, breakaway)?;
+    }
+    let rules = fields.array(m, "reclassificationRules")?;
+    if !rules.is_empty() {
+        let texts = rules.iter().map(|rule| crate::eval::to_inline(m.program(), *rule));
+        let rules = texts.map(|text| m.symbols().intern(&text)).collect();
+        process.rare_mut().reclassification_rules = rules;
+    }
+    environment::pass_through(m, fields, process)
+}
+
+/// Names, or objects that carry one with conditions.
+fn breakaway_names<'h>(
+    m: &mut Machine<'_, 'h>,
+    fields: &Fields<'_, 'h>,
+    items: &'h [Value<'h>],
+) -> Result<Box<[crate::source::Symbol]>, Raised> {
+    let mut names = Vec::with_capacity(items.len());
+    for item in items {
+        names.push(match item {
+            Value::Atom(name) => *name,
+            Value::String(text) => m.symbols().intern(text.text),
+            Value::Object(_) => m.symbols().intern(&crate::eval::to_inline(m.program(), *item)),
+            other => return Err(fields.wrong(m, "childProcessesToBreakawayFromSandbox", "an array of atoms", *other)),
+        });
+    }
+    Ok(names.into())
+}
+
+/// Adds paths to a shared list.
+pub(super) fn extend_paths(paths: &mut Arc<[PathId]>, more: Vec<PathId>) {
+    if more.is_empty() {
+        return;
+    }
+    let mut all = paths.to_vec();
+    for path in more {
+        if !all.contains(&path) {
+            all.push(path);
+        }
+    }
+    *paths = all.into();
+}

@@ -1,0 +1,432 @@
+//! The arguments of every command, with the help that people read.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+
+use super::Failure;
+use crate::diagnostics::{DEFAULT_LIMIT, Level};
+
+/// What a command line asks for.
+pub(super) enum Parsed {
+    /// A command to run.
+    Command(Box<Command>),
+    /// Help or the version, to be printed.
+    Text(String),
+}
+
+/// Interprets DScript build specs: specs in, a validated pip graph out.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dscript",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    long_about = "Interprets DScript build specs (.dsc files): specs in, a validated pip graph out.\n\n\
+        A workspace is a folder with a config.dsc. Its specs declare what to build; evaluating them gives the pip \
+        graph: a DAG of processes, file copies, file writes and sealed directories. Nothing is built.",
+    after_help = "Examples:\n  \
+        dscript graph                      the graph of the workspace in this folder, as a tree\n  \
+        dscript graph app --format json    the graph of another workspace, for programs\n  \
+        dscript check                      every mistake in the workspace\n  \
+        dscript explain DX9041             what a diagnostic means and what to do about it\n\n\
+        Exit codes: 0 fine, 1 diagnostics with an error, 2 wrong usage or unusable files, 101 a bug in dscript.\n\
+        Results go to standard output; diagnostics and statistics go to standard error."
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Evaluate a workspace and print its validated pip graph
+    #[command(after_help = "Examples:\n  \
+        dscript graph                                        this folder's workspace, as a tree\n  \
+        dscript graph app/config.dsc --format json           for programs\n  \
+        dscript graph --format dot -o graph.dot              for Graphviz: dot -Tsvg graph.dot\n  \
+        dscript graph -q release                             under a qualifier named in config.dsc\n  \
+        dscript graph -q 'configuration=debug;platform=x64'  under a qualifier given by its keys\n  \
+        dscript graph -q debug -q release                    one graph over both\n  \
+        dscript graph one.dsc                                a single spec, without a workspace\n\n\
+        When a diagnostic is an error, no graph is printed and the exit code is 1.")]
+    Graph(GraphArgs),
+    /// Report every mistake in a workspace without evaluating it
+    #[command(after_help = "Examples:\n  \
+        dscript check                              this folder's workspace\n  \
+        dscript check --message-format json        one JSON object a line, on standard error\n  \
+        dscript check --deny warnings              warnings fail the run\n  \
+        dscript check --message-format sarif 2> check.sarif\n\n\
+        Nothing is printed when all is well.")]
+    Check(CheckArgs),
+    /// Evaluate expressions as if they were written in a spec
+    #[command(after_help = "Examples:\n  \
+        dscript eval '[1, 2, 3].map(x => x * 2)'\n  \
+        dscript eval --at src/app.dsc 'exe.getOutputFile(p`out/app`)'\n  \
+        dscript eval my-workspace --at my-workspace/src/app.dsc --format json name version\n\n\
+        One result a line. An expression that fails does not stop the others; the exit code is then 1.\n\
+        An expression that starts with `-` goes after `--`.")]
+    Eval(EvalArgs),
+    /// Check the syntax of files, or print their syntax trees
+    #[command(after_help = "Examples:\n  \
+        dscript parse a.dsc b.dsc             syntax errors only; prints nothing when all is well\n  \
+        dscript parse --format json a.dsc     the syntax tree\n  \
+        dscript parse --stats src             every spec below a folder, and how fast that went\n  \
+        dscript parse -                       standard input")]
+    Parse(ParseArgs),
+    /// Explain a diagnostic code, or list all codes
+    #[command(after_help = "Examples:\n  \
+        dscript explain DX9041     the page of one code; the letters may be left out\n  \
+        dscript explain            all codes with their titles")]
+    Explain(ExplainArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = "Examples:\n  \
+        dscript completions bash > ~/.local/share/bash-completion/completions/dscript\n  \
+        dscript completions zsh  > ~/.zfunc/_dscript\n  \
+        dscript completions fish > ~/.config/fish/completions/dscript.fish")]
+    Completions(CompletionsArgs),
+}
+
+/// Arguments of `graph`.
+#[derive(Args, Debug)]
+pub(super) struct GraphArgs {
+    #[command(flatten)]
+    pub(super) workspace: WorkspaceArgs,
+    /// How the graph is written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: GraphFormat,
+    /// Write the graph to this file, whole or not at all, instead of standard output
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) messages: MessageArgs,
+}
+
+/// How a graph is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum GraphFormat {
+    /// A tree for people
+    Text,
+    /// One JSON document
+    Json,
+    /// A Graphviz graph
+    Dot,
+}
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) workspace: WorkspaceArgs,
+    #[command(flatten)]
+    pub(super) messages: MessageArgs,
+}
+
+/// Arguments of `eval`. Which of the operands is PATH is decided in `eval.rs`.
+#[derive(Args, Debug)]
+#[command(override_usage = "dscript eval [OPTIONS] [PATH] [--at SPEC] EXPR...")]
+pub(super) struct EvalArgs {
+    /// Expressions to evaluate; before them, the workspace: a folder, its config.dsc, or a spec [default: .]
+    #[arg(value_name = "EXPR", required = true, allow_negative_numbers = true)]
+    pub(super) operands: Vec<String>,
+    /// Evaluate as if written in this spec: its imports, its values, its private names
+    #[arg(long, value_name = "SPEC", value_hint = ValueHint::FilePath)]
+    pub(super) at: Option<PathBuf>,
+    /// How the values are written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: ValueFormat,
+    #[command(flatten)]
+    pub(super) options: EvaluationArgs,
+    #[command(flatten)]
+    pub(super) messages: MessageArgs,
+    /// How many operands stand before `--at`.
+    #[arg(skip)]
+    pub(super) before_at: usize,
+}
+
+/// How values are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ValueFormat {
+    /// As DScript
+    Text,
+    /// As JSON, one line a value
+    Json,
+}
+
+/// Arguments of `parse`.
+#[derive(Args, Debug)]
+pub(super) struct ParseArgs {
+    /// Spec files; a folder means every .dsc and .bm file below it, `-` means standard input
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::AnyPath)]
+    pub(super) files: Vec<PathBuf>,
+    /// Print the syntax trees
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<TreeFormat>,
+    /// Print bytes, time and speed to standard error
+    #[arg(long)]
+    pub(super) stats: bool,
+    /// How many threads parse [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(super) messages: MessageArgs,
+}
+
+/// How syntax trees are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TreeFormat {
+    /// One line a file: {"file":…,"ast":…}
+    Json,
+}
+
+/// Arguments of `explain`.
+#[derive(Args, Debug)]
+pub(super) struct ExplainArgs {
+    /// A code as diagnostics show it, such as DX9041 or DS0101; without one, all codes are listed
+    #[arg(value_name = "CODE")]
+    pub(super) code: Option<String>,
+}
+
+/// Arguments of `completions`.
+#[derive(Args, Debug)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// Which workspace, and how it is evaluated.
+#[derive(Args, Debug)]
+pub(super) struct WorkspaceArgs {
+    /// The workspace: a folder, its config.dsc, or a single spec
+    #[arg(value_name = "PATH", default_value = ".", value_hint = ValueHint::AnyPath)]
+    pub(super) path: PathBuf,
+    #[command(flatten)]
+    pub(super) options: EvaluationArgs,
+}
+
+/// How a workspace is evaluated.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Evaluation")]
+pub(super) struct EvaluationArgs {
+    /// Evaluate under this qualifier: a name from config.dsc, or `key=value;key=value` on top of the default one;
+    /// an empty value removes a key. Given several times, all of them are evaluated
+    #[arg(short, long = "qualifier", value_name = "QUALIFIER")]
+    pub(super) qualifiers: Vec<String>,
+    /// Set an environment variable for the specs
+    #[arg(short = 'D', long = "env", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(super) environment: Vec<(String, String)>,
+    /// Use the SDK modules in this folder instead of the built-in ones
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) sdk: Option<PathBuf>,
+    /// How many threads evaluate; the result is always the same [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<NonZeroUsize>,
+    /// Print what was done and how long it took to standard error
+    #[arg(long)]
+    pub(super) stats: bool,
+}
+
+/// How diagnostics are shown.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Diagnostics")]
+pub(super) struct MessageArgs {
+    /// How diagnostics are written to standard error
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) message_format: MessageFormat,
+    /// When to use colour; `auto` means on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(super) color: ColorWhen,
+    /// Draw with ASCII characters only
+    #[arg(long)]
+    pub(super) ascii: bool,
+    /// Make a code an error; `warnings` means all warnings
+    #[arg(long, value_name = "CODE")]
+    deny: Vec<String>,
+    /// Make a code a warning: rules of dscript's own only
+    #[arg(long, value_name = "CODE")]
+    warn: Vec<String>,
+    /// Leave a code out: warnings, and rules of dscript's own. Of several settings the last one counts, and a code
+    /// counts before `warnings`
+    #[arg(long, value_name = "CODE")]
+    allow: Vec<String>,
+    /// Show at most this many errors, and as many warnings
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
+    pub(super) max_errors: usize,
+    /// Show errors only: no warnings, no closing line
+    #[arg(long)]
+    pub(super) quiet: bool,
+    /// `--deny`, `--warn` and `--allow` in the order of the command line.
+    #[arg(skip)]
+    pub(super) levels: Vec<(Level, String)>,
+}
+
+/// How diagnostics are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum MessageFormat {
+    /// With excerpts of the source
+    Human,
+    /// One JSON object a line
+    Json,
+    /// One SARIF 2.1.0 document
+    Sarif,
+}
+
+/// When colour is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ColorWhen {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The command line as clap knows it, for completions.
+pub(super) fn command() -> clap::Command {
+    CommandLine::command()
+}
+
+/// Parses a command line, program name first.
+pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => return text_or_failure(&error),
+    };
+    let mut command = match CommandLine::from_arg_matches(&matches) {
+        Ok(line) => line.command,
+        Err(error) => return text_or_failure(&error),
+    };
+    if let Some((_, matches)) = matches.subcommand() {
+        command.add_order(matches);
+    }
+    Ok(Parsed::Command(Box::new(command)))
+}
+
+impl Command {
+    /// Adds what clap's derive does not keep: the order of different options.
+    fn add_order(&mut self, matches: &ArgMatches) {
+        match self {
+            Command::Graph(args) => args.messages.add_order(matches),
+            Command::Check(args) => args.messages.add_order(matches),
+            Command::Parse(args) => args.messages.add_order(matches),
+            Command::Eval(args) => {
+                args.messages.add_order(matches);
+                if let Some(at) = matches.index_of("at") {
+                    args.before_at = matches.indices_of("operands").map_or(0, |all| all.filter(|i| *i < at).count());
+                }
+            }
+            Command::Explain(_) | Command::Completions(_) => {}
+        }
+    }
+}
+
+impl MessageArgs {
+    fn add_order(&mut self, matches: &ArgMatches) {
+        let mut all: Vec<(usize, Level, String)> = Vec::new();
+        let settings = [
+            ("deny", Level::Deny, &self.deny),
+            ("warn", Level::Warn, &self.warn),
+            ("allow", Level::Allow, &self.allow),
+        ];
+        for (name, level, codes) in settings {
+            let indices = matches.indices_of(name).into_iter().flatten();
+            all.extend(indices.zip(codes).map(|(index, code)| (index, level, code.clone())));
+        }
+        all.sort_by_key(|(index, ..)| *index);
+        self.levels = all.into_iter().map(|(_, level, code)| (level, code)).collect();
+    }
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("it does not look like NAME=VALUE".to_owned()),
+    }
+}
+
+/// Help and version are results; everything else is an error in one line.
+fn text_or_failure(error: &clap::Error) -> Result<Parsed, Failure> {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Parsed::Text(error.render().to_string())),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Err(Failure::Usage("no command was given; `dscript --help` lists the commands".to_owned()))
+        }
+        _ => Err(Failure::Usage(one_line(&error.render().to_string()))),
+    }
+}
+
+/// clap's message without its heading and usage: the problem, then its tips.
+fn one_line(rendered: &str) -> String {
+    let mut parts = Vec::new();
+    let mut help = "dscript --help".to_owned();
+    for paragraph in rendered.split("\n\n") {
+        let text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some(problem) = text.strip_prefix("error: ") {
+            parts.push(problem.to_owned());
+        } else if text.starts_with("tip: ") || text.starts_with("[possible values") {
+            parts.push(text);
+        } else if let Some(usage) = text.strip_prefix("Usage: dscript ")
+            && let Some(command) = usage.split(' ').next().filter(|word| word.starts_with(|c: char| c.is_lowercase()))
+        {
+            help = format!("dscript {command} --help");
+        }
+    }
+    format!("{}; see `{help}`", parts.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_words(words: &[&str]) -> Result<Parsed, Failure> {
+        parse(words.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn levels_keep_their_order() {
+        let words = ["dscript", "check", "--allow", "DS0601", "--deny", "warnings", "--warn", "DS0501", "--allow=DS2"];
+        let Ok(Parsed::Command(command)) = parse_words(&words) else { panic!("refused") };
+        let Command::Check(args) = *command else { panic!("not a check") };
+        let levels: Vec<_> = args.messages.levels.iter().map(|(level, code)| (*level, code.as_str())).collect();
+        assert_eq!(
+            levels,
+            [(Level::Allow, "DS0601"), (Level::Deny, "warnings"), (Level::Warn, "DS0501"), (Level::Allow, "DS2")]
+        );
+    }
+
+    #[test]
+    fn operands_before_at_are_counted() {
+        for (words, count) in [
+            (vec!["dscript", "eval", "w", "--at", "s", "e"], 1),
+            (vec!["dscript", "eval", "--at", "s", "e", "f"], 0),
+            (vec!["dscript", "eval", "e"], 0),
+        ] {
+            let Ok(Parsed::Command(command)) = parse_words(&words) else { panic!("refused") };
+            let Command::Eval(args) = *command else { panic!("not an eval") };
+            assert_eq!(args.before_at, count, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn errors_are_one_line_with_the_tip() {
+        let Err(Failure::Usage(text)) = parse_words(&["dscript", "graph", "--fromat", "json"]) else {
+            panic!("accepted")
+        };
+        assert_eq!(
+            text,
+            "unexpected argument '--fromat' found; tip: a similar argument exists: '--format'; see `dscript graph --help`"
+        );
+    }
+}

@@ -1,0 +1,19 @@
+//! `dscript check`: every mistake in a workspace.
+
+use super::args::CheckArgs;
+use super::report::{Reporter, grouped, statistics};
+use super::{Failure, Outcome, library};
+use crate::source::system::Stopwatch;
+
+pub(super) fn run(args: CheckArgs) -> Result<Outcome, Failure> {
+    let reporter = Reporter::new(&args.messages)?;
+    let watch = Stopwatch::start();
+    let workspace = library::open(&args.workspace.path, &args.workspace.options)?;
+    let diagnostics = workspace.check();
+    let seconds = watch.seconds();
+    let outcome = reporter.report(diagnostics, workspace.files());
+    if args.workspace.options.stats {
+        statistics(&format!("checked {} files in {seconds:.3} s", grouped(workspace.file_count() as u64)));
+    }
+    Ok(outcome)
+}

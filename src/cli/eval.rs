@@ -1,0 +1,90 @@
+//! `dscript eval`: expressions, as if they were written in a spec.
+
+use std::path::{Path, PathBuf};
+
+use super::args::{EvalArgs, ValueFormat};
+use super::output::Output;
+use super::report::{Reporter, statistics};
+use super::{Failure, Outcome, library};
+use crate::source::system::{DiskFileSystem, FileSystem, Stopwatch};
+
+pub(super) fn run(args: EvalArgs) -> Result<Outcome, Failure> {
+    let reporter = Reporter::new(&args.messages)?;
+    let qualifiers = library::qualifiers(&args.options.qualifiers)?;
+    let is_there = |path: &Path| DiskFileSystem.kind(path).is_some();
+    let (path, expressions) = operands(&args.operands, args.before_at, is_there)?;
+    let at = args.at.as_deref().map(|spec| locate(spec, &path, is_there)).transpose()?;
+
+    let watch = Stopwatch::start();
+    let workspace = library::open(&path, &args.options)?;
+    let results = workspace.eval_at(at.as_deref(), expressions, &qualifiers);
+    let seconds = watch.seconds();
+
+    let mut diagnostics = Vec::new();
+    let mut lines = String::new();
+    for result in results {
+        match args.format {
+            ValueFormat::Text => lines.push_str(&result.text),
+            ValueFormat::Json => lines.push_str(&result.json.to_string()),
+        }
+        lines.push('\n');
+        diagnostics.extend(result.diagnostics);
+    }
+    let outcome = reporter.report(diagnostics, workspace.files());
+    if args.options.stats {
+        statistics(&format!("{} expressions in {seconds:.3} s", expressions.len()));
+    }
+    Output::standard().write_all(lines.as_bytes())?;
+    Ok(outcome)
+}
+
+/// Tells the workspace from the expressions. What stands before `--at` is the workspace. Without that hint, the first
+/// of several operands is the workspace if there is such a file or folder: `.`, `config.dsc`.
+fn operands(
+    all: &[String],
+    before_at: usize,
+    is_there: impl Fn(&Path) -> bool,
+) -> Result<(PathBuf, &[String]), Failure> {
+    match all {
+        [first, rest @ ..] if !rest.is_empty() && (before_at == 1 || is_there(Path::new(first))) => {
+            Ok((PathBuf::from(first), rest))
+        }
+        [_] if before_at == 1 => {
+            Err(Failure::Usage("no expression was given: expressions stand after `--at SPEC`".to_owned()))
+        }
+        _ => Ok((PathBuf::from("."), all)),
+    }
+}
+
+/// The spec of `--at`: from the current folder, else from the workspace.
+fn locate(spec: &Path, workspace: &Path, is_there: impl Fn(&Path) -> bool) -> Result<PathBuf, Failure> {
+    let missing = || Failure::file("read", spec, std::io::Error::from(std::io::ErrorKind::NotFound));
+    if is_there(spec) {
+        return Ok(spec.to_owned());
+    }
+    let folder = if DiskFileSystem.is_dir(workspace) { Some(workspace) } else { workspace.parent() };
+    folder.map(|folder| folder.join(spec)).filter(|path| is_there(path)).ok_or_else(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workspace_is_told_from_the_expressions() {
+        let split = |all: &[&str], before_at| {
+            let all: Vec<String> = all.iter().map(|one| (*one).to_owned()).collect();
+            let there = |path: &Path| path == Path::new("app");
+            operands(&all, before_at, there).map(|(path, rest)| (path.display().to_string(), rest.to_vec())).ok()
+        };
+        let expect = |path: &str, rest: &[&str]| {
+            Some((path.to_owned(), rest.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>()))
+        };
+        assert_eq!(split(&["1 + 1"], 0), expect(".", &["1 + 1"]));
+        assert_eq!(split(&["app", "x"], 0), expect("app", &["x"]));
+        assert_eq!(split(&["nope", "x"], 1), expect("nope", &["x"]));
+        assert_eq!(split(&["a", "b"], 0), expect(".", &["a", "b"]));
+        assert_eq!(split(&["app"], 0), expect(".", &["app"]));
+        assert_eq!(split(&["app"], 1), None);
+    }
+}

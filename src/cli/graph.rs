@@ -1,0 +1,32 @@
+//! `dscript graph`: evaluates a workspace and writes its pip graph.
+
+use super::args::GraphArgs;
+use super::output::Output;
+use super::report::{Reporter, grouped, statistics};
+use super::{Failure, Outcome, library};
+use crate::source::system::Stopwatch;
+
+pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
+    let options = &args.workspace.options;
+    let reporter = Reporter::new(&args.messages)?;
+    let qualifiers = library::qualifiers(&options.qualifiers)?;
+    let watch = Stopwatch::start();
+    let workspace = library::open(&args.workspace.path, options)?;
+    let evaluation = workspace.evaluate(&qualifiers);
+    let seconds = watch.seconds();
+
+    let outcome = reporter.report(evaluation.diagnostics, workspace.files());
+    if options.stats {
+        let pips = evaluation.graph.as_ref().map_or(0, library::pip_count);
+        statistics(&format!(
+            "{} pips from {} files in {seconds:.3} s",
+            grouped(pips as u64),
+            grouped(workspace.file_count() as u64)
+        ));
+    }
+    if let (Some(graph), Outcome::Fine) = (&evaluation.graph, outcome) {
+        let output = Output::open(args.output.as_deref())?;
+        output.write_with(|out| library::write_graph(graph, args.format, out))?;
+    }
+    Ok(outcome)
+}

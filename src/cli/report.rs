@@ -1,0 +1,103 @@
+//! Showing the diagnostics of a command on standard error.
+
+use std::io::{self, BufWriter, Write};
+
+use super::args::{ColorWhen, MessageArgs, MessageFormat};
+use super::{Failure, Outcome, library};
+use crate::diagnostics::render::{Charset, Format, Renderer};
+use crate::diagnostics::{Diagnostic, Hidden, Levels, Severity, sort_and_cap};
+use crate::source::Files;
+
+/// Knows how the user wants to see diagnostics.
+pub(super) struct Reporter {
+    renderer: Renderer,
+    levels: Levels,
+    limit: usize,
+    quiet: bool,
+}
+
+impl Reporter {
+    /// From the options. Fails when `--deny`, `--warn` or `--allow` name something that cannot be turned.
+    pub(super) fn new(args: &MessageArgs) -> Result<Self, Failure> {
+        let mut levels = Levels::new();
+        for (level, name) in &args.levels {
+            levels.set(name, *level, library::severity_of).map_err(|error| Failure::Usage(error.to_string()))?;
+            // A slip in a code would otherwise turn nothing, silently.
+            if let Ok(code) = name.parse()
+                && library::severity_of(code).is_none()
+            {
+                return Err(Failure::Usage(library::unknown_code(code)));
+            }
+        }
+        Ok(Self {
+            renderer: Renderer {
+                format: match args.message_format {
+                    MessageFormat::Human => Format::Human,
+                    MessageFormat::Json => Format::Json,
+                    MessageFormat::Sarif => Format::Sarif,
+                },
+                color: match args.color {
+                    ColorWhen::Auto => anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never,
+                    ColorWhen::Always => true,
+                    ColorWhen::Never => false,
+                },
+                charset: if args.ascii { Charset::Ascii } else { Charset::Unicode },
+                base: std::env::current_dir().unwrap_or_default(),
+            },
+            levels,
+            limit: args.max_errors,
+            quiet: args.quiet,
+        })
+    }
+
+    /// Shows the diagnostics and tells whether one of them is an error.
+    pub(super) fn report(&self, mut diagnostics: Vec<Diagnostic>, files: &Files) -> Outcome {
+        self.levels.apply(&mut diagnostics);
+        if self.quiet {
+            diagnostics.retain(Diagnostic::is_error);
+        }
+        let outcome =
+            if diagnostics.iter().any(|one| one.severity == Severity::Error) { Outcome::Errors } else { Outcome::Fine };
+        let hidden = sort_and_cap(&mut diagnostics, files, self.limit);
+        // Nobody is left to tell when standard error cannot be written; the exit code still says it.
+        let _ = self.write(&diagnostics, hidden, files);
+        outcome
+    }
+
+    fn write(&self, diagnostics: &[Diagnostic], hidden: Hidden, files: &Files) -> io::Result<()> {
+        let mut out = BufWriter::new(io::stderr().lock());
+        self.renderer.render(diagnostics, files, &mut out)?;
+        if !self.quiet {
+            self.renderer.summary(diagnostics, hidden, &mut out)?;
+        }
+        out.flush()
+    }
+}
+
+/// Writes a line of statistics to standard error.
+pub(super) fn statistics(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// A number with its thousands set apart: `1,234,567`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!([0, 999, 1000, 1234567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+}

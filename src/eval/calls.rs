@@ -1,0 +1,427 @@
+//! Calls: frames, arguments, functions of every kind, and the limits that keep recursion finite.
+
+use crate::diagnostics::{Code, Diagnostic, nearest};
+use crate::program::{CoercionError, DeclId, DeclKind, QualifierId, SpaceId};
+use crate::resolve::ir::{self, Expr, ExprId};
+use crate::source::{Location, Symbol};
+
+use super::machine::Machine;
+use super::native::{Args, Eval, Raised, Receiver, Site, Values};
+use super::statements::Flow;
+use super::value::{Closure, Method, Text, Value};
+
+/// The frame of a running function. Its slots lie on the machine's stack from `base` on.
+#[derive(Clone, Copy)]
+pub(super) struct Frame<'h> {
+    pub code: &'h ir::Code,
+    pub texts: &'h [Text<'h>],
+    pub captures: &'h [Value<'h>],
+    pub base: usize,
+    pub qualifier: QualifierId,
+}
+
+impl<'h> Frame<'h> {
+    pub fn site(&self, expr: ExprId) -> Site<'h> {
+        Site { code: self.code, expr }
+    }
+
+    pub fn location(&self, expr: ExprId) -> Location {
+        self.code.span(expr).in_file(self.code.file)
+    }
+}
+
+/// When less of the stack is left than this, it grows.
+const RED_ZONE: usize = if cfg!(debug_assertions) { 1 << 20 } else { 256 << 10 };
+/// How much it grows by.
+const GROWTH: usize = 8 << 20;
+
+/// Runs `f` with enough stack for a few dozen nested expressions.
+pub(super) fn with_stack<R>(f: impl FnOnce() -> R) -> R {
+    stacker::maybe_grow(RED_ZONE, GROWTH, f)
+}
+
+impl<'h> Machine<'_, 'h> {
+    /// One level deeper: refuses what looks endless (DX9353).
+    pub(super) fn enter<R>(
+        &mut self,
+        reference: Location,
+        f: impl FnOnce(&mut Self) -> Result<R, Raised>,
+    ) -> Result<R, Raised> {
+        let limit = self.host().limits.call_depth;
+        if self.sites.len() >= limit as usize {
+            let message = format!("calls are nested more than {limit} levels deep");
+            let error = Diagnostic::error(Code::Dx(9353), message)
+                .at(reference, "this call goes too deep")
+                .help("look for a recursion without an end, or use a loop");
+            return Err(self.fail(error));
+        }
+        self.sites.push(reference);
+        let result = with_stack(|| f(self));
+        self.sites.pop();
+        result
+    }
+
+    /// Runs a function whose arguments lie on the stack from `base` on; the stack is cut back to `base`.
+    pub(super) fn run(
+        &mut self,
+        code: &'h ir::Code,
+        function: &'h ir::Function,
+        captures: &'h [Value<'h>],
+        qualifier: QualifierId,
+        base: usize,
+    ) -> Eval<'h> {
+        self.adjust_arguments(function, base);
+        for slot in &function.cell_parameters {
+            let at = base + *slot as usize;
+            let cell = self.new_cell(self.stack[at]);
+            self.stack[at] = cell;
+        }
+        let texts = self.shared.texts(code.spec, self.heap);
+        let frame = Frame { code, texts, captures, base, qualifier };
+        let result = match function.body {
+            ir::Body::Expr(expr) => self.eval(&frame, expr),
+            ir::Body::Block(body) => match self.exec_all(&frame, code.stmts_of(body)) {
+                Ok(Flow::Return(value)) => Ok(value),
+                Ok(_) => Ok(Value::Undefined),
+                Err(raised) => Err(raised),
+            },
+        };
+        self.stack.truncate(base);
+        result
+    }
+
+    /// Brings the arguments on the stack into the shape of the function's slots.
+    fn adjust_arguments(&mut self, function: &ir::Function, base: usize) {
+        let count = function.parameters.len();
+        if function.rest {
+            let fixed = count - 1;
+            while self.stack.len() < base + fixed {
+                self.stack.push(Value::Undefined);
+            }
+            let rest = self.array(&self.stack[base + fixed..]);
+            self.stack.truncate(base + fixed);
+            self.stack.push(rest);
+        } else if self.stack.len() > base + count {
+            self.stack.truncate(base + count);
+        }
+        self.stack.resize(base + function.slots as usize, Value::Undefined);
+    }
+
+    /// Evaluates arguments onto the stack; returns where they begin.
+    fn push_arguments(&mut self, frame: &Frame<'h>, arguments: &'h [ExprId]) -> Result<usize, Raised> {
+        let base = self.stack.len();
+        for argument in arguments {
+            let pushed = match frame.code.exprs[argument.0 as usize] {
+                Expr::Spread(inner) => self.spread(frame, inner).map(|items| self.stack.extend_from_slice(items)),
+                _ => self.eval(frame, *argument).map(|value| self.stack.push(value)),
+            };
+            if pushed.is_err() {
+                self.stack.truncate(base);
+                return Err(Raised);
+            }
+        }
+        Ok(base)
+    }
+
+    /// Evaluates arguments into a list of their own.
+    fn collect_arguments(&mut self, frame: &Frame<'h>, arguments: &'h [ExprId]) -> Result<Values<'h>, Raised> {
+        let base = self.push_arguments(frame, arguments)?;
+        let values = Values::from_slice(&self.stack[base..]);
+        self.stack.truncate(base);
+        Ok(values)
+    }
+
+    /// The items of `...e`.
+    pub(super) fn spread(&mut self, frame: &Frame<'h>, inner: ExprId) -> Result<&'h [Value<'h>], Raised> {
+        match self.eval(frame, inner)? {
+            Value::Array(array) => Ok(array.items),
+            Value::Set(set) => Ok(set.items()),
+            Value::Undefined => {
+                let error = Diagnostic::error(Code::Dx(9338), "`...` is applied to undefined")
+                    .at(frame.location(inner), "this is undefined")
+                    .help("give an array here, for example with `… || []`");
+                Err(self.fail(error))
+            }
+            other => {
+                let message = format!("`...` needs an array, but this is {}", self.describe(other));
+                Err(self.fail(Diagnostic::error(Code::Dx(9350), message).at(frame.location(inner), "")))
+            }
+        }
+    }
+
+    /// `callee(…)`
+    pub(super) fn eval_call(
+        &mut self,
+        frame: &Frame<'h>,
+        id: ExprId,
+        callee: ExprId,
+        arguments: ir::List<ExprId>,
+    ) -> Eval<'h> {
+        let arguments = frame.code.exprs_of(arguments);
+        if let Expr::Global(decl) = frame.code.exprs[callee.0 as usize] {
+            match self.program().decls[decl.index()].kind {
+                DeclKind::Function { function } => {
+                    let base = self.push_arguments(frame, arguments)?;
+                    let reference = frame.location(id);
+                    let Ok(qualifier) = self.coerce(frame.qualifier, decl, reference) else {
+                        self.stack.truncate(base);
+                        return Err(Raised);
+                    };
+                    return self.call_declared(decl, function, qualifier, base, reference);
+                }
+                DeclKind::Native { .. } => {
+                    let values = self.collect_arguments(frame, arguments)?;
+                    return self.call_native(decl, &values, frame.site(id));
+                }
+                _ => {}
+            }
+        }
+        let function = self.eval(frame, callee)?;
+        let values = self.collect_arguments(frame, arguments)?;
+        self.call_value(function, &values, frame.site(id))
+    }
+
+    fn call_declared(
+        &mut self,
+        decl: DeclId,
+        function: u32,
+        qualifier: QualifierId,
+        base: usize,
+        reference: Location,
+    ) -> Eval<'h> {
+        let code = self.shared.code(self.program().decls[decl.index()].spec);
+        let function: &'h ir::Function = &code.functions[function as usize];
+        let result = self.enter(reference, |m| m.run(code, function, &[], qualifier, base));
+        if result.is_err() {
+            self.stack.truncate(base);
+            self.trace(|m| m.program().decl_name(decl), reference);
+        }
+        result
+    }
+
+    fn call_closure(&mut self, closure: &'h Closure<'h>, values: &[Value<'h>], reference: Location) -> Eval<'h> {
+        let base = self.stack.len();
+        self.stack.extend_from_slice(values);
+        let result =
+            self.enter(reference, |m| m.run(closure.code, closure.function, closure.captures, closure.qualifier, base));
+        if result.is_err() {
+            self.stack.truncate(base);
+            self.trace(|_| "a lambda".to_owned(), reference);
+        }
+        result
+    }
+
+    /// Calls any function value.
+    pub(super) fn call_value(&mut self, function: Value<'h>, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
+        match function {
+            Value::Closure(closure) => self.call_closure(closure, values, site.location()),
+            Value::Function(decl, qualifier) => {
+                let DeclKind::Function { function } = self.program().decls[decl.index()].kind else {
+                    return Err(Raised);
+                };
+                let base = self.stack.len();
+                self.stack.extend_from_slice(values);
+                self.call_declared(decl, function, qualifier, base, site.location())
+            }
+            Value::Native(decl) => self.call_native(decl, values, site),
+            Value::Method(method) => self.call_member_of(method.receiver, method.name, values, site),
+            other => {
+                let message = format!("only functions can be called, but this is {}", self.describe(other));
+                Err(self.fail(Diagnostic::error(Code::Dx(9325), message).at(site.location(), "")))
+            }
+        }
+    }
+
+    fn call_native(&mut self, decl: DeclId, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
+        let shared = self.shared;
+        let Some((name, function)) = shared.natives.get(&decl) else {
+            let name = self.program().decl_name(decl);
+            let message = format!("`{name}` is declared in the prelude, but this host does not implement it");
+            return Err(self.fail(Diagnostic::error(Code::Dx(9343), message).at(site.location(), "")));
+        };
+        if let DeclKind::Native { required, maximum } = self.program().decls[decl.index()].kind {
+            self.check_arity(name, values.len(), required as usize, maximum.map(|most| most as usize), site)?;
+        }
+        function(self, &Args { name, this: Value::Undefined, values, site })
+    }
+
+    fn check_arity(
+        &mut self,
+        name: &str,
+        given: usize,
+        required: usize,
+        maximum: Option<usize>,
+        site: Site<'h>,
+    ) -> Result<(), Raised> {
+        let wanted = match maximum {
+            _ if given < required => required,
+            Some(most) if given > most => most,
+            _ => return Ok(()),
+        };
+        let few = if given < required { "at least" } else { "at most" };
+        let few = if maximum == Some(required) { "exactly" } else { few };
+        let plural = if wanted == 1 { "argument" } else { "arguments" };
+        let message = format!("`{name}` takes {few} {wanted} {plural}, but {given} were given");
+        Err(self.fail(Diagnostic::error(Code::Dx(9324), message).at(site.location(), "")))
+    }
+
+    /// `object.name(…)`
+    pub(super) fn eval_call_member(
+        &mut self,
+        frame: &Frame<'h>,
+        id: ExprId,
+        object: ExprId,
+        name: Symbol,
+        arguments: ir::List<ExprId>,
+    ) -> Eval<'h> {
+        let receiver = self.eval(frame, object)?;
+        if receiver.is_undefined() {
+            return Err(self.member_of_undefined(frame, object, name));
+        }
+        let values = self.collect_arguments(frame, frame.code.exprs_of(arguments))?;
+        self.call_member_of(receiver, name, &values, frame.site(id))
+    }
+
+    fn call_member_of(&mut self, receiver: Value<'h>, name: Symbol, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
+        if let Value::Object(object) = receiver
+            && let Some(function) = object.get(name)
+        {
+            if function.is_undefined() {
+                return Err(self.no_such_method(receiver, name, site));
+            }
+            return self.call_value(function, values, site);
+        }
+        if let Value::Namespace(namespace, qualifier) = receiver {
+            let function = self.namespace_member(namespace, qualifier, name, site.location())?;
+            return self.call_value(function, values, site);
+        }
+        let shared = self.shared;
+        let Some(bound) = Receiver::of(receiver).and_then(|kind| shared.members.get(kind, name)) else {
+            return Err(self.no_such_method(receiver, name, site));
+        };
+        let (member, full_name) = (&bound.member, &bound.full_name);
+        if member.property {
+            let args = Args { name: full_name, this: receiver, values: &[], site };
+            let value = (member.function)(self, &args)?;
+            // `hasExtension()` and the like: declared as functions, evaluated as properties.
+            if values.is_empty() && !matches!(Receiver::of(value), Some(Receiver::Function)) {
+                return Ok(value);
+            }
+            return self.call_value(value, values, site);
+        }
+        self.check_arity(full_name, values.len(), member.required, member.maximum, site)?;
+        (member.function)(self, &Args { name: full_name, this: receiver, values, site })
+    }
+
+    fn no_such_method(&mut self, receiver: Value<'h>, name: Symbol, site: Site<'h>) -> Raised {
+        let text = self.symbols().text(name);
+        let message = format!("{} has no function `{text}`", self.describe(receiver));
+        let help = self.nearest_member(receiver, text).map(|near| format!("did you mean `{near}`?"));
+        self.fail(Diagnostic::error(Code::Dx(9342), message).at(site.location(), "").maybe_help(help))
+    }
+
+    /// The member of a value whose name is most like the wanted one.
+    pub(super) fn nearest_member(&self, receiver: Value<'h>, name: &str) -> Option<String> {
+        let kind = Receiver::of(receiver)?;
+        let natives = self.shared.members.names(kind);
+        let own: Vec<&str> = match receiver {
+            Value::Object(object) => object.keys.iter().map(|key| self.symbols().text(*key)).collect(),
+            _ => Vec::new(),
+        };
+        nearest(name, natives.into_iter().chain(own)).map(str::to_owned)
+    }
+
+    /// A member of a value, read and not called.
+    pub(super) fn eval_member(&mut self, frame: &Frame<'h>, id: ExprId, object: ExprId, name: Symbol) -> Eval<'h> {
+        let receiver = self.eval(frame, object)?;
+        match receiver {
+            Value::Object(object) => {
+                if let Some(value) = object.get(name) {
+                    return Ok(value);
+                }
+            }
+            Value::Undefined => return Err(self.member_of_undefined(frame, object, name)),
+            Value::Namespace(namespace, qualifier) => {
+                return self.namespace_member(namespace, qualifier, name, frame.location(id));
+            }
+            _ => {}
+        }
+        let shared = self.shared;
+        let Some(bound) = Receiver::of(receiver).and_then(|kind| shared.members.get(kind, name)) else {
+            if matches!(receiver, Value::Object(_)) {
+                // A missing field is undefined.
+                return Ok(Value::Undefined);
+            }
+            let text = self.symbols().text(name);
+            let message = format!("{} has no member `{text}`", self.describe(receiver));
+            let help = self.nearest_member(receiver, text).map(|near| format!("did you mean `{near}`?"));
+            let error = Diagnostic::error(Code::Dx(9342), message).at(frame.location(id), "").maybe_help(help);
+            return Err(self.fail(error));
+        };
+        if bound.member.property {
+            let args = Args { name: &bound.full_name, this: receiver, values: &[], site: frame.site(id) };
+            return (bound.member.function)(self, &args);
+        }
+        Ok(Value::Method(self.heap.alloc(Method { receiver, name })))
+    }
+
+    fn member_of_undefined(&mut self, frame: &Frame<'h>, object: ExprId, name: Symbol) -> Raised {
+        let text = self.symbols().text(name);
+        let message = format!("`{text}` is read from a value that is undefined");
+        let error = Diagnostic::error(Code::Dx(9338), message)
+            .at(frame.location(object), "this is undefined")
+            .help(format!("make sure that it has a value here, or test it first: `x !== undefined ? x.{text} : …`"));
+        self.fail(error)
+    }
+
+    /// The instance of a declaration's space that a reference from `qualifier` means.
+    pub(super) fn coerce(
+        &mut self,
+        qualifier: QualifierId,
+        decl: DeclId,
+        reference: Location,
+    ) -> Result<QualifierId, Raised> {
+        let space = self.program().decls[decl.index()].space;
+        if space == SpaceId::EMPTY {
+            return Ok(QualifierId::EMPTY);
+        }
+        if self.last_coercion.0 == qualifier && self.last_coercion.1 == space {
+            return Ok(self.last_coercion.2);
+        }
+        match self.program().qualifiers.coerce(qualifier, space) {
+            Ok(coerced) => {
+                self.last_coercion = (qualifier, space, coerced);
+                Ok(coerced)
+            }
+            Err(error) => {
+                let name = self.program().decl_name(decl);
+                Err(self.fail_coercion(&name, Some(decl), &error, qualifier, reference))
+            }
+        }
+    }
+
+    /// The error about a qualifier that does not fit (DX9364).
+    pub(super) fn fail_coercion(
+        &mut self,
+        name: &str,
+        decl: Option<DeclId>,
+        error: &CoercionError,
+        qualifier: QualifierId,
+        reference: Location,
+    ) -> Raised {
+        let (CoercionError::MissingKey { key, allowed } | CoercionError::IllegalValue { key, allowed, .. }) = error;
+        let from = self.program().qualifiers.map_of(qualifier);
+        let shown: Vec<String> = from.iter().map(|(key, value)| format!("{key}: \"{value}\"")).collect();
+        let choices: Vec<String> = allowed.iter().map(|value| format!("\"{value}\"")).collect();
+        let message = format!("`{name}` cannot be referenced from the qualifier {{{}}}: {error}", shown.join(", "));
+        let mut diagnostic = Diagnostic::error(Code::Dx(9364), message).at(reference, "referenced here");
+        if let Some(decl) = decl {
+            diagnostic = diagnostic.and_at(self.program().decl_location(decl), "declared here");
+        }
+        let choices = if choices.is_empty() { "any value".to_owned() } else { choices.join(" | ") };
+        let help = format!(
+            "reference it through `.withQualifier({{{key}: …}})` with {choices}, or declare the key in the qualifier space here"
+        );
+        self.fail(diagnostic.help(help))
+    }
+}

@@ -1,0 +1,46 @@
+//! What evaluation may see of the world, and how far it may go.
+
+use std::sync::Arc;
+
+use crate::graph::Mount;
+use crate::paths::PathId;
+use crate::source::system::{Environment, FileSystem};
+
+/// The world of one evaluation.
+pub struct Host {
+    /// Files and folders.
+    pub file_system: Arc<dyn FileSystem>,
+    /// Environment variables.
+    pub environment: Arc<dyn Environment>,
+    /// Mounts in the order of their definition.
+    pub mounts: Vec<Mount>,
+    /// The folder of the configuration.
+    pub source_root: PathId,
+    /// What `Context.getNewOutputDirectory` lies under.
+    pub object_root: PathId,
+    /// What `Context.getTempDirectory` lies under.
+    pub temp_root: PathId,
+    /// What `Context.getBuildEngineDirectory` gives.
+    pub engine_directory: PathId,
+    /// The user's home.
+    pub home: PathId,
+    /// How far evaluation may go.
+    pub limits: Limits,
+    /// Whether `Unsafe.*` may be called.
+    pub allow_unsafe_ambient: bool,
+}
+
+/// How far evaluation may go before it is taken to be endless.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Nested calls (DX9353).
+    pub call_depth: u32,
+    /// Rounds of one loop (DX9379, DX9380).
+    pub loop_iterations: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { call_depth: 4_000, loop_iterations: 100_000_000 }
+    }
+}

@@ -1,0 +1,274 @@
+//! One worker's interpreter: its arena, its stack, and the small services that natives use.
+
+use std::sync::Arc;
+
+use bumpalo::Bump;
+
+use crate::diagnostics::{Code, Diagnostic, Label, TraceFrame};
+use crate::paths::{PathId, Paths};
+use crate::program::{Program, QualifierId};
+use crate::source::{Location, Symbol, Symbols};
+
+use super::host::Host;
+use super::native::{Args, Eval, Raised, Site};
+use super::shared::{Event, Running, Shared};
+use super::value::{Array, MergeRule, Object, Relative, SealHandle, Text, Value};
+use crate::graph::FileArtifact;
+
+/// One worker's interpreter.
+pub struct Machine<'s, 'h> {
+    pub(super) shared: &'s Shared<'h>,
+    /// Where new values go.
+    pub(super) heap: &'h Bump,
+    /// The number of the worker, from 1.
+    pub(super) worker: u32,
+    /// Slots of the running frames.
+    pub(super) stack: Vec<Value<'h>>,
+    /// Where each running call was made and each running value was referenced, innermost last.
+    pub(super) sites: Vec<Location>,
+    /// How many expressions are nested, over all running calls.
+    pub(super) nesting: u32,
+    /// The top-level values being computed, innermost last.
+    pub(super) running: Vec<Running>,
+    /// Why evaluation is unwinding; none while it is not, or when the reason was reported already.
+    pub(super) error: Option<Box<Diagnostic>>,
+    /// The last coercion of a qualifier: nearly always the next one too.
+    pub(super) last_coercion: (QualifierId, crate::program::SpaceId, QualifierId),
+}
+
+/// How many steps of the call chain an error keeps.
+const TRACE: usize = 64;
+
+impl<'s, 'h> Machine<'s, 'h> {
+    // What natives see of the world.
+
+    /// The declarations, modules and namespaces.
+    pub fn program(&self) -> &'h Program {
+        &self.shared.resolved.program
+    }
+
+    /// The interned paths.
+    pub fn paths(&self) -> &'h Paths {
+        &self.shared.resolved.program.paths
+    }
+
+    /// The interned strings.
+    pub fn symbols(&self) -> &'h Symbols {
+        &self.shared.resolved.program.symbols
+    }
+
+    /// The file system, environment, mounts and limits of this evaluation.
+    pub fn host(&self) -> &'h Host {
+        self.shared.host
+    }
+
+    /// The arena, for values that natives build by hand.
+    pub fn heap(&self) -> &'h Bump {
+        self.heap
+    }
+
+    // Making values.
+
+    /// A string.
+    pub fn string(&self, text: &str) -> Value<'h> {
+        let text = self.heap.alloc_str(text);
+        Value::String(self.heap.alloc(Text { text, origin: None }))
+    }
+
+    /// An array.
+    pub fn array(&self, items: &[Value<'h>]) -> Value<'h> {
+        let items = self.heap.alloc_slice_copy(items);
+        Value::Array(self.heap.alloc(Array { items, merge: MergeRule::Default }))
+    }
+
+    /// An object; keys must not repeat.
+    pub fn object(&self, entries: &[(Symbol, Value<'h>)]) -> Value<'h> {
+        let keys = self.heap.alloc_slice_fill_iter(entries.iter().map(|(key, _)| *key));
+        let values = self.heap.alloc_slice_fill_iter(entries.iter().map(|(_, value)| *value));
+        Value::Object(self.heap.alloc(Object { keys, values, merge: MergeRule::Default }))
+    }
+
+    /// An object whose keys are given as text; keys must not repeat.
+    pub fn object_of(&self, entries: &[(&str, Value<'h>)]) -> Value<'h> {
+        let entries: Vec<_> = entries.iter().map(|(key, value)| (self.symbols().intern(key), *value)).collect();
+        self.object(&entries)
+    }
+
+    /// A relative path.
+    pub fn relative(&self, atoms: &[Symbol]) -> Value<'h> {
+        Value::Relative(self.heap.alloc(Relative { atoms: self.heap.alloc_slice_copy(atoms) }))
+    }
+
+    /// A source file.
+    pub fn source_file(&self, path: PathId) -> Value<'h> {
+        Value::File(FileArtifact { path, rewrite: 0 })
+    }
+
+    // Failing.
+
+    /// Stops evaluation with this diagnostic. One that points into an SDK points at the call that led there as well,
+    /// and first: that is where its reader can act.
+    pub fn fail(&mut self, mut diagnostic: Diagnostic) -> Raised {
+        let inside = diagnostic.labels.iter_mut().find(|label| label.primary);
+        if let Some(inside) = inside.filter(|label| self.shared.is_library(label.location.file))
+            && let Some(caller) = self.sites.iter().rev().find(|site| !self.shared.is_library(site.file))
+        {
+            inside.primary = false;
+            if inside.message.is_empty() {
+                inside.message = "raised here".to_owned();
+            }
+            diagnostic.labels.insert(0, Label { location: *caller, message: String::new(), primary: true });
+        }
+        self.error = Some(Box::new(diagnostic));
+        Raised
+    }
+
+    /// Where the running top-level value's own spec made the call that led here: the line that a user would name.
+    pub fn call_in_spec(&self, site: Location) -> Location {
+        let Some(running) = self.running.last() else { return site };
+        let declared = self.program().decl_location(self.shared.thunk(running.thunk).decl);
+        if site.file == declared.file {
+            return site;
+        }
+        let own = self.sites[running.sites..].iter().rev().find(|site| site.file == declared.file);
+        own.copied().unwrap_or(declared)
+    }
+
+    /// Stops evaluation with an error at the call.
+    pub fn fail_at_call(&mut self, args: &Args<'_, 'h>, code: Code, message: impl Into<String>) -> Raised {
+        self.fail(Diagnostic::error(code, message).at(args.site.location(), ""))
+    }
+
+    /// Stops evaluation with an error at one argument of the call.
+    pub fn fail_at(&mut self, args: &Args<'_, 'h>, index: usize, code: Code, message: impl Into<String>) -> Raised {
+        self.fail(Diagnostic::error(code, message).at(args.site.argument(index), ""))
+    }
+
+    /// Stops evaluation because an argument has the wrong type (DX9325).
+    pub fn wrong_type(&mut self, args: &Args<'_, 'h>, index: usize, expected: &str) -> Raised {
+        let found = self.describe(args.get(index));
+        let name = args.name;
+        let nth = index + 1;
+        let message = format!("argument {nth} of `{name}` must be {expected}, but it is {found}");
+        self.fail_at(args, index, Code::Dx(9325), message)
+    }
+
+    /// Keeps a message that does not stop evaluation: warnings, `Debug.writeLine`.
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        if let Some(running) = self.running.last_mut() {
+            running.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// Adds a step to the call chain of the error that is unwinding.
+    pub(super) fn trace(&mut self, value: impl FnOnce(&Self) -> String, location: Location) {
+        if self.error.as_ref().is_some_and(|error| error.trace.len() < TRACE) {
+            let value = value(self);
+            if let Some(error) = &mut self.error {
+                error.trace.push(TraceFrame { value, location });
+            }
+        }
+    }
+
+    /// A value as text: what `toString()` and `${…}` give.
+    pub fn display(&self, value: Value<'h>) -> String {
+        super::display::to_display(self, value)
+    }
+
+    /// A value in a few words, for messages: ``string `abc` ``, `number 3`, `array`.
+    pub fn describe(&self, value: Value<'h>) -> String {
+        match value {
+            Value::Undefined => "undefined".to_owned(),
+            Value::Unit => "unit".to_owned(),
+            Value::Namespace(..) => "a namespace".to_owned(),
+            Value::Bool(b) => format!("boolean `{b}`"),
+            Value::Number(n) => format!("number `{n}`"),
+            Value::String(text) => {
+                let shown: String = text.text.chars().take(40).collect();
+                let more = if shown.len() < text.text.len() { "…" } else { "" };
+                format!("string `{}{more}`", shown.escape_debug())
+            }
+            other => {
+                let name = other.type_of();
+                let article = if name.starts_with(['a', 'e', 'i', 'o', 'u', 'E']) { "an" } else { "a" };
+                format!("{article} {name}")
+            }
+        }
+    }
+
+    // Arguments of the wanted type.
+
+    /// A string argument.
+    ///
+    /// # Errors
+    /// DX9325 when it is something else.
+    pub fn string_arg(&mut self, args: &Args<'_, 'h>, index: usize) -> Result<&'h str, Raised> {
+        args.get(index).as_str().ok_or(()).map_err(|()| self.wrong_type(args, index, "a string"))
+    }
+
+    /// A number argument.
+    ///
+    /// # Errors
+    /// DX9325 when it is something else.
+    pub fn number_arg(&mut self, args: &Args<'_, 'h>, index: usize) -> Result<i32, Raised> {
+        match args.get(index) {
+            Value::Number(number) => Ok(number),
+            _ => Err(self.wrong_type(args, index, "a number")),
+        }
+    }
+
+    /// An array argument.
+    ///
+    /// # Errors
+    /// DX9325 when it is something else.
+    pub fn array_arg(&mut self, args: &Args<'_, 'h>, index: usize) -> Result<&'h [Value<'h>], Raised> {
+        args.get(index).as_array().ok_or(()).map_err(|()| self.wrong_type(args, index, "an array"))
+    }
+
+    /// The path of a path-like argument: path, file, directory or sealed directory.
+    ///
+    /// # Errors
+    /// DX9325 when it is something else.
+    pub fn path_arg(&mut self, args: &Args<'_, 'h>, index: usize) -> Result<PathId, Raised> {
+        args.get(index).as_path().ok_or(()).map_err(|()| self.wrong_type(args, index, "a path, file or directory"))
+    }
+
+    // Calling back.
+
+    /// Calls a function value; surplus arguments are dropped.
+    ///
+    /// # Errors
+    /// When the value is not a function (DX9325) or the call fails.
+    pub fn call(&mut self, function: Value<'h>, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
+        self.call_value(function, values, site)
+    }
+
+    // Pips.
+
+    /// Records something for the graph, in the order in which this top-level value does it.
+    pub fn emit(&mut self, event: Event) {
+        if let Some(running) = self.running.last_mut() {
+            running.events.push(event);
+        }
+    }
+
+    /// A new identity for a sealed or output directory.
+    pub fn new_seal(&self) -> SealHandle {
+        SealHandle(self.shared.next_seal.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+    }
+
+    /// What distinguishes the top-level value being evaluated: its declaration and qualifier.
+    pub fn current_value(&self) -> Option<(crate::program::DeclId, QualifierId)> {
+        let running = self.running.last()?;
+        let thunk = self.shared.thunk(running.thunk);
+        Some((thunk.decl, thunk.qualifier))
+    }
+
+    /// How often the current top-level value asked for this name before; counts this time.
+    pub fn repetition(&mut self, name: &str) -> u32 {
+        let Some(running) = self.running.last_mut() else { return 0 };
+        let count = running.repetitions.entry(Arc::from(name)).or_insert(0);
+        *count += 1;
+        *count - 1
+    }
+}

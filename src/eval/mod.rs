@@ -1,0 +1,34 @@
+//! Evaluation: values, thunks, the interpreter of the lowered form, and its parallel driver.
+//!
+//! Top-level values are computed on demand by one or several workers, each with an arena of its own. What they ask of
+//! the graph is recorded with them and replayed in one fixed order, so the result never depends on timing.
+
+mod calls;
+mod collections;
+mod display;
+mod expressions;
+mod host;
+mod literals;
+mod machine;
+mod native;
+mod operators;
+mod replay;
+mod requests;
+mod run;
+mod shared;
+mod statements;
+mod thunks;
+mod value;
+
+pub use collections::{Map, MutableSet, Set, StringBuilder, unique};
+pub use display::{enum_name, to_display, to_inline};
+pub use host::{Host, Limits};
+pub use machine::Machine;
+pub use native::{Args, Eval, Member, NativeFn, NativeTable, Raised, Receiver, Site, Values};
+pub use requests::{Request, RequestKind};
+pub use run::{Evaluation, Root};
+pub use shared::{Event, ThunkId};
+pub use value::{
+    Array, Closure, ExecuteResult, MergeRule, Method, Object, Relative, SealHandle, SealKind, StaticDirectory, Text,
+    Value,
+};

@@ -1,0 +1,214 @@
+//! Operators on values: 32-bit arithmetic that reports every overflow.
+
+use crate::diagnostics::{Code, Diagnostic};
+use crate::resolve::ir::{BinaryOp, Expr, ExprId};
+
+use super::calls::Frame;
+use super::machine::Machine;
+use super::native::{Eval, Raised, Site};
+use super::value::Value;
+
+impl<'h> Machine<'_, 'h> {
+    /// `left op right`. A long chain such as `a + b + c + …` is one loop, not one recursion for each operator.
+    pub(super) fn eval_binary(
+        &mut self,
+        frame: &Frame<'h>,
+        id: ExprId,
+        op: BinaryOp,
+        left: ExprId,
+        right: ExprId,
+    ) -> Eval<'h> {
+        if !matches!(frame.code.exprs[left.0 as usize], Expr::Binary { .. }) {
+            let left = self.eval(frame, left)?;
+            let right = self.eval(frame, right)?;
+            return self.apply(op, left, right, frame.site(id));
+        }
+        let mut pending = vec![(id, op, right)];
+        let mut first = left;
+        while let Expr::Binary { op, left, right } = frame.code.exprs[first.0 as usize] {
+            pending.push((first, op, right));
+            first = left;
+        }
+        let mut value = self.eval(frame, first)?;
+        for (id, op, right) in pending.into_iter().rev() {
+            let right = self.eval(frame, right)?;
+            value = self.apply(op, value, right, frame.site(id))?;
+        }
+        Ok(value)
+    }
+
+    /// Applies an operator to two values.
+    #[inline]
+    pub(super) fn apply(&mut self, op: BinaryOp, left: Value<'h>, right: Value<'h>, site: Site<'h>) -> Eval<'h> {
+        match (left, right) {
+            (Value::Number(a), Value::Number(b)) => self.apply_numbers(op, a, b, site),
+            _ => self.apply_others(op, left, right, site),
+        }
+    }
+
+    #[inline]
+    fn apply_numbers(&mut self, op: BinaryOp, a: i32, b: i32, site: Site<'h>) -> Eval<'h> {
+        let result = match op {
+            BinaryOp::Add => a.checked_add(b),
+            BinaryOp::Subtract => a.checked_sub(b),
+            BinaryOp::Multiply => a.checked_mul(b),
+            BinaryOp::Less => return Ok(Value::Bool(a < b)),
+            BinaryOp::LessEqual => return Ok(Value::Bool(a <= b)),
+            BinaryOp::Greater => return Ok(Value::Bool(a > b)),
+            BinaryOp::GreaterEqual => return Ok(Value::Bool(a >= b)),
+            BinaryOp::Equal => return Ok(Value::Bool(a == b)),
+            BinaryOp::NotEqual => return Ok(Value::Bool(a != b)),
+            BinaryOp::BitOr => Some(a | b),
+            BinaryOp::BitXor => Some(a ^ b),
+            BinaryOp::BitAnd => Some(a & b),
+            // A shift by a negative count gives 0; one by 32 or more shifts everything out.
+            BinaryOp::ShiftLeft => Some(shift_count(b).map_or(0, |count| a << count)),
+            BinaryOp::ShiftRight if b < 0 => Some(0),
+            BinaryOp::ShiftRight => Some(a >> b.min(31)),
+            BinaryOp::ShiftRightUnsigned => Some(shift_count(b).map_or(0, |count| ((a as u32) >> count) as i32)),
+            BinaryOp::Remainder if b == 0 => {
+                let error = Diagnostic::error(Code::Dx(9352), format!("`{a} % 0` divides by zero"));
+                return Err(self.fail(error.at(site.location(), "")));
+            }
+            BinaryOp::Remainder => Some(a.wrapping_rem(b)),
+            BinaryOp::Power => match u32::try_from(b) {
+                Ok(exponent) => a.checked_pow(exponent),
+                Err(_) => {
+                    let message = format!("`{a} ** {b}` has a negative exponent, and numbers are integers");
+                    return Err(self.fail(Diagnostic::error(Code::Dx(9374), message).at(site.location(), "")));
+                }
+            },
+        };
+        result.map(Value::Number).ok_or(Raised).map_err(|_| self.overflow(&format!("`{a} {} {b}`", symbol(op)), site))
+    }
+
+    /// The error of a result that does not fit 32 bits (DX9372).
+    fn overflow(&mut self, what: &str, site: Site<'h>) -> Raised {
+        let message = format!("{what} does not fit a number: numbers are 32-bit integers");
+        self.fail(Diagnostic::error(Code::Dx(9372), message).at(site.location(), ""))
+    }
+
+    fn apply_others(&mut self, op: BinaryOp, left: Value<'h>, right: Value<'h>, site: Site<'h>) -> Eval<'h> {
+        match op {
+            BinaryOp::Equal => return Ok(Value::Bool(left.same(right))),
+            BinaryOp::NotEqual => return Ok(Value::Bool(!left.same(right))),
+            BinaryOp::Add if left.as_str().is_some() || right.as_str().is_some() => {
+                return Ok(self.concatenate(left, right));
+            }
+            _ => {}
+        }
+        if let Some(value) = self.apply_enums(op, left, right) {
+            return Ok(value);
+        }
+        if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
+            // Strings compare ordinally.
+            match op {
+                BinaryOp::Less => return Ok(Value::Bool(a < b)),
+                BinaryOp::LessEqual => return Ok(Value::Bool(a <= b)),
+                BinaryOp::Greater => return Ok(Value::Bool(a > b)),
+                BinaryOp::GreaterEqual => return Ok(Value::Bool(a >= b)),
+                _ => {}
+            }
+        }
+        let wanted = if op == BinaryOp::Add { "two numbers, or a string and anything" } else { "two numbers" };
+        let (left, right) = (self.describe(left), self.describe(right));
+        let message = format!("`{}` needs {wanted}, but it has {left} and {right}", symbol(op));
+        Err(self.fail(Diagnostic::error(Code::Dx(9325), message).at(site.location(), "")))
+    }
+
+    /// Enum members compare and combine by their numbers; bit operators keep the type.
+    fn apply_enums(&mut self, op: BinaryOp, left: Value<'h>, right: Value<'h>) -> Option<Value<'h>> {
+        let (ty, a, b) = match (left, right) {
+            (Value::Enum(ty, a), Value::Enum(other, b)) if ty == other => (ty, a, b),
+            (Value::Enum(ty, a), Value::Number(b)) | (Value::Number(a), Value::Enum(ty, b)) => (ty, a, b),
+            _ => return None,
+        };
+        Some(match op {
+            BinaryOp::BitOr => Value::Enum(ty, a | b),
+            BinaryOp::BitAnd => Value::Enum(ty, a & b),
+            BinaryOp::BitXor => Value::Enum(ty, a ^ b),
+            BinaryOp::Less => Value::Bool(a < b),
+            BinaryOp::LessEqual => Value::Bool(a <= b),
+            BinaryOp::Greater => Value::Bool(a > b),
+            BinaryOp::GreaterEqual => Value::Bool(a >= b),
+            _ => return None,
+        })
+    }
+
+    fn concatenate(&mut self, left: Value<'h>, right: Value<'h>) -> Value<'h> {
+        if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
+            let mut text = bumpalo::collections::String::with_capacity_in(a.len() + b.len(), self.heap);
+            text.push_str(a);
+            text.push_str(b);
+            return Value::String(self.heap.alloc(super::value::Text { text: text.into_bump_str(), origin: None }));
+        }
+        let mut text = self.display(left);
+        text.push_str(&self.display(right));
+        self.string(&text)
+    }
+
+    pub(super) fn eval_minus(&mut self, frame: &Frame<'h>, id: ExprId, operand: ExprId) -> Eval<'h> {
+        match self.eval(frame, operand)? {
+            Value::Number(number) => match number.checked_neg() {
+                Some(negated) => Ok(Value::Number(negated)),
+                None => Err(self.overflow(&format!("`-({number})`"), frame.site(id))),
+            },
+            other => Err(self.wrong_operand(frame, operand, "-", other)),
+        }
+    }
+
+    pub(super) fn eval_plus(&mut self, frame: &Frame<'h>, operand: ExprId) -> Eval<'h> {
+        match self.eval(frame, operand)? {
+            Value::Number(number) => Ok(Value::Number(number)),
+            Value::Enum(_, number) => Ok(Value::Number(number)),
+            Value::String(text) => match text.text.trim().parse() {
+                Ok(number) => Ok(Value::Number(number)),
+                Err(_) => {
+                    let message = format!("`{}` is not the text of a number", text.text.escape_debug());
+                    Err(self.fail(Diagnostic::error(Code::Dx(9373), message).at(frame.location(operand), "")))
+                }
+            },
+            other => Err(self.wrong_operand(frame, operand, "+", other)),
+        }
+    }
+
+    pub(super) fn eval_bit_not(&mut self, frame: &Frame<'h>, operand: ExprId) -> Eval<'h> {
+        match self.eval(frame, operand)? {
+            Value::Number(number) => Ok(Value::Number(!number)),
+            Value::Enum(ty, number) => Ok(Value::Enum(ty, !number)),
+            other => Err(self.wrong_operand(frame, operand, "~", other)),
+        }
+    }
+
+    fn wrong_operand(&mut self, frame: &Frame<'h>, operand: ExprId, op: &str, value: Value<'h>) -> Raised {
+        let message = format!("`{op}` needs a number, but this is {}", self.describe(value));
+        self.fail(Diagnostic::error(Code::Dx(9325), message).at(frame.location(operand), ""))
+    }
+}
+
+fn shift_count(count: i32) -> Option<u32> {
+    u32::try_from(count).ok().filter(|count| *count < 32)
+}
+
+/// The operator as it is written.
+fn symbol(op: BinaryOp) -> &'static str {
+    match op {
+        BinaryOp::BitOr => "|",
+        BinaryOp::BitXor => "^",
+        BinaryOp::BitAnd => "&",
+        BinaryOp::Equal => "===",
+        BinaryOp::NotEqual => "!==",
+        BinaryOp::Less => "<",
+        BinaryOp::LessEqual => "<=",
+        BinaryOp::Greater => ">",
+        BinaryOp::GreaterEqual => ">=",
+        BinaryOp::ShiftLeft => "<<",
+        BinaryOp::ShiftRight => ">>",
+        BinaryOp::ShiftRightUnsigned => ">>>",
+        BinaryOp::Add => "+",
+        BinaryOp::Subtract => "-",
+        BinaryOp::Multiply => "*",
+        BinaryOp::Remainder => "%",
+        BinaryOp::Power => "**",
+    }
+}

@@ -1,0 +1,171 @@
+//! Driving an evaluation: workers over the roots, then the replay into a graph.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bumpalo::Bump;
+
+use crate::diagnostics::Diagnostic;
+use crate::graph::{GraphBuilder, PipGraph};
+use crate::program::{DeclId, DeclKind, Origin, QualifierId};
+use crate::resolve::Resolved;
+use crate::source::{Files, Location};
+
+use super::host::Host;
+use super::machine::Machine;
+use super::native::NativeTable;
+use super::replay::Replay;
+use super::shared::{Shared, ThunkId};
+use super::value::Value;
+
+/// What to evaluate.
+#[derive(Clone, Copy)]
+pub struct Evaluation<'h> {
+    /// The lowered program.
+    pub resolved: &'h Resolved,
+    /// The world it sees.
+    pub host: &'h Host,
+    /// The natives.
+    pub natives: &'h NativeTable,
+    /// The texts, for places in messages.
+    pub files: &'h Files,
+    /// How many workers; at least one.
+    pub threads: usize,
+}
+
+/// A top-level value to be computed: under each qualifier, coerced to the value's space.
+pub type Root = (DeclId, QualifierId);
+
+impl Evaluation<'_> {
+    /// Computes every value of the build extent under each qualifier and builds the graph of all pips that were made.
+    /// The graph is there even when there are errors, with what could be made.
+    pub fn graph(&self, qualifiers: &[QualifierId], builder: GraphBuilder) -> (PipGraph, Vec<Diagnostic>) {
+        let (roots, mut diagnostics) = self.extent_roots(qualifiers);
+        let mut heaps = self.heaps();
+        let shared = Shared::new(self.resolved, self.host, self.natives, self.files);
+        let thunks = compute(&shared, &roots, &mut heaps);
+        let mut replay = Replay::new(&shared, self.files, builder);
+        for thunk in thunks {
+            replay.value(thunk);
+        }
+        let (builder, said) = replay.finish();
+        diagnostics.extend(said);
+        let (graph, found) = builder.finish();
+        diagnostics.extend(found);
+        (graph, diagnostics)
+    }
+
+    /// Computes some values and hands each to `take` with its root; a value that failed is `None`.
+    pub fn values<R>(
+        &self,
+        roots: &[Root],
+        mut take: impl FnMut(&mut Machine<'_, '_>, Option<Value<'_>>) -> R,
+    ) -> (Vec<R>, Vec<Diagnostic>) {
+        let mut heaps = self.heaps();
+        heaps.push(Bump::new());
+        let shared = Shared::new(self.resolved, self.host, self.natives, self.files);
+        let Some((last, heaps)) = heaps.split_last_mut() else { return (Vec::new(), Vec::new()) };
+        let thunks = compute(&shared, roots, heaps);
+        let mut diagnostics = Vec::new();
+        shared.each_record(|record| diagnostics.extend(record.diagnostics.iter().cloned()));
+        let mut machine = Machine::new(&shared, last, u32::MAX);
+        let results = thunks
+            .into_iter()
+            .map(|thunk| {
+                let value = shared.thunk(thunk).result.get().copied().flatten();
+                take(&mut machine, value)
+            })
+            .collect();
+        (results, diagnostics)
+    }
+
+    fn heaps(&self) -> Vec<Bump> {
+        (0..self.threads.max(1)).map(|_| Bump::new()).collect()
+    }
+
+    /// Every value of the build extent under each qualifier.
+    fn extent_roots(&self, qualifiers: &[QualifierId]) -> (Vec<Root>, Vec<Diagnostic>) {
+        let program = &self.resolved.program;
+        let mut roots = Vec::new();
+        let mut diagnostics = Vec::new();
+        for spec in &program.specs {
+            if program.modules[spec.module.index()].origin != Origin::Extent {
+                continue;
+            }
+            for decl in &spec.decls {
+                let declared = &program.decls[decl.index()];
+                if !matches!(declared.kind, DeclKind::Value { .. }) {
+                    continue;
+                }
+                for qualifier in qualifiers {
+                    match program.qualifiers.coerce(*qualifier, declared.space) {
+                        Ok(instance) => roots.push((*decl, instance)),
+                        Err(error) => {
+                            let name = program.decl_name(*decl);
+                            let message =
+                                format!("`{name}` cannot be evaluated under the requested qualifier: {error}");
+                            let code = crate::diagnostics::Code::Dx(9364);
+                            let place = program.decl_location(*decl);
+                            let found = Diagnostic::error(code, message).at(place, "");
+                            diagnostics
+                                .push(found.help("request another qualifier with `-q`, or widen the qualifier space"));
+                        }
+                    }
+                }
+            }
+        }
+        (roots, diagnostics)
+    }
+}
+
+/// Computes all roots with one worker for each heap; gives the thunk of each root.
+fn compute<'h>(shared: &Shared<'h>, roots: &[Root], heaps: &'h mut [Bump]) -> Vec<ThunkId> {
+    let next = AtomicUsize::new(0);
+    let work = |worker: usize, heap: &'h Bump| {
+        let mut machine = Machine::new(shared, heap, worker as u32 + 1);
+        while let Some((decl, qualifier)) = roots.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let reference = shared.resolved.program.decl_location(*decl);
+            // A failure is on record with the value.
+            let _ = machine.force(*decl, *qualifier, reference);
+            machine.error = None;
+        }
+    };
+    match heaps {
+        [only] => work(0, only),
+        several => std::thread::scope(|scope| {
+            for (worker, heap) in several.iter_mut().enumerate() {
+                let work = &work;
+                scope.spawn(move || work(worker, heap));
+            }
+        }),
+    }
+    roots.iter().map(|(decl, qualifier)| shared.thunk_of(*decl, *qualifier)).collect()
+}
+
+impl<'s, 'h> Machine<'s, 'h> {
+    pub(super) fn new(shared: &'s Shared<'h>, heap: &'h Bump, worker: u32) -> Self {
+        use crate::program::SpaceId;
+        Self {
+            shared,
+            heap,
+            worker,
+            stack: Vec::with_capacity(1024),
+            sites: Vec::new(),
+            nesting: 0,
+            running: Vec::new(),
+            error: None,
+            last_coercion: (QualifierId::EMPTY, SpaceId::EMPTY, QualifierId::EMPTY),
+        }
+    }
+
+    /// The text of a place.
+    pub fn source_text(&self, location: Location) -> &'h str {
+        let text: &'h Arc<str> = self.shared.files.get(location.file).text();
+        location.span.of(text)
+    }
+
+    /// Where a place is, as people count.
+    pub fn line_column(&self, location: Location) -> crate::source::LineColumn {
+        self.shared.files.get(location.file).line_column(location.span.start)
+    }
+}

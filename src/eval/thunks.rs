@@ -1,0 +1,118 @@
+//! Top-level values: computed on demand, at most once, with every cycle shown whole.
+
+use std::cmp::Ordering;
+
+use rustc_hash::FxHashMap;
+
+use crate::diagnostics::{Code, Diagnostic};
+use crate::program::{DeclId, DeclKind, QualifierId};
+use crate::resolve::ir;
+use crate::source::Location;
+
+use super::machine::Machine;
+use super::native::{Eval, Raised};
+use super::shared::{Cycle, Event, Record, Running, ThunkId};
+
+impl<'h> Machine<'_, 'h> {
+    /// The value of a declaration under a qualifier of its own space. `reference` is where it is needed.
+    pub(super) fn force(&mut self, decl: DeclId, qualifier: QualifierId, reference: Location) -> Eval<'h> {
+        let id = self.shared.thunk_of(decl, qualifier);
+        let thunk = self.shared.thunk(id);
+        if thunk.result.get().is_none() {
+            if self.shared.claim(thunk, self.worker) {
+                self.compute(id, reference);
+            } else if let Err(cycle) = self.shared.wait(id, reference, self.worker, &self.running) {
+                return Err(self.fail_cycle(cycle));
+            }
+        }
+        self.note_need(id);
+        // The value that failed has reported why; what needs it fails without a word.
+        thunk.result.get().copied().flatten().ok_or(Raised)
+    }
+
+    /// Remembers that the running value needed another one that has something to tell.
+    fn note_need(&mut self, id: ThunkId) {
+        let thunk = self.shared.thunk(id);
+        let told = thunk.record.get().is_some_and(|record| !record.events.is_empty() || !record.diagnostics.is_empty());
+        if told && let Some(running) = self.running.last_mut() {
+            let again = running.events.iter().rev().take(16).any(|event| matches!(event, Event::Needed(x) if *x == id));
+            if !again {
+                running.events.push(Event::Needed(id));
+            }
+        }
+    }
+
+    fn compute(&mut self, id: ThunkId, reference: Location) {
+        let thunk = self.shared.thunk(id);
+        self.running.push(Running {
+            thunk: id,
+            reference,
+            // The reference itself, which `enter` notes next, lies in another value.
+            sites: self.sites.len() + 1,
+            events: Vec::new(),
+            diagnostics: Vec::new(),
+            repetitions: FxHashMap::default(),
+        });
+        let result = self.compute_body(thunk.decl, thunk.qualifier, reference);
+        let Some(mut running) = self.running.pop() else { return };
+        if result.is_err() {
+            if self.error.is_some() {
+                self.trace(|m| m.program().decl_name(thunk.decl), reference);
+            }
+            if let Some(mut error) = self.error.take() {
+                if error.trace.len() == 1 {
+                    // Only the value itself: the place says it all.
+                    error.trace.clear();
+                }
+                running.diagnostics.push(*error);
+            }
+        }
+        let record = Record { events: running.events, diagnostics: running.diagnostics };
+        self.shared.finish(thunk, result.ok(), record);
+    }
+
+    fn compute_body(&mut self, decl: DeclId, qualifier: QualifierId, reference: Location) -> Eval<'h> {
+        let program = self.program();
+        let declared = &program.decls[decl.index()];
+        let DeclKind::Value { function } = declared.kind else { return Err(Raised) };
+        let code = self.shared.code(declared.spec);
+        let function: &'h ir::Function = &code.functions[function as usize];
+        self.enter(reference, |m| m.run(code, function, &[], qualifier, m.stack.len()))
+    }
+
+    fn fail_cycle(&mut self, cycle: Cycle) -> Raised {
+        let diagnostic = self.describe_cycle(cycle);
+        // The cycle is told by one value only; all others on it fail without a word. Which worker found it depends on
+        // timing, so the message goes to the value that the cycle begins with, whoever found it.
+        self.fail(diagnostic)
+    }
+
+    /// The message about a cycle; it begins with the value that comes first in the program.
+    fn describe_cycle(&self, mut cycle: Cycle) -> Diagnostic {
+        let program = self.program();
+        let first = (0..cycle.len()).min_by(|a, b| self.compare_thunks(cycle[*a].0, cycle[*b].0)).unwrap_or(0);
+        cycle.rotate_left(first);
+        let name = |id: ThunkId| program.decl_name(self.shared.thunk(id).decl);
+        let mut names: Vec<String> = cycle.iter().map(|(id, _)| format!("`{}`", name(*id))).collect();
+        names.push(names[0].clone());
+        let start = program.decl_location(self.shared.thunk(cycle[0].0).decl);
+        let message = if cycle.len() == 1 {
+            format!("the value {} needs itself to be evaluated", names[0])
+        } else {
+            format!("the value {} needs itself to be evaluated: {}", names[0], names.join(" → "))
+        };
+        let mut diagnostic = Diagnostic::error(Code::Dx(9378), message).at(start, "the cycle begins here");
+        for step in 0..cycle.len() {
+            let (next, reference) = cycle[(step + 1) % cycle.len()];
+            let text = format!("`{}` needs `{}` here", name(cycle[step].0), name(next));
+            diagnostic = diagnostic.and_at(reference, text);
+        }
+        diagnostic.help("break the cycle: move what both sides need into a value of its own, or into a function")
+    }
+
+    /// Orders top-level values by module, spec, place and qualifier: the same on every run.
+    fn compare_thunks(&self, left: ThunkId, right: ThunkId) -> Ordering {
+        let (left, right) = (self.shared.thunk(left), self.shared.thunk(right));
+        left.decl.cmp(&right.decl).then_with(|| self.program().qualifiers.compare(left.qualifier, right.qualifier))
+    }
+}

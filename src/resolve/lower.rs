@@ -1,0 +1,222 @@
+//! The second pass: the bodies of one spec become [`Code`]. Nothing it looks up changes any more.
+
+use rustc_hash::FxHashMap;
+
+use super::ir::{self, Body, Code, Expr, ExprId, List, Part, Stmt, StmtId};
+use super::tables::{BlockId, Node, Tables};
+use super::variables::{Frame, Stage};
+use crate::diagnostics::{Code as Number, Diagnostic};
+use crate::program::{DeclId, DeclKind, ModuleId, SpecId};
+use crate::source::{Location, Span, Symbol};
+use crate::syntax::ast::{self, Ast, Pattern};
+
+/// What lowering a spec gives.
+pub(super) struct LoweredSpec {
+    pub code: Code,
+    /// The function of each value and function declaration.
+    pub functions: Vec<(DeclId, u32)>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Lowers all declarations of a spec.
+pub(super) fn lower_spec(t: &Tables<'_>, spec: SpecId) -> LoweredSpec {
+    let ast = t.asts[spec.index()];
+    let mut lowerer = Lowerer {
+        t,
+        spec,
+        ast,
+        viewer: t.module_of_spec(spec),
+        code: Code::new(spec, ast.file),
+        diagnostics: Vec::new(),
+        frames: Vec::new(),
+        block: t.file_blocks[spec.index()],
+        shapes: FxHashMap::default(),
+    };
+    let mut functions = Vec::new();
+    for &decl in &t.program.specs[spec.index()].decls {
+        if let Some(function) = lowerer.decl(decl) {
+            functions.push((decl, function));
+        }
+    }
+    LoweredSpec { code: lowerer.code, functions, diagnostics: lowerer.diagnostics }
+}
+
+/// The state of lowering one spec.
+pub(super) struct Lowerer<'t, 'i> {
+    pub t: &'t Tables<'i>,
+    pub spec: SpecId,
+    pub ast: &'i Ast,
+    pub viewer: ModuleId,
+    pub code: Code,
+    pub diagnostics: Vec<Diagnostic>,
+    /// The functions being lowered, the innermost last.
+    pub frames: Vec<Frame>,
+    /// Where the declaration being lowered stands.
+    pub block: BlockId,
+    pub shapes: FxHashMap<Box<[Symbol]>, u32>,
+}
+
+impl Lowerer<'_, '_> {
+    fn decl(&mut self, id: DeclId) -> Option<u32> {
+        let decl = &self.t.program.decls[id.index()];
+        let (name, name_span) = (decl.name, decl.name_span);
+        let item = self.t.items[id.index()];
+        self.block = item.block;
+        match (decl.kind, item.node) {
+            (DeclKind::Value { .. }, Node::Variable(declarator)) => {
+                Some(self.thunk(name, declarator.span, declarator.init))
+            }
+            (DeclKind::Value { .. }, Node::Expression(expr)) => Some(self.thunk(name, name_span, Some(expr))),
+            (DeclKind::Value { .. }, _) => Some(self.thunk(name, name_span, None)),
+            (DeclKind::Function { .. }, Node::Function(function)) => Some(self.function(function, Some(name))),
+            _ => None,
+        }
+    }
+
+    /// The function that computes a top-level value.
+    fn thunk(&mut self, name: Symbol, span: Span, value: Option<ast::ExprId>) -> u32 {
+        self.frames.push(Frame::default());
+        self.frame().open();
+        let body = match value {
+            Some(value) => self.expr(value),
+            None => self.push(span, Expr::Undefined),
+        };
+        self.finish_function(ir::Function {
+            span,
+            name: Some(name),
+            parameters: Vec::new(),
+            required: 0,
+            rest: false,
+            cell_parameters: Vec::new(),
+            slots: 0,
+            captures: Vec::new(),
+            body: Body::Expr(body),
+            namespace: self.t.block(self.block).namespace,
+        })
+    }
+
+    /// Lowers a function; the index of it in the code.
+    pub fn function(&mut self, id: ast::FunctionId, name: Option<Symbol>) -> u32 {
+        let ast = self.ast;
+        let function = ast.function(id);
+        self.frames.push(Frame::default());
+        self.frame().open();
+        let mut parameters = Vec::new();
+        let mut required = 0;
+        let mut rest = false;
+        for parameter in ast.list(function.parameters) {
+            let (symbol, span, stage) = match parameter.pattern {
+                Pattern::Ident(name) => (self.t.intern(ast.name(name)), name.span, Stage::Defined),
+                // A rule refuses patterns.
+                Pattern::Destructuring(span) => (self.t.known.empty, span, Stage::Broken),
+            };
+            self.add_var(symbol, span, false, stage);
+            parameters.push(symbol);
+            rest |= parameter.rest;
+            if !parameter.optional && !parameter.rest && parameter.default.is_none() {
+                required = parameters.len() as u32;
+            }
+        }
+        let body = match function.body {
+            ast::FunctionBody::Expr(expr) => Body::Expr(self.expr(expr)),
+            ast::FunctionBody::Block(block) => Body::Block(self.function_body(block)),
+            ast::FunctionBody::None => Body::Expr(self.push(function.span, Expr::Error)),
+        };
+        self.finish_function(ir::Function {
+            span: function.span,
+            name,
+            parameters,
+            required,
+            rest,
+            cell_parameters: Vec::new(),
+            slots: 0,
+            captures: Vec::new(),
+            body,
+            namespace: self.t.block(self.block).namespace,
+        })
+    }
+
+    fn finish_function(&mut self, mut function: ir::Function) -> u32 {
+        let mut frame = self.frames.pop().unwrap_or_default();
+        frame.close(&mut self.code);
+        let parameters = frame.vars.iter().take(function.parameters.len());
+        function.cell_parameters = parameters.filter(|var| var.in_cell()).map(|var| var.slot).collect();
+        function.slots = frame.slots;
+        function.captures = frame.captures;
+        self.code.functions.push(function);
+        self.code.functions.len() as u32 - 1
+    }
+
+    /// The function being lowered. There always is one while bodies are lowered.
+    pub fn frame(&mut self) -> &mut Frame {
+        if self.frames.is_empty() {
+            self.frames.push(Frame::default());
+        }
+        let last = self.frames.len() - 1;
+        &mut self.frames[last]
+    }
+
+    pub fn add_var(&mut self, name: Symbol, span: Span, constant: bool, stage: Stage) -> usize {
+        let place = self.place(span);
+        let (index, clash) = self.frame().add(name, place, constant, stage);
+        if let Some(first) = clash {
+            let message = format!("`{}` is declared twice", self.t.text(name));
+            self.diagnostics.push(
+                Diagnostic::error(Number::Dx(9201), message)
+                    .at(place, "declared again here")
+                    .and_at(first, "first declared here"),
+            );
+        }
+        index
+    }
+
+    pub fn close_scope(&mut self) {
+        let Some(frame) = self.frames.last_mut() else { return };
+        frame.close(&mut self.code);
+    }
+
+    pub fn place(&self, span: Span) -> Location {
+        span.in_file(self.ast.file)
+    }
+
+    pub fn push(&mut self, span: Span, expr: Expr) -> ExprId {
+        self.code.exprs.push(expr);
+        self.code.expr_spans.push(span);
+        ExprId(self.code.exprs.len() as u32 - 1)
+    }
+
+    pub fn push_stmt(&mut self, span: Span, stmt: Stmt) -> StmtId {
+        self.code.stmts.push(stmt);
+        self.code.stmt_spans.push(span);
+        StmtId(self.code.stmts.len() as u32 - 1)
+    }
+
+    pub fn expr_list(&mut self, items: &[ExprId]) -> List<ExprId> {
+        let start = self.code.expr_lists.len() as u32;
+        self.code.expr_lists.extend_from_slice(items);
+        List::new(start, items.len() as u32)
+    }
+
+    pub fn stmt_list(&mut self, items: &[StmtId]) -> List<StmtId> {
+        let start = self.code.stmt_lists.len() as u32;
+        self.code.stmt_lists.extend_from_slice(items);
+        List::new(start, items.len() as u32)
+    }
+
+    pub fn part_list(&mut self, items: &[Part]) -> List<Part> {
+        let start = self.code.parts.len() as u32;
+        self.code.parts.extend_from_slice(items);
+        List::new(start, items.len() as u32)
+    }
+
+    pub fn string(&mut self, text: &str) -> u32 {
+        self.code.strings.push(text.into());
+        self.code.strings.len() as u32 - 1
+    }
+
+    pub fn error(&mut self, number: u32, span: Span, message: String, label: &str, help: Option<String>) -> ExprId {
+        let place = self.place(span);
+        self.diagnostics.push(Diagnostic::error(Number::Dx(number), message).at(place, label).maybe_help(help));
+        self.push(span, Expr::Error)
+    }
+}

@@ -1,0 +1,235 @@
+//! Qualifier spaces: read from the types of `qualifier` declarations, inherited by inner namespaces.
+
+use std::sync::Arc;
+
+use super::literals;
+use super::tables::{BlockId, Entry, Node, Tables, Target};
+use crate::diagnostics::{Code, Diagnostic, nearest};
+use crate::program::{DeclId, QualifierSpace, SpaceId};
+use crate::source::{Span, Symbol};
+use crate::syntax::ast::{self, PropertyName, Type, TypeMemberKind};
+
+/// Gives each namespace and declaration its space.
+pub(super) fn assign(t: &mut Tables<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    // Parents have smaller ids than their children.
+    for index in 0..t.program.namespaces.len() {
+        let own = t.qualifier_decls[index].map(|decl| {
+            let mut reader = Reader { t, diagnostics, depth: 0 };
+            let mut space = QualifierSpace::new();
+            if let Some(ty) = decl.ty {
+                reader.read(decl.block, ty, &mut space);
+            }
+            t.program.qualifiers.space(space)
+        });
+        let parent = t.program.namespaces[index].parent;
+        let inherited = parent.map_or(SpaceId::EMPTY, |parent| t.program.namespaces[parent.index()].space);
+        t.program.namespaces[index].space = own.unwrap_or(inherited);
+    }
+    for index in 0..t.program.decls.len() {
+        let namespace = t.program.decls[index].namespace;
+        t.program.decls[index].space = t.program.namespaces[namespace.index()].space;
+    }
+}
+
+struct Reader<'a, 'i> {
+    t: &'a Tables<'i>,
+    diagnostics: &'a mut Vec<Diagnostic>,
+    depth: u32,
+}
+
+impl Reader<'_, '_> {
+    fn error(&mut self, block: BlockId, code: u32, span: Span, message: String, help: Option<String>) {
+        let place = self.t.location(self.t.block(block).spec, span);
+        let diagnostic = Diagnostic::error(Code::Dx(code), message).at(place, "");
+        self.diagnostics.push(diagnostic.maybe_help(help));
+    }
+
+    fn read(&mut self, block: BlockId, id: ast::TypeId, space: &mut QualifierSpace) {
+        let ast = self.t.asts[self.t.block(block).spec.index()];
+        let span = ast.type_span(id);
+        self.depth += 1;
+        if self.depth > 100 {
+            let message = "this type refers to itself and cannot be that of a qualifier".to_owned();
+            self.error(block, 9054, span, message, None);
+        } else {
+            match ast.ty(id) {
+                Type::Paren(inner) => self.read(block, inner, space),
+                Type::Object(members) => self.members(block, members, space),
+                Type::Reference { name, .. } => {
+                    if let Some(decl) = self.find(block, name) {
+                        self.declared(decl, span, block, space);
+                    }
+                }
+                Type::Intersection(types) => {
+                    for &ty in ast.list(types) {
+                        self.read(block, ty, space);
+                    }
+                }
+                Type::Error => {}
+                // A rule looks at the form of inline types.
+                _ => {}
+            }
+        }
+        self.depth -= 1;
+    }
+
+    fn declared(&mut self, decl: DeclId, span: Span, from: BlockId, space: &mut QualifierSpace) {
+        let item = self.t.items[decl.index()];
+        match item.node {
+            Node::TypeAlias(ty) => self.read(item.block, ty, space),
+            Node::Interface { extends, members } => {
+                let ast = self.t.asts[self.t.block(item.block).spec.index()];
+                for &base in ast.list(extends) {
+                    self.read(item.block, base, space);
+                }
+                self.members(item.block, members, space);
+                if ast.list(extends).is_empty() && !self.is_base(decl) {
+                    let name = self.t.text(self.t.program.decls[decl.index()].name).to_owned();
+                    let message = format!("interface `{name}` is not a qualifier type");
+                    let help = format!("write `interface {name} extends Qualifier`");
+                    self.error(from, 9055, span, message, Some(help));
+                }
+            }
+            _ => {
+                let message = "the type of a qualifier must be an interface or an object type".to_owned();
+                self.error(from, 9054, span, message, None);
+            }
+        }
+    }
+
+    /// Whether this is the interface `Qualifier` itself.
+    fn is_base(&self, decl: DeclId) -> bool {
+        self.t.program.decls[decl.index()].name == self.t.known.qualifier_type
+    }
+
+    fn members(&mut self, block: BlockId, members: ast::List<ast::TypeMember>, space: &mut QualifierSpace) {
+        let ast = self.t.asts[self.t.block(block).spec.index()];
+        for member in ast.list(members) {
+            let TypeMemberKind::Property { name, ty, .. } = member.kind else { continue };
+            let key = match name {
+                PropertyName::Ident(name) => Arc::from(ast.name(name)),
+                PropertyName::String(span) => Arc::from(literals::string(ast.text_of(span))),
+                PropertyName::Number(_) | PropertyName::Computed(_) => continue,
+            };
+            let mut values = Vec::new();
+            if let Some(ty) = ty {
+                self.values(block, ty, &mut values);
+            }
+            space.insert(key, values);
+        }
+    }
+
+    /// The string literals of a type.
+    fn values(&mut self, block: BlockId, id: ast::TypeId, values: &mut Vec<Arc<str>>) {
+        let ast = self.t.asts[self.t.block(block).spec.index()];
+        self.depth += 1;
+        if self.depth < 100 {
+            match ast.ty(id) {
+                Type::StringLiteral => {
+                    let value: Arc<str> = Arc::from(literals::string(ast.text_of(ast.type_span(id))));
+                    if !values.contains(&value) {
+                        values.push(value);
+                    }
+                }
+                Type::Paren(inner) => self.values(block, inner, values),
+                Type::Union(types) => {
+                    for &ty in ast.list(types) {
+                        self.values(block, ty, values);
+                    }
+                }
+                Type::Reference { name, .. } => {
+                    if ast.list(name).len() == 1 && ast.text_of(ast.type_span(id)) == "string" {
+                        let message = "the values of a qualifier key must be listed as string literals".to_owned();
+                        let help = "for example `\"debug\" | \"release\"`".to_owned();
+                        self.error(block, 9053, ast.type_span(id), message, Some(help));
+                    } else if let Some(decl) = self.find(block, name)
+                        && let item = self.t.items[decl.index()]
+                        && let Node::TypeAlias(ty) = item.node
+                    {
+                        self.values(item.block, ty, values);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.depth -= 1;
+    }
+
+    /// The declaration that a dotted type name means.
+    fn find(&mut self, block: BlockId, name: ast::List<ast::Ident>) -> Option<DeclId> {
+        let ast = self.t.asts[self.t.block(block).spec.index()];
+        let viewer = self.t.module_of_spec(self.t.block(block).spec);
+        let (last, path) = ast.list(name).split_last()?;
+        let is_namespace = |entry: &Entry| matches!(entry.value.map(|value| value.target), Some(Target::Namespace(_)));
+        let mut namespace = None;
+        for part in path {
+            let symbol = self.t.intern(ast.name(*part));
+            let entry = match namespace {
+                None if symbol == self.t.known.root => {
+                    namespace = Some(self.t.spec_roots[self.t.block(block).spec.index()]);
+                    continue;
+                }
+                None => self.t.lookup(block, symbol, |entry| is_namespace(entry) || entry.is_broken()),
+                Some(namespace) => self.namespace_member(namespace, symbol),
+            };
+            match entry.and_then(|entry| entry.value).map(|value| value.target) {
+                Some(Target::Namespace(inner)) => namespace = Some(inner),
+                _ if entry.is_some_and(Entry::is_broken) => return None,
+                _ => {
+                    self.unknown(block, symbol, part.span, namespace);
+                    return None;
+                }
+            }
+        }
+        let symbol = self.t.intern(ast.name(*last));
+        let entry = match namespace {
+            None => self.t.lookup(block, symbol, |entry| entry.ty.is_some() || entry.is_broken()),
+            Some(namespace) => self.namespace_member(namespace, symbol),
+        };
+        let Some(entry) = entry else {
+            if namespace.is_some() || symbol != self.t.known.qualifier_type {
+                self.unknown(block, symbol, last.span, namespace);
+            }
+            return None;
+        };
+        let Some(ty) = entry.ty else {
+            if !entry.is_broken() {
+                let message = format!("`{}` is not a type", self.t.text(symbol));
+                self.error(block, 9054, last.span, message, None);
+            }
+            return None;
+        };
+        if let Some(namespace) = namespace
+            && !self.t.visible(&ty, namespace, viewer)
+        {
+            let place = self.t.location(self.t.block(block).spec, last.span);
+            let module = self.t.module_name(namespace);
+            self.diagnostics.push(super::link::not_public(self.t.text(symbol), &module, place, ty.place));
+        }
+        Some(ty.target)
+    }
+
+    fn namespace_member(&self, namespace: crate::program::NamespaceId, name: Symbol) -> Option<&Entry> {
+        self.t.members[namespace.index()].get(&name)
+    }
+
+    fn unknown(&mut self, block: BlockId, name: Symbol, span: Span, namespace: Option<crate::program::NamespaceId>) {
+        let text = self.t.text(name).to_owned();
+        let names: Vec<&str> = match namespace {
+            Some(namespace) => self.t.members[namespace.index()].keys().map(|name| self.t.text(*name)).collect(),
+            None => {
+                let mut names = self.t.names_in_scope(block);
+                let mut at = Some(block);
+                while let Some(id) = at {
+                    let block = self.t.block(id);
+                    names.extend(block.locals.keys().map(|name| self.t.text(*name)));
+                    names.extend(self.t.members[block.namespace.index()].keys().map(|name| self.t.text(*name)));
+                    at = block.parent;
+                }
+                names
+            }
+        };
+        let help = nearest(&text, names).map(|known| format!("did you mean `{known}`?"));
+        self.error(block, 9226, span, format!("there is no type called `{text}`"), help);
+    }
+}

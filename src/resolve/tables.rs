@@ -1,0 +1,274 @@
+//! What the first pass finds and the second looks up: blocks, members, imports.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+
+use super::{ConfigurationCall, Input};
+use crate::program::{DeclId, DeclKind, EnumId, ModuleId, NamespaceId, Program, Semantics, SpecId};
+use crate::source::{Location, Span, Symbol};
+use crate::syntax::ast::{self, Ast};
+
+/// A file, or a namespace block in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct BlockId(pub u32);
+
+/// Names that are seen only in one block of one file, and where that block lies.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub spec: SpecId,
+    pub namespace: NamespaceId,
+    pub parent: Option<BlockId>,
+    /// Private declarations and imports.
+    pub locals: FxHashMap<Symbol, Entry>,
+    /// Where each value or type (`true`) of this block is declared, exported or not.
+    pub own: FxHashMap<(Symbol, bool), Location>,
+}
+
+/// What a value name means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Decl(DeclId),
+    Namespace(NamespaceId),
+}
+
+/// A meaning of a name, with who may see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sighting<T> {
+    pub target: T,
+    pub public: bool,
+    pub place: Location,
+}
+
+/// The meanings of a name. A name may mean a value and a type at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Entry {
+    pub value: Option<Sighting<Target>>,
+    pub ty: Option<Sighting<DeclId>>,
+    /// An import or re-export that fills the two fields above once it is linked.
+    pub alias: Option<AliasId>,
+}
+
+impl Entry {
+    /// Whether it comes from an import that failed, which was reported there.
+    pub fn is_broken(&self) -> bool {
+        self.value.is_none() && self.ty.is_none()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct AliasId(pub u32);
+
+/// An imported or re-exported name.
+#[derive(Clone, Debug)]
+pub(super) struct Alias {
+    pub source: AliasSource,
+    pub place: Location,
+    pub public: bool,
+    pub state: AliasState,
+}
+
+/// Where an alias finds its meaning.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum AliasSource {
+    /// A member of another module's root, or of another file's.
+    Member { namespace: NamespaceId, viewer: ModuleId, name: Symbol },
+    /// A name seen from a block, but not the alias itself.
+    Scope { block: BlockId, name: Symbol },
+    /// Nothing: the module is unknown, which was reported.
+    Broken,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum AliasState {
+    Pending,
+    Running,
+    Done(Option<Target>, Option<DeclId>),
+}
+
+/// `export * from "M"`
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Star {
+    pub from: NamespaceId,
+    pub public: bool,
+    pub place: Location,
+}
+
+/// The syntax behind a declaration.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Node {
+    Variable(ast::Declarator),
+    Function(ast::FunctionId),
+    Enum(ast::List<ast::EnumMember>),
+    Interface {
+        extends: ast::List<ast::TypeId>,
+        members: ast::List<ast::TypeMember>,
+    },
+    TypeAlias(ast::TypeId),
+    /// The expression of a probe or the argument of a configuration call.
+    Expression(ast::ExprId),
+    /// A configuration call without argument.
+    Nothing,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Item {
+    pub block: BlockId,
+    pub node: Node,
+}
+
+/// The parameters of a function, for named arguments.
+#[derive(Clone, Debug)]
+pub(super) struct Signature {
+    pub parameters: Vec<Symbol>,
+}
+
+/// `export declare const qualifier: T;`
+#[derive(Clone, Copy, Debug)]
+pub(super) struct QualifierDecl {
+    pub block: BlockId,
+    pub ty: Option<ast::TypeId>,
+    pub place: Location,
+}
+
+/// An import of a module by a module, for cycles.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ImportEdge {
+    pub from: ModuleId,
+    pub to: ModuleId,
+    pub place: Location,
+}
+
+/// Names with a meaning of their own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WellKnown {
+    pub empty: Symbol,
+    pub undefined: Symbol,
+    pub qualifier: Symbol,
+    pub template: Symbol,
+    pub root: Symbol,
+    pub import_from: Symbol,
+    pub import_file: Symbol,
+    pub with_qualifier: Symbol,
+    pub qualifier_type: Symbol,
+}
+
+pub(super) type Members = IndexMap<Symbol, Entry, FxBuildHasher>;
+
+/// Everything that was declared.
+pub(super) struct Tables<'i> {
+    pub input: &'i Input,
+    pub program: Program,
+    /// By [`SpecId`], probes last.
+    pub asts: Vec<&'i Ast>,
+    pub blocks: Vec<Block>,
+    /// The file block of each spec, by [`SpecId`].
+    pub file_blocks: Vec<BlockId>,
+    /// By [`NamespaceId`].
+    pub members: Vec<Members>,
+    /// By [`NamespaceId`].
+    pub stars: Vec<Vec<Star>>,
+    /// By [`DeclId`].
+    pub items: Vec<Item>,
+    /// The enum of each declaration that is one is found by its kind; this is the way back for members not known yet.
+    pub enum_decls: Vec<(EnumId, DeclId)>,
+    pub aliases: Vec<Alias>,
+    pub signatures: FxHashMap<DeclId, Signature>,
+    /// By [`NamespaceId`].
+    pub qualifier_decls: Vec<Option<QualifierDecl>>,
+    pub edges: Vec<ImportEdge>,
+    pub configurations: Vec<ConfigurationCall>,
+    pub probes: Vec<Option<DeclId>>,
+    pub known: WellKnown,
+    /// Specs by path, for imports of files.
+    pub specs_by_path: FxHashMap<crate::paths::PathId, SpecId>,
+    /// The root namespace of each spec: its module's, or its own in modules with explicit semantics.
+    pub spec_roots: Vec<NamespaceId>,
+}
+
+impl Tables<'_> {
+    pub fn block(&self, id: BlockId) -> &Block {
+        &self.blocks[id.0 as usize]
+    }
+
+    pub fn text(&self, symbol: Symbol) -> &str {
+        self.program.symbols.text(symbol)
+    }
+
+    pub fn intern(&self, text: &str) -> Symbol {
+        self.program.symbols.intern(text)
+    }
+
+    pub fn module_of_spec(&self, spec: SpecId) -> ModuleId {
+        self.program.specs[spec.index()].module
+    }
+
+    pub fn location(&self, spec: SpecId, span: Span) -> Location {
+        span.in_file(self.program.specs[spec.index()].file)
+    }
+
+    pub fn prelude_root(&self) -> Option<NamespaceId> {
+        self.program.prelude.map(|module| self.program.modules[module.index()].root)
+    }
+
+    /// The entry that a name means in a block: private names and imports first, then the members of the namespace,
+    /// block by block outward, then the prelude. `wanted` says whether an entry has the meaning that is looked for.
+    pub fn lookup(&self, block: BlockId, name: Symbol, wanted: impl Fn(&Entry) -> bool) -> Option<&Entry> {
+        let mut at = Some(block);
+        while let Some(id) = at {
+            let block = self.block(id);
+            if let Some(entry) = block.locals.get(&name)
+                && wanted(entry)
+            {
+                return Some(entry);
+            }
+            if let Some(entry) = self.members[block.namespace.index()].get(&name)
+                && wanted(entry)
+            {
+                return Some(entry);
+            }
+            at = block.parent;
+        }
+        let entry = self.members[self.prelude_root()?.index()].get(&name)?;
+        wanted(entry).then_some(entry)
+    }
+
+    /// All names that a block sees, for "did you mean".
+    pub fn names_in_scope(&self, block: BlockId) -> Vec<&str> {
+        let mut names = Vec::new();
+        let mut at = Some(block);
+        while let Some(id) = at {
+            let block = self.block(id);
+            let values = |entry: &Entry| entry.value.is_some();
+            names.extend(block.locals.iter().filter(|(_, entry)| values(entry)).map(|(name, _)| self.text(*name)));
+            let members = &self.members[block.namespace.index()];
+            names.extend(members.iter().filter(|(_, entry)| values(entry)).map(|(name, _)| self.text(*name)));
+            at = block.parent;
+        }
+        if let Some(prelude) = self.prelude_root() {
+            names.extend(self.members[prelude.index()].iter().map(|(name, _)| self.text(*name)));
+        }
+        names
+    }
+
+    /// Whether a meaning of a member of `namespace` may be seen from `viewer`.
+    pub fn visible<T>(&self, sighting: &Sighting<T>, namespace: NamespaceId, viewer: ModuleId) -> bool {
+        let module = self.program.namespaces[namespace.index()].module;
+        module == viewer
+            || sighting.public
+            || Some(module) == self.program.prelude
+            || self.program.modules[module.index()].semantics == Semantics::Explicit
+    }
+
+    /// Whether a declaration is a value whose definition is evaluated in order (not a function, enum or type).
+    pub fn is_variable(&self, decl: DeclId) -> bool {
+        matches!(self.program.decls[decl.index()].kind, DeclKind::Value { .. })
+    }
+
+    /// How messages call the module of a namespace.
+    pub fn module_name(&self, namespace: NamespaceId) -> Arc<str> {
+        let module = self.program.namespaces[namespace.index()].module;
+        self.program.modules[module.index()].name.clone()
+    }
+}

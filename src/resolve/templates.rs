@@ -1,0 +1,187 @@
+//! Back-tick literals: strings with holes, paths, atoms.
+
+use super::ir::{Expr, ExprId, Part, PathKind};
+use super::literals;
+use super::lower::Lowerer;
+use crate::paths::{PathId, RelativePath};
+use crate::source::Span;
+use crate::syntax::ast::{self, TemplatePart};
+
+impl Lowerer<'_, '_> {
+    pub(super) fn template(&mut self, span: Span, tag: Option<ast::Ident>, parts: ast::List<TemplatePart>) -> ExprId {
+        let ast = self.ast;
+        let parts = ast.list(parts);
+        let Some(tag) = tag else { return self.interpolated(span, parts) };
+        let kind = match ast.name(tag) {
+            "p" => PathKind::Path,
+            "d" => PathKind::Directory,
+            "f" => PathKind::File,
+            "r" => PathKind::Relative,
+            "a" => PathKind::Atom,
+            _ => {
+                // A rule refuses the tag; mistakes in the holes are reported all the same.
+                self.holes(parts);
+                return self.push(span, Expr::Error);
+            }
+        };
+        match parts {
+            [] => self.path_text(span, kind, ""),
+            [TemplatePart::Text(text)] => {
+                let text = literals::template(ast.text_of(*text), true);
+                self.path_text(span, kind, &text)
+            }
+            _ => self.path_with_holes(span, kind, parts),
+        }
+    }
+
+    fn holes(&mut self, parts: &[TemplatePart]) {
+        for part in parts {
+            if let TemplatePart::Hole(hole) = part {
+                self.expr(*hole);
+            }
+        }
+    }
+
+    fn interpolated(&mut self, span: Span, parts: &[TemplatePart]) -> ExprId {
+        let ast = self.ast;
+        let mut lowered = Vec::with_capacity(parts.len());
+        let mut only_text = Some(String::new());
+        for part in parts {
+            match part {
+                TemplatePart::Text(text) => {
+                    let text = literals::template(ast.text_of(*text), false);
+                    if let Some(only) = &mut only_text {
+                        only.push_str(&text);
+                    }
+                    lowered.push(Part::Text(self.string(&text)));
+                }
+                TemplatePart::Hole(hole) => {
+                    only_text = None;
+                    lowered.push(Part::Hole(self.expr(*hole)));
+                }
+            }
+        }
+        let expr = match only_text {
+            Some(text) => Expr::String(self.string(&text)),
+            None => Expr::Interpolate(self.part_list(&lowered)),
+        };
+        self.push(span, expr)
+    }
+
+    /// The folder that relative literals of this spec start from.
+    fn folder(&self) -> PathId {
+        let path = self.t.program.specs[self.spec.index()].path;
+        self.t.program.paths.parent(path).unwrap_or(path)
+    }
+
+    /// A literal without holes.
+    fn path_text(&mut self, span: Span, kind: PathKind, text: &str) -> ExprId {
+        let paths = &self.t.program.paths;
+        let expr = match kind {
+            PathKind::Atom => match RelativePath::check_atom(text) {
+                Ok(()) => Expr::Atom(self.t.intern(text)),
+                Err(error) => {
+                    let message =
+                        if text.is_empty() { "a path atom cannot be empty".to_owned() } else { error.to_string() };
+                    return self.error(9211, span, message, "not a path atom", None);
+                }
+            },
+            PathKind::Relative => match RelativePath::parse(text, &self.t.program.symbols) {
+                Ok(relative) => {
+                    self.code.relatives.push(relative);
+                    Expr::Relative(self.code.relatives.len() as u32 - 1)
+                }
+                Err(error) => return self.error(9210, span, error.to_string(), "not a relative path", None),
+            },
+            PathKind::Path | PathKind::Directory | PathKind::File => {
+                if text.is_empty() {
+                    let help = "write `.` for the folder of this spec".to_owned();
+                    return self.error(9209, span, "a path cannot be empty".to_owned(), "empty", Some(help));
+                }
+                if has_drive(text) {
+                    // Only refused where it is evaluated: specs for several systems name paths of each.
+                    let text = self.string(text);
+                    let parts = self.part_list(&[Part::Text(text)]);
+                    return self.push(span, Expr::PathTemplate { kind, base: None, parts });
+                }
+                let base = if text.starts_with(['/', '\\']) { PathId::ROOT } else { self.folder() };
+                match paths.walk(base, text) {
+                    Ok(path) => match kind {
+                        PathKind::Directory => Expr::Directory(path),
+                        PathKind::File => Expr::File(path),
+                        _ => Expr::Path(path),
+                    },
+                    Err(error) => return self.error(9209, span, error.to_string(), "not a path", None),
+                }
+            }
+        };
+        self.push(span, expr)
+    }
+
+    fn path_with_holes(&mut self, span: Span, kind: PathKind, parts: &[TemplatePart]) -> ExprId {
+        let ast = self.ast;
+        let mut lowered = Vec::with_capacity(parts.len());
+        let mut first_text = None;
+        let mut fine = true;
+        let separator = |c: char| matches!(c, '/' | '\\');
+        for (index, part) in parts.iter().enumerate() {
+            match part {
+                TemplatePart::Hole(hole) => {
+                    lowered.push(Part::Hole(self.expr(*hole)));
+                    if kind != PathKind::Atom && matches!(parts.get(index + 1), Some(TemplatePart::Hole(_))) {
+                        let message = "two holes of a path need a `/` between them".to_owned();
+                        let help = "write `${a}/${b}`; to join atoms use `a.concat(b)`".to_owned();
+                        self.error(9207, ast.expr_span(*hole), message, "nothing follows", Some(help));
+                        fine = false;
+                    }
+                }
+                TemplatePart::Text(at) => {
+                    let text = literals::template(ast.text_of(*at), true);
+                    if kind == PathKind::Atom {
+                        if let Some(wrong) = text.chars().find(|c| matches!(c, '/' | '\\' | '\0' | '\n' | '\r')) {
+                            let message = format!("a path atom cannot hold `{}`", wrong.escape_default());
+                            self.error(9211, *at, message, "not a path atom", None);
+                            fine = false;
+                        }
+                    } else {
+                        let last = index + 1 == parts.len();
+                        if index > 0 && !text.starts_with(separator) || !last && !text.ends_with(separator) {
+                            let message = "a hole of a path must be a whole part of it, between separators".to_owned();
+                            let help = "build the name first, for example with an atom: a`${name}.txt`".to_owned();
+                            self.error(9207, *at, message, "touches a hole without `/`", Some(help));
+                            fine = false;
+                        }
+                        if index == 0 {
+                            first_text = Some(text.clone());
+                        }
+                    }
+                    lowered.push(Part::Text(self.string(&text)));
+                }
+            }
+        }
+        if !fine {
+            return self.push(span, Expr::Error);
+        }
+        let base = match (&first_text, kind) {
+            (_, PathKind::Atom | PathKind::Relative) => None,
+            (None, _) => None,
+            (Some(text), _) if has_drive(text) => None,
+            (Some(text), _) if text.starts_with(separator) => Some(PathId::ROOT),
+            (Some(_), _) => Some(self.folder()),
+        };
+        if kind == PathKind::Relative && first_text.is_some_and(|text| text.starts_with(separator)) {
+            let message = "a relative path cannot begin with a separator".to_owned();
+            return self.error(9210, span, message, "not a relative path", None);
+        }
+        let parts = self.part_list(&lowered);
+        self.push(span, Expr::PathTemplate { kind, base, parts })
+    }
+}
+
+/// Whether a text begins with a drive letter: a path of Windows.
+fn has_drive(text: &str) -> bool {
+    let mut chars = text.chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic())
+        && chars.next() == Some(':')
+        && chars.next().is_none_or(|c| matches!(c, '/' | '\\'))
+}

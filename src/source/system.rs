@@ -1,0 +1,16 @@
+//! What evaluation may see of the machine: a file system and an environment, both behind traits.
+//!
+//! No other module reads the disk, environment variables or facts of the host. So a host program can evaluate from
+//! memory, and [`RecordingFileSystem`] and [`RecordingEnvironment`] know every input of an evaluation.
+
+mod clock;
+mod environment;
+mod file_system;
+mod memory;
+mod recording;
+
+pub use clock::Stopwatch;
+pub use environment::{Environment, Host, MapEnvironment, OperatingSystem, ProcessEnvironment, RecordingEnvironment};
+pub use file_system::{DirEntry, DiskFileSystem, EntryKind, FileSystem};
+pub use memory::MemoryFileSystem;
+pub use recording::{FileAccesses, RecordingFileSystem};

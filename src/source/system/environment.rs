@@ -1,0 +1,225 @@
+//! Environment variables and facts about the host.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+/// The operating systems that DScript tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum OperatingSystem {
+    /// Windows.
+    Windows,
+    /// macOS.
+    MacOs,
+    /// Linux and other Unix systems.
+    Unix,
+}
+
+/// What specs may know about the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// The operating system.
+    pub os: OperatingSystem,
+    /// The processor as Rust names it: `x86_64`, `aarch64`, `x86`.
+    pub architecture: String,
+    /// Whether the user may do everything.
+    pub is_elevated: bool,
+}
+
+impl Host {
+    /// This machine. Elevation is not asked for: no result may depend on it.
+    pub fn current() -> Self {
+        let os = match env::consts::OS {
+            "windows" => OperatingSystem::Windows,
+            "macos" => OperatingSystem::MacOs,
+            _ => OperatingSystem::Unix,
+        };
+        Self { os, architecture: env::consts::ARCH.to_owned(), is_elevated: false }
+    }
+}
+
+impl Default for Host {
+    /// A fixed machine, the same on every machine: Linux on `x86_64`.
+    fn default() -> Self {
+        Self { os: OperatingSystem::Unix, architecture: "x86_64".to_owned(), is_elevated: false }
+    }
+}
+
+/// What specs may see besides files.
+pub trait Environment: Send + Sync {
+    /// The value of an environment variable; none where it is not set. Values that are not UTF-8 have their wrong
+    /// bytes replaced.
+    fn variable(&self, name: &str) -> Option<String>;
+
+    /// The home folder of the user.
+    fn user_home(&self) -> Option<PathBuf>;
+
+    /// Facts about the machine.
+    fn host(&self) -> Host;
+}
+
+/// The environment of this process, with some variables set differently.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessEnvironment {
+    overrides: BTreeMap<String, String>,
+}
+
+impl ProcessEnvironment {
+    /// The environment as it is.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a variable for specs, not for the process.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.overrides.insert(name.into(), value.into());
+        self
+    }
+}
+
+impl Environment for ProcessEnvironment {
+    fn variable(&self, name: &str) -> Option<String> {
+        if let Some(value) = self.overrides.get(name) {
+            return Some(value.clone());
+        }
+        // The standard library panics on names that no system can hold.
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return None;
+        }
+        env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+    }
+
+    fn user_home(&self) -> Option<PathBuf> {
+        let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        self.variable(variable).filter(|home| !home.is_empty()).map(PathBuf::from)
+    }
+
+    fn host(&self) -> Host {
+        Host::current()
+    }
+}
+
+/// An environment made of given variables: the same on every machine.
+#[derive(Clone, Debug, Default)]
+pub struct MapEnvironment {
+    variables: BTreeMap<String, String>,
+    home: Option<PathBuf>,
+    host: Host,
+}
+
+impl MapEnvironment {
+    /// No variables, no home folder, and [`Host::default`].
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets the home folder.
+    #[must_use]
+    pub fn with_home(mut self, home: impl Into<PathBuf>) -> Self {
+        self.home = Some(home.into());
+        self
+    }
+
+    /// Sets the facts about the machine.
+    #[must_use]
+    pub fn with_host(mut self, host: Host) -> Self {
+        self.host = host;
+        self
+    }
+}
+
+impl Environment for MapEnvironment {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned()
+    }
+
+    fn user_home(&self) -> Option<PathBuf> {
+        self.home.clone()
+    }
+
+    fn host(&self) -> Host {
+        self.host.clone()
+    }
+}
+
+/// An environment that remembers which variables were asked for; any thread may use it.
+#[derive(Debug, Default)]
+pub struct RecordingEnvironment<E> {
+    inner: E,
+    used: Mutex<BTreeMap<String, Option<String>>>,
+}
+
+impl<E: Environment> RecordingEnvironment<E> {
+    /// Nothing asked for yet.
+    pub fn new(inner: E) -> Self {
+        Self { inner, used: Mutex::default() }
+    }
+
+    /// The variables asked for so far with their values, by name.
+    pub fn used(&self) -> BTreeMap<String, Option<String>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl<E: Environment> Environment for RecordingEnvironment<E> {
+    fn variable(&self, name: &str) -> Option<String> {
+        let value = self.inner.variable(name);
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value.clone());
+        value
+    }
+
+    fn user_home(&self) -> Option<PathBuf> {
+        self.inner.user_home()
+    }
+
+    fn host(&self) -> Host {
+        self.inner.host()
+    }
+}
+
+/// Lets a shared environment stand wherever an environment is wanted.
+impl<E: Environment + ?Sized> Environment for std::sync::Arc<E> {
+    fn variable(&self, name: &str) -> Option<String> {
+        (**self).variable(name)
+    }
+
+    fn user_home(&self) -> Option<PathBuf> {
+        (**self).user_home()
+    }
+
+    fn host(&self) -> Host {
+        (**self).host()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overrides_win_and_odd_names_are_not_set() {
+        let environment = ProcessEnvironment::new().with("PATH", "mine");
+        assert_eq!(environment.variable("PATH").as_deref(), Some("mine"));
+        for name in ["", "A=B", "A\0B"] {
+            assert_eq!(environment.variable(name), None);
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_is_known_in_order() {
+        let environment = RecordingEnvironment::new(MapEnvironment::new().with("B", "1"));
+        environment.variable("B");
+        environment.variable("A");
+        let used: Vec<_> = environment.used().into_iter().collect();
+        assert_eq!(used, [("A".to_owned(), None), ("B".to_owned(), Some("1".to_owned()))]);
+    }
+}
