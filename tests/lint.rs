@@ -127,6 +127,10 @@ fn show(files: &Files, diagnostics: &[Diagnostic]) -> String {
 }
 
 fn every_rule_has_a_case(folder: &Path) -> Result<(), Failed> {
+    if std::env::var_os("UPDATE").is_some() {
+        eprintln!("skipped: the snapshots are being written");
+        return Ok(());
+    }
     let mut seen = BTreeSet::new();
     for path in specs_below(folder) {
         let Ok(expected) = std::fs::read_to_string(path.with_extension("expected")) else { continue };
