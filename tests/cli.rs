@@ -4,6 +4,8 @@
 //! `file NAME` (any number), `run` with the command line, then what is expected: `exit N`, `stdout`, `stderr`.
 //! `UPDATE=1 cargo test --test cli` writes the expected sections anew.
 
+#![allow(clippy::disallowed_methods, reason = "tests read their own cases")]
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
