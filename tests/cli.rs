@@ -257,7 +257,7 @@ fn files_that_may_not_be_read() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("a.dsc");
     fs::write(&path, "")?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000))?;
     if fs::read(&path).is_ok() {
         // The superuser may read everything.
         eprintln!("skipped: this user may read every file");
