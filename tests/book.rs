@@ -1,6 +1,8 @@
 //! What users copy works: every spec in the book evaluates, and every example gives the same graph however it is
 //! evaluated.
 
+#![expect(clippy::disallowed_methods, reason = "tests read the tree as it is")]
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
