@@ -232,7 +232,7 @@ mod tests {
         let paths = Paths::new(Arc::new(Symbols::new()));
         let mut disk = MemoryFileSystem::new();
         for file in ["/w/b.cs", "/w/a.cs", "/w/x/c.cs", "/w/x/y/d.cs", "/w/x/e.txt"] {
-            disk.add(file, "");
+            disk.insert(file, "");
         }
         let root = paths.parse_absolute("/w").unwrap();
         let files = |pattern: &str, recursive: bool| -> Vec<String> {

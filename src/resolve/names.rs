@@ -145,7 +145,9 @@ impl Lowerer<'_, '_> {
                 None => self.broken(span),
             },
             None => {
-                self.not_found(name, span);
+                if !self.t.incomplete.contains(&self.t.spec_roots[self.spec.index()]) {
+                    self.not_found(name, span);
+                }
                 self.broken(span)
             }
         }
@@ -262,7 +264,9 @@ impl Lowerer<'_, '_> {
             let message = "`$` stands alone: it is the root namespace of this module".to_owned();
             return plain(self.error(50118, name.span, message, "cannot be a member", None));
         }
-        self.no_member(id, name, entry);
+        if !self.t.incomplete.contains(&id) {
+            self.no_member(id, name, entry);
+        }
         self.broken(span)
     }
 

@@ -63,6 +63,8 @@ impl Reader<'_, '_> {
             match ast.ty(id) {
                 Type::Paren(inner) => self.read(block, inner, space),
                 Type::Object(members) => self.members(block, members, space),
+                // Only the prelude may declare a qualifier of any type; elsewhere a rule refuses it.
+                Type::Reference { .. } if ast.text_of(span) == "any" => {}
                 Type::Reference { name, .. } => {
                     if let Some(decl) = self.find(block, name) {
                         self.declared(decl, span, block, space);
@@ -225,6 +227,10 @@ impl Reader<'_, '_> {
     }
 
     fn unknown(&mut self, block: BlockId, name: Symbol, span: Span, namespace: Option<crate::program::NamespaceId>) {
+        let from = namespace.unwrap_or(self.t.spec_roots[self.t.block(block).spec.index()]);
+        if self.t.incomplete.contains(&from) {
+            return;
+        }
         let text = self.t.text(name).to_owned();
         let names: Vec<&str> = match namespace {
             Some(namespace) => self.t.members[namespace.index()].keys().map(|name| self.t.text(*name)).collect(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::{ConfigurationCall, Input};
 use crate::program::{DeclId, DeclKind, ModuleId, NamespaceId, Program, Semantics, SpecId};
@@ -132,14 +132,6 @@ pub(super) struct QualifierDecl {
     pub place: Location,
 }
 
-/// An import of a module by a module, for cycles.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ImportEdge {
-    pub from: ModuleId,
-    pub to: ModuleId,
-    pub place: Location,
-}
-
 /// Names with a meaning of their own.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WellKnown {
@@ -169,6 +161,8 @@ pub(super) struct Tables<'i> {
     pub members: Vec<Members>,
     /// By [`NamespaceId`].
     pub stars: Vec<Vec<Star>>,
+    /// Namespaces whose `export *` failed: what is missing in them was reported there.
+    pub incomplete: FxHashSet<NamespaceId>,
     /// By [`DeclId`].
     pub items: Vec<Item>,
     /// The decorators of each spec, by [`SpecId`], with the block they stand in.
@@ -177,7 +171,6 @@ pub(super) struct Tables<'i> {
     pub signatures: FxHashMap<DeclId, Signature>,
     /// By [`NamespaceId`].
     pub qualifier_decls: Vec<Option<QualifierDecl>>,
-    pub edges: Vec<ImportEdge>,
     pub configurations: Vec<ConfigurationCall>,
     pub probes: Vec<Option<DeclId>>,
     pub known: WellKnown,
