@@ -27,6 +27,7 @@ pub(super) const FUNCTIONS: &[(&str, NativeFn)] = &[
     ("Context.getUserHomeDirectory", get_user_home_directory),
     ("Context.getBuildEngineDirectory", get_build_engine_directory),
     ("Context.getDominoBinDirectory", get_build_engine_directory),
+    ("Context.getTemplate", get_template),
     ("Context.getCurrentHost", get_current_host),
     ("Context.isWindowsOS", is_windows),
 ];
@@ -171,6 +172,23 @@ fn get_user_home_directory<'h>(m: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eva
 
 fn get_build_engine_directory<'h>(m: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eval<'h> {
     Ok(Value::Directory(m.host().engine_directory))
+}
+
+/// The template that holds where the top-level value is declared: its namespace's or that of the nearest one around.
+fn get_template<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    let (decl, qualifier) = current(m, args)?;
+    let program = m.program();
+    let mut at = Some(program.decls[decl.index()].namespace);
+    while let Some(namespace) = at.map(|id| &program.namespaces[id.index()]) {
+        if let Some(template) = namespace.template {
+            return m.value_of(template, qualifier, args.site.location());
+        }
+        at = namespace.parent;
+    }
+    let value = program.decl_name(decl);
+    let message = format!("no template holds for `{value}`, the value that is evaluated");
+    let diagnostic = Diagnostic::error(Code::Dx(9394), message).at(args.site.location(), "");
+    Err(m.fail(diagnostic.help("declare one with `export declare const template: T = {…};`")))
 }
 
 fn get_current_host<'h>(m: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eval<'h> {

@@ -194,6 +194,15 @@ impl<'h> Machine<'_, 'h> {
         }
     }
 
+    /// What a reference to a declaration gives, seen from a qualifier.
+    ///
+    /// # Errors
+    /// When the qualifier does not fit the declaration's space, or computing its value fails.
+    pub fn value_of(&mut self, decl: DeclId, qualifier: QualifierId, reference: Location) -> Eval<'h> {
+        let qualifier = self.coerce(qualifier, decl, reference)?;
+        self.global(decl, qualifier, reference)
+    }
+
     /// A member of a namespace that was chosen while evaluating.
     pub(super) fn namespace_member(
         &mut self,
@@ -204,10 +213,7 @@ impl<'h> Machine<'_, 'h> {
     ) -> Eval<'h> {
         let program = self.program();
         match program.namespaces[namespace.index()].members.get(&name) {
-            Some(NamespaceMember::Decl(decl)) => {
-                let qualifier = self.coerce(qualifier, *decl, reference)?;
-                self.global(*decl, qualifier, reference)
-            }
+            Some(NamespaceMember::Decl(decl)) => self.value_of(*decl, qualifier, reference),
             Some(NamespaceMember::Namespace(inner)) => Ok(Value::Namespace(*inner, qualifier)),
             Some(NamespaceMember::Type(_)) | None => {
                 let members = &program.namespaces[namespace.index()].members;
