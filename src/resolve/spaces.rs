@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::literals;
 use super::tables::{BlockId, Entry, Node, Tables, Target};
 use crate::diagnostics::{Code, Diagnostic, nearest};
 use crate::program::{DeclId, QualifierSpace, SpaceId, SpecId};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, PropertyName, Type, TypeMemberKind};
+use crate::syntax::literals::string_value;
 
 /// Gives each namespace and declaration its space.
 pub(super) fn assign(t: &mut Tables<'_>, diagnostics: &mut Vec<Diagnostic>) {
@@ -119,7 +119,7 @@ impl Reader<'_, '_> {
             let TypeMemberKind::Property { name, ty, .. } = member.kind else { continue };
             let key = match name {
                 PropertyName::Ident(name) => Arc::from(ast.name(name)),
-                PropertyName::String(span) => Arc::from(literals::string(ast.text_of(span))),
+                PropertyName::String(span) => Arc::from(string_value(ast.text_of(span))),
                 PropertyName::Number(_) | PropertyName::Computed(_) => continue,
             };
             let mut values = Vec::new();
@@ -137,7 +137,7 @@ impl Reader<'_, '_> {
         if self.depth < 100 {
             match ast.ty(id) {
                 Type::StringLiteral => {
-                    let value: Arc<str> = Arc::from(literals::string(ast.text_of(ast.type_span(id))));
+                    let value: Arc<str> = Arc::from(string_value(ast.text_of(ast.type_span(id))));
                     if !values.contains(&value) {
                         values.push(value);
                     }
