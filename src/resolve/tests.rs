@@ -80,7 +80,7 @@ impl World {
         if kind == SpecKind::List {
             self.input.files.insert(path, module);
         }
-        self.input.specs.push(SpecSource { module, path, kind, ast });
+        self.input.specs.push(SpecSource { module, path, kind, ast: std::sync::Arc::new(ast) });
     }
 
     /// All specs below a folder that belong to a module; with `own`, the others are a module of the folder's own.

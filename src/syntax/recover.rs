@@ -80,7 +80,8 @@ impl<'t> Recovery<'t> {
         let tok = next.map(|token| token.tok);
         let new_line = next.is_none_or(|token| has_line_break(self.text, prev.end, token.start));
         let at_end = Span::new(prev.end.saturating_sub(1).max(prev.start), prev.end);
-        let at_end = if self.text.is_char_boundary(at_end.start as usize) { at_end } else { Span::new(prev.start, prev.end) };
+        let at_end =
+            if self.text.is_char_boundary(at_end.start as usize) { at_end } else { Span::new(prev.start, prev.end) };
         let found = found(self.text, next);
         let insert = |tokens: &mut Vec<Token>, tok| tokens.insert(index, Token { tok, start: prev.end, end: prev.end });
         let expected = &stop.expected;
@@ -90,7 +91,8 @@ impl<'t> Recovery<'t> {
         let begins = tok.is_some_and(begins_item);
         if expected.has("=") && begins && !new_line && !expected.operator() {
             let in_type = statement_word(tokens, self.text, index) == Some(Tok::TypeWord);
-            let message = if in_type { "`=` is missing after the name of the type" } else { "`=` is missing before the value" };
+            let message =
+                if in_type { "`=` is missing after the name of the type" } else { "`=` is missing before the value" };
             errors.error(at_end, message, format!("`=` is expected after this, found {found}"));
             insert(tokens, Tok::Assign);
             return true;
@@ -111,13 +113,21 @@ impl<'t> Recovery<'t> {
         }
         if tok == Some(Tok::Semi) && expected.has(",") && level.opener_tok(tokens) == Some(Tok::BraceOpen) {
             let token = tokens[index];
-            errors.error(Span::new(token.start, token.end), "the members of an object literal are separated by `,`, not `;`", "");
+            errors.error(
+                Span::new(token.start, token.end),
+                "the members of an object literal are separated by `,`, not `;`",
+                "",
+            );
             tokens[index].tok = Tok::Comma;
             return true;
         }
         if tok == Some(Tok::Assign) && level.opener_tok(tokens) == Some(Tok::BraceOpen) && expected.has(":") {
             let token = tokens[index];
-            errors.error(Span::new(token.start, token.end), "a member of an object literal is written `name: value`", "write `:`");
+            errors.error(
+                Span::new(token.start, token.end),
+                "a member of an object literal is written `name: value`",
+                "write `:`",
+            );
             tokens[index].tok = Tok::Colon;
             return true;
         }
@@ -127,7 +137,11 @@ impl<'t> Recovery<'t> {
                 Some(Tok::BraceOpen | Tok::BodyOpen) => "`}`",
                 _ => "`)`",
             };
-            errors.error(at_end, format!("`,` is missing before {found}"), format!("expected `,` or {closer} after this"));
+            errors.error(
+                at_end,
+                format!("`,` is missing before {found}"),
+                format!("expected `,` or {closer} after this"),
+            );
             insert(tokens, Tok::Comma);
             return true;
         }
@@ -169,11 +183,19 @@ impl<'t> Recovery<'t> {
             (_, Some(Tok::Case | Tok::Default)) if expected.statement() => {
                 (format!("{found} stands outside of a `switch`"), String::new(), None)
             }
-            (Some(Tok::Const | Tok::Let | Tok::Var | Tok::Function | Tok::Interface | Tok::Namespace | Tok::TypeWord | Tok::Enum), Some(tok))
-                if tok.is_reserved() =>
-            {
-                (format!("{found} is a keyword and cannot be a name"), String::new(), None)
-            }
+            (
+                Some(
+                    Tok::Const
+                    | Tok::Let
+                    | Tok::Var
+                    | Tok::Function
+                    | Tok::Interface
+                    | Tok::Namespace
+                    | Tok::TypeWord
+                    | Tok::Enum,
+                ),
+                Some(tok),
+            ) if tok.is_reserved() => (format!("{found} is a keyword and cannot be a name"), String::new(), None),
             (Some(Tok::Function), Some(Tok::ParenOpen | Tok::ArrowParen)) => {
                 ("this function has no name".to_owned(), "a name is expected before this".to_owned(), None)
             }
@@ -182,17 +204,27 @@ impl<'t> Recovery<'t> {
                 "only the parameters of a function can stand before it".to_owned(),
                 Some("parameters with types or more than one need parentheses: `(a, b) => a`"),
             ),
-            (Some(Tok::Comma), Some(Tok::Comma)) => ("there is nothing between these commas".to_owned(), String::new(), None),
-            (Some(prev), _) if starts_word(prev) && expected.has("identifier") && !expected.expression() && !expected.a_type() => {
+            (Some(Tok::Comma), Some(Tok::Comma)) => {
+                ("there is nothing between these commas".to_owned(), String::new(), None)
+            }
+            (Some(prev), _)
+                if starts_word(prev) && expected.has("identifier") && !expected.expression() && !expected.a_type() =>
+            {
                 (format!("expected a name, found {found}"), String::new(), None)
             }
-            (_, None) => (format!("expected {}, found the end of the file", expected.words()), "after this".to_owned(), None),
+            (_, None) => {
+                (format!("expected {}, found the end of the file", expected.words()), "after this".to_owned(), None)
+            }
             _ if expected.has(";") && expected.operator() => {
                 (format!("expected an operator or `;`, found {found}"), String::new(), None)
             }
-            _ if self.after_decorator(tokens, stop.index) && expected.has("function") && expected.has("interface") => {
-                (format!("expected a declaration, found {found}"), String::new(), Some("`export` and decorators stand before `const`, `function`, `interface`, `type`, `namespace` or `enum`"))
-            }
+            _ if self.after_decorator(tokens, stop.index) && expected.has("function") && expected.has("interface") => (
+                format!("expected a declaration, found {found}"),
+                String::new(),
+                Some(
+                    "`export` and decorators stand before `const`, `function`, `interface`, `type`, `namespace` or `enum`",
+                ),
+            ),
             _ => (format!("expected {}, found {found}", expected.words()), String::new(), None),
         };
         errors.error(span, message, label).help = help.map(str::to_owned);
@@ -200,7 +232,9 @@ impl<'t> Recovery<'t> {
 
     fn after_decorator(&self, tokens: &[Token], index: usize) -> bool {
         let (start, _) = statement_around(tokens, self.text, index);
-        tokens.get(start).is_some_and(|token| matches!(token.tok, Tok::At | Tok::Export | Tok::Declare | Tok::OtherModifier))
+        tokens
+            .get(start)
+            .is_some_and(|token| matches!(token.tok, Tok::At | Tok::Export | Tok::Declare | Tok::OtherModifier))
     }
 
     /// Replaces a region by one error token. When it is one already, what is around it goes.
@@ -308,7 +342,11 @@ impl Level {
 
     /// Where the token after this one on the same level is.
     fn next(&self, tokens: &[Token], at: usize) -> usize {
-        if tokens[at].tok.opens() && (self.partners[at] as usize) < tokens.len() { self.partners[at] as usize + 1 } else { at + 1 }
+        if tokens[at].tok.opens() && (self.partners[at] as usize) < tokens.len() {
+            self.partners[at] as usize + 1
+        } else {
+            at + 1
+        }
     }
 
     fn item(&self, tokens: &[Token], text: &str, index: usize) -> Region {
@@ -362,7 +400,11 @@ impl Level {
                     break;
                 }
                 start = at + 1;
-            } else if at > start && begins_line(tokens, text, at) && starts_statement(token.tok) && !is_prefix(tokens, start, at) {
+            } else if at > start
+                && begins_line(tokens, text, at)
+                && starts_statement(token.tok)
+                && !is_prefix(tokens, start, at)
+            {
                 if at > index || (at == index && start < at) {
                     break;
                 }
@@ -389,12 +431,23 @@ fn body_kind(tokens: &[Token], partners: &[u32], at: usize) -> Kind {
     let mut back = at;
     for _ in 0..64 {
         let Some(before) = back.checked_sub(1) else { break };
-        back = if tokens[before].tok.closes() && partners[before] != u32::MAX { partners[before] as usize } else { before };
+        back = if tokens[before].tok.closes() && partners[before] != u32::MAX {
+            partners[before] as usize
+        } else {
+            before
+        };
         match tokens[back].tok {
             Tok::Interface => return Kind::Members,
             Tok::Enum => return Kind::Members,
             Tok::Switch => return Kind::Switch,
-            Tok::Semi | Tok::BodyOpen | Tok::BraceOpen | Tok::FatArrow | Tok::Function | Tok::Namespace | Tok::If | Tok::For => break,
+            Tok::Semi
+            | Tok::BodyOpen
+            | Tok::BraceOpen
+            | Tok::FatArrow
+            | Tok::Function
+            | Tok::Namespace
+            | Tok::If
+            | Tok::For => break,
             _ => {}
         }
     }
@@ -420,9 +473,10 @@ fn statement_around(tokens: &[Token], text: &str, index: usize) -> (usize, usize
 /// The first keyword of the statement that holds a token, after its modifiers.
 fn statement_word(tokens: &[Token], text: &str, index: usize) -> Option<Tok> {
     let (start, _) = statement_around(tokens, text, index);
-    tokens[start.min(tokens.len())..].iter().map(|token| token.tok).find(|tok| {
-        !matches!(tok, Tok::Export | Tok::Declare | Tok::At | Tok::Ident | Tok::OtherModifier | Tok::Dot)
-    })
+    tokens[start.min(tokens.len())..]
+        .iter()
+        .map(|token| token.tok)
+        .find(|tok| !matches!(tok, Tok::Export | Tok::Declare | Tok::At | Tok::Ident | Tok::OtherModifier | Tok::Dot))
 }
 
 fn has_line_break(text: &str, from: u32, to: u32) -> bool {
@@ -437,7 +491,17 @@ fn begins_line(tokens: &[Token], text: &str, at: usize) -> bool {
 fn is_prefix(tokens: &[Token], start: usize, at: usize) -> bool {
     matches!(tokens[start].tok, Tok::At | Tok::Export | Tok::Declare | Tok::OtherModifier)
         && !tokens[start..at].iter().any(|token| {
-            matches!(token.tok, Tok::Const | Tok::Let | Tok::Function | Tok::Interface | Tok::TypeWord | Tok::Namespace | Tok::Enum | Tok::Assign)
+            matches!(
+                token.tok,
+                Tok::Const
+                    | Tok::Let
+                    | Tok::Function
+                    | Tok::Interface
+                    | Tok::TypeWord
+                    | Tok::Namespace
+                    | Tok::Enum
+                    | Tok::Assign
+            )
         })
         || matches!(tokens[at - 1].tok, Tok::Else | Tok::ParenClose | Tok::Do) && tokens[at].tok != Tok::Export
 }
@@ -448,7 +512,10 @@ fn ends_statement(tokens: &[Token], next: usize) -> bool {
         token.tok.closes()
             || matches!(token.tok, Tok::At | Tok::BodyOpen)
             || (token.tok.is_word()
-                && !matches!(token.tok, Tok::Else | Tok::Catch | Tok::Finally | Tok::While | Tok::As | Tok::In | Tok::InstanceOf))
+                && !matches!(
+                    token.tok,
+                    Tok::Else | Tok::Catch | Tok::Finally | Tok::While | Tok::As | Tok::In | Tok::InstanceOf
+                ))
     })
 }
 
@@ -457,8 +524,29 @@ fn starts_statement(tok: Tok) -> bool {
     use Tok::*;
     matches!(
         tok,
-        Const | Let | Var | Function | Export | Import | Interface | TypeWord | Namespace | Declare | Return | If | For
-            | While | Switch | Break | Continue | Throw | Try | At | Class | Enum | Do
+        Const
+            | Let
+            | Var
+            | Function
+            | Export
+            | Import
+            | Interface
+            | TypeWord
+            | Namespace
+            | Declare
+            | Return
+            | If
+            | For
+            | While
+            | Switch
+            | Break
+            | Continue
+            | Throw
+            | Try
+            | At
+            | Class
+            | Enum
+            | Do
     )
 }
 
@@ -471,9 +559,21 @@ fn starts_word(tok: Tok) -> bool {
 /// Whether an item of a list can begin with the token.
 fn begins_item(tok: Tok) -> bool {
     use Tok::*;
-    tok.is_word() && !matches!(tok, As | Else | Catch | Finally | In | InstanceOf | Is | Of | From | Extends | Implements)
+    tok.is_word()
+        && !matches!(tok, As | Else | Catch | Finally | In | InstanceOf | Is | Of | From | Extends | Implements)
         || matches!(
             tok,
-            Number | String | Template | TemplateStart | BraceOpen | BodyOpen | SquareOpen | Ellipsis | ArrowParen | CastOpen | GenericOpen | At
+            Number
+                | String
+                | Template
+                | TemplateStart
+                | BraceOpen
+                | BodyOpen
+                | SquareOpen
+                | Ellipsis
+                | ArrowParen
+                | CastOpen
+                | GenericOpen
+                | At
         )
 }
