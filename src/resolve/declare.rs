@@ -27,7 +27,13 @@ pub(super) fn declare(input: &Input) -> (Tables<'_>, Vec<Diagnostic>) {
     for index in 0..input.specs.len() {
         let spec = SpecId(index as u32);
         let block = pass.t.file_blocks[index];
-        let body = pass.t.asts[index].body;
+        let ast = pass.t.asts[index];
+        if ast.all_stmts().any(|(_, stmt)| matches!(stmt, Stmt::Error))
+            || ast.all_exprs().any(|(_, expr)| matches!(expr, Expr::Error))
+        {
+            pass.t.broken_specs.push(spec);
+        }
+        let body = ast.body;
         pass.statements(spec, block, body);
     }
     pass.probes();
@@ -67,6 +73,7 @@ fn empty_tables(input: &Input) -> Tables<'_> {
         members: Vec::new(),
         stars: Vec::new(),
         incomplete: FxHashSet::default(),
+        broken_specs: Vec::new(),
         items: Vec::new(),
         decorators: Vec::new(),
         aliases: Vec::new(),

@@ -145,7 +145,8 @@ impl Linker<'_, '_> {
         let text = self.t.text(name).to_owned();
         let module = self.t.module_name(namespace);
         let Some((value, ty)) = found else {
-            if self.t.incomplete.contains(&namespace) {
+            let owner = self.t.program.namespaces[namespace.index()].module;
+            if self.t.incomplete.contains(&namespace) || self.t.is_lost(owner, &text) {
                 return (None, None);
             }
             let names = self.t.members[namespace.index()]

@@ -228,7 +228,8 @@ impl Reader<'_, '_> {
 
     fn unknown(&mut self, block: BlockId, name: Symbol, span: Span, namespace: Option<crate::program::NamespaceId>) {
         let from = namespace.unwrap_or(self.t.spec_roots[self.t.block(block).spec.index()]);
-        if self.t.incomplete.contains(&from) {
+        let owner = self.t.program.namespaces[from.index()].module;
+        if self.t.incomplete.contains(&from) || self.t.is_lost(owner, self.t.text(name)) {
             return;
         }
         let text = self.t.text(name).to_owned();
