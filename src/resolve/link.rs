@@ -23,6 +23,10 @@ pub(super) fn link(t: &mut Tables<'_>, diagnostics: &mut Vec<Diagnostic>) {
     linker.fill();
 }
 
+/// The meanings of a name with who may see them.
+type Sightings = (Option<Sighting<Target>>, Option<Sighting<DeclId>>);
+
+/// What a linked alias stands for.
 type Meaning = (Option<Target>, Option<DeclId>);
 
 struct Linker<'a, 'i> {
@@ -115,7 +119,7 @@ impl Linker<'_, '_> {
     }
 
     /// The meanings of an entry, its alias linked first.
-    fn meaning(&mut self, entry: Entry) -> (Option<Sighting<Target>>, Option<Sighting<DeclId>>) {
+    fn meaning(&mut self, entry: Entry) -> Sightings {
         let Some(id) = entry.alias else { return (entry.value, entry.ty) };
         let (value, ty) = self.resolve(id);
         let alias = &self.t.aliases[id.0 as usize];
@@ -125,18 +129,14 @@ impl Linker<'_, '_> {
         (value, ty)
     }
 
-    fn member(
-        &mut self,
-        namespace: NamespaceId,
-        name: Symbol,
-    ) -> Option<(Option<Sighting<Target>>, Option<Sighting<DeclId>>)> {
+    fn member(&mut self, namespace: NamespaceId, name: Symbol) -> Option<Sightings> {
         let entry = *self.t.members[namespace.index()].get(&name)?;
         Some(self.meaning(entry))
     }
 
     fn check_member(
         &mut self,
-        found: Option<(Option<Sighting<Target>>, Option<Sighting<DeclId>>)>,
+        found: Option<Sightings>,
         namespace: NamespaceId,
         viewer: crate::program::ModuleId,
         name: Symbol,

@@ -6,6 +6,9 @@
 //! `friends=A,B`. `//// unsupported NAME KIND` names a module that cannot be provided, `//// probe PATH` is followed by
 //! an expression, and `//// dump` asks for the lowered form in the snapshot. `UPDATE=1` writes the snapshots.
 
+// Tests read their fixtures from the disk.
+#![allow(clippy::disallowed_methods)]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
