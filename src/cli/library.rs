@@ -12,10 +12,11 @@ use super::args::{EvaluationArgs, GraphFormat};
 use crate::diagnostics::{Code, Diagnostic, Severity, catalogue};
 use crate::graph::PipGraph;
 use crate::graph::export::{self, TextOptions};
-use crate::source::system::{DiskFileSystem, FileSystem};
+use crate::source::system::{DiskFileSystem, FileSystem, ProcessEnvironment};
 use crate::source::{FileId, Files};
 use crate::syntax;
 use crate::syntax::ast::Ast;
+use crate::workspace::{self, OpenOptions};
 
 /// Parses one file.
 pub(super) fn parse(file: FileId, text: &Arc<str>) -> (Ast, Vec<Diagnostic>) {
@@ -80,6 +81,14 @@ pub(super) struct QualifierRequest {
     pub(super) values: Vec<(String, String)>,
 }
 
+impl QualifierRequest {
+    fn expression(&self) -> workspace::QualifierRequest {
+        let pairs = self.values.iter().map(|(key, value)| format!("{key}={value}"));
+        let parts: Vec<String> = self.name.iter().cloned().chain(pairs).collect();
+        workspace::QualifierRequest::Expression(parts.join(";"))
+    }
+}
+
 /// Reads the values of `-q`: a name, or `key=value;key=value`, or a name followed by such pairs.
 pub(super) fn qualifiers(given: &[String]) -> Result<Vec<QualifierRequest>, Failure> {
     given.iter().map(|text| qualifier(text)).collect()
@@ -108,7 +117,7 @@ fn qualifier(text: &str) -> Result<QualifierRequest, Failure> {
 
 /// An opened workspace.
 pub(super) struct Workspace {
-    files: Files,
+    inner: workspace::Workspace,
 }
 
 /// What evaluation gives.
@@ -131,7 +140,16 @@ pub(super) fn open(path: &Path, options: &EvaluationArgs) -> Result<Workspace, F
     if let Some(sdk) = &options.sdk {
         DiskFileSystem.read_dir(sdk).map_err(|error| Failure::file("read", sdk, error))?;
     }
-    unimplemented!()
+    let set = |environment: ProcessEnvironment, (name, value): &(String, String)| environment.with(name, value);
+    let environment = options.environment.iter().fold(ProcessEnvironment::new(), set);
+    let options = OpenOptions {
+        threads: options.threads,
+        sdk: options.sdk.clone(),
+        environment: Arc::new(environment),
+        ..OpenOptions::default()
+    };
+    let inner = workspace::Workspace::open(path, options).map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(Workspace { inner })
 }
 
 /// Whether the path can be read at all, so that slips on the command line are told in one line.
@@ -146,30 +164,41 @@ fn readable(path: &Path) -> Result<(), Failure> {
 
 impl Workspace {
     pub(super) fn files(&self) -> &Files {
-        &self.files
+        self.inner.files()
     }
 
     pub(super) fn file_count(&self) -> usize {
-        unimplemented!()
+        self.inner.spec_count()
     }
 
     pub(super) fn check(&self) -> Vec<Diagnostic> {
-        unimplemented!()
+        self.inner.check()
     }
 
     pub(super) fn evaluate(&self, qualifiers: &[QualifierRequest]) -> Evaluation {
-        let _ = qualifiers;
-        unimplemented!()
+        let requests: Vec<_> = qualifiers.iter().map(QualifierRequest::expression).collect();
+        let workspace::Evaluation { graph, diagnostics } = self.inner.evaluate(&requests);
+        Evaluation { graph, diagnostics }
     }
 
+    /// Evaluates expressions. What is wrong in the workspace itself is told with the first of them.
     pub(super) fn eval_at(
         &self,
         spec: Option<&Path>,
         expressions: &[String],
         qualifiers: &[QualifierRequest],
     ) -> Vec<EvalResult> {
-        let _ = (spec, expressions, qualifiers);
-        unimplemented!()
+        // The workspace takes relative paths as its own; here they count from the current folder.
+        let spec = spec.map(|spec| std::path::absolute(spec).unwrap_or_else(|_| spec.to_owned()));
+        let request = qualifiers.last().map(QualifierRequest::expression);
+        let probed = self.inner.eval_at(spec.as_deref(), expressions, request.as_ref());
+        let mut of_workspace = probed.diagnostics;
+        let result = |value: workspace::ProbedValue| EvalResult {
+            text: value.text.unwrap_or_else(|| "<error>".to_owned()),
+            json: value.json,
+            diagnostics: std::mem::take(&mut of_workspace).into_iter().chain(value.diagnostics).collect(),
+        };
+        probed.values.into_iter().map(result).collect()
     }
 }
 

@@ -9,10 +9,10 @@ use rayon::prelude::*;
 use super::config_value::{Located, place};
 use super::session::Session;
 use crate::check::{FileKind, Policies, lint};
-use crate::diagnostics::{Code, Diagnostic};
+use crate::diagnostics::{Code, Diagnostic, decode};
 use crate::paths::PathId;
 use crate::program::{Semantics, SpecKind};
-use crate::source::{FileId, Location, Span};
+use crate::source::{FileId, Location};
 use crate::syntax::ast::{Ast, Expr, Stmt, TemplatePart};
 use crate::syntax::parse;
 
@@ -69,7 +69,7 @@ pub(super) fn load(
         match content {
             Err(error) => diagnostics.extend(unreadable(&shown, &error, one.location, allow_missing)),
             Ok(bytes) => {
-                let (file, wrong) = add_file(session, &shown, bytes);
+                let (file, wrong) = decode(Path::new(&shown), bytes, &session.files);
                 diagnostics.extend(wrong);
                 texts.push((*one, file));
             }
@@ -92,26 +92,6 @@ fn unreadable(shown: &str, error: &io::Error, location: Option<Location>, allow_
         Diagnostic::error(Code::Dx(9002), format!("cannot read `{shown}`: {error}"))
     };
     Some(place(diagnostic, location))
-}
-
-/// Enters the text of a file. Wrong bytes are reported and replaced, so that the rest can still be looked at.
-fn add_file(session: &Session, shown: &str, bytes: Vec<u8>) -> (FileId, Option<Diagnostic>) {
-    let error = match String::from_utf8(bytes) {
-        Ok(text) => return (session.files.add(shown, text), None),
-        Err(error) => error,
-    };
-    let at = error.utf8_error().valid_up_to();
-    let bytes = error.as_bytes();
-    let byte = bytes[at];
-    let mark = if bytes.starts_with("\u{FEFF}".as_bytes()) { 3 } else { 0 };
-    let file = session.files.add(shown, String::from_utf8_lossy(bytes).into_owned());
-    let start = (at - mark) as u32;
-    let location = Span::new(start, start + 3).in_file(file);
-    let position = session.files.get(file).line_column(start);
-    let message =
-        format!("`{shown}` is not UTF-8: byte 0x{byte:02X} at line {}, column {}", position.line, position.column);
-    let wrong = Diagnostic::error(Code::Ds(302), message).at(location, "the first wrong byte");
-    (file, Some(wrong.help("save the file with the encoding UTF-8")))
 }
 
 /// Parses a text that no file holds.
