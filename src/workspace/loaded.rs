@@ -182,6 +182,7 @@ fn specs_of(session: &Session, module: &FoundModule, tree: &mut Tree<'_>) -> Vec
         .map(|one| Wanted {
             location: one.location,
             semantics: description.semantics,
+            wraps_transformer: &*description.name == "Sdk.Transformers",
             ..Wanted::new(one.value, SpecKind::Spec)
         })
         .collect()

@@ -27,12 +27,14 @@ pub(super) struct Wanted {
     pub semantics: Semantics,
     /// Whether it is part of the prelude.
     pub prelude: bool,
+    /// Whether it wraps the prelude's own `Transformer`, which a policy forbids to all others.
+    pub wraps_transformer: bool,
 }
 
 impl Wanted {
     /// A file of a module with implicit semantics.
     pub fn new(path: PathId, kind: SpecKind) -> Self {
-        Self { path, location: None, kind, semantics: Semantics::Implicit, prelude: false }
+        Self { path, location: None, kind, semantics: Semantics::Implicit, prelude: false, wraps_transformer: false }
     }
 }
 
@@ -112,7 +114,8 @@ fn parsed(session: &Session, wanted: &Wanted, file: FileId, policies: &Policies)
         SpecKind::Spec if wanted.semantics == Semantics::Explicit => FileKind::ExplicitSpec,
         SpecKind::Spec => FileKind::Spec,
     };
-    let lint = lint(&ast, kind, policies);
+    let policies = Policies { no_transformers: policies.no_transformers && !wanted.wraps_transformer, ..*policies };
+    let lint = lint(&ast, kind, &policies);
     let mut parsed = Parsed {
         path: wanted.path,
         kind: wanted.kind,
