@@ -68,13 +68,6 @@ impl ConfigValue {
         Self { kind, location: None, key: None }
     }
 
-    /// The same value at a place.
-    #[must_use]
-    pub fn at(mut self, location: Location) -> Self {
-        self.location = Some(location);
-        self
-    }
-
     /// Whether it is `undefined`.
     pub fn is_undefined(&self) -> bool {
         matches!(self.kind, ConfigKind::Undefined)
@@ -254,19 +247,9 @@ impl Decoder {
 }
 
 impl<'v> Fields<'v> {
-    /// Where the object is written.
-    pub fn location(&self) -> Option<Location> {
-        self.location
-    }
-
     /// A field; none where it is absent or `undefined`.
     pub fn get(&self, name: &str) -> Option<&'v ConfigValue> {
         self.object.get(name).filter(|value| !value.is_undefined())
-    }
-
-    /// All fields in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&'v Arc<str>, &'v ConfigValue)> + 'v {
-        self.object.iter().filter(|(_, value)| !value.is_undefined())
     }
 
     /// How messages name a field.
