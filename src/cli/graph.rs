@@ -21,9 +21,9 @@ pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
     if options.stats {
         let pips = evaluation.graph.as_ref().map_or(0, library::pip_count);
         statistics(&format!(
-            "{} pips from {} files in {seconds:.3} s",
+            "{} pips from {} specs in {seconds:.3} s",
             grouped(pips as u64),
-            grouped(workspace.file_count() as u64)
+            grouped(workspace.spec_count() as u64)
         ));
     }
     if let (Some(graph), Outcome::Fine) = (&evaluation.graph, outcome) {
