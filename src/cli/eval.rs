@@ -61,14 +61,13 @@ fn operands(
     }
 }
 
-/// The spec of `--at`: from the current folder, else from the workspace.
+/// The spec of `--at`, as an absolute path: from the current folder, else from the workspace.
 fn locate(spec: &Path, workspace: &Path, is_there: impl Fn(&Path) -> bool) -> Result<PathBuf, Failure> {
-    let missing = || Failure::file("read", spec, std::io::Error::from(std::io::ErrorKind::NotFound));
-    if is_there(spec) {
-        return Ok(spec.to_owned());
-    }
     let folder = if DiskFileSystem.is_dir(workspace) { Some(workspace) } else { workspace.parent() };
-    folder.map(|folder| folder.join(spec)).filter(|path| is_there(path)).ok_or_else(missing)
+    let found = Some(spec.to_owned()).filter(|path| is_there(path));
+    let found = found.or_else(|| folder.map(|folder| folder.join(spec)).filter(|path| is_there(path)));
+    let found = found.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound));
+    found.and_then(std::path::absolute).map_err(|error| Failure::file("read", spec, error))
 }
 
 #[cfg(test)]
