@@ -3,6 +3,8 @@
 //!
 //! Comments at the top of a case choose its circumstances: `// kind: config`, `// policies: NoGlob`.
 
+#![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "tests read their data and say what they skip")]
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

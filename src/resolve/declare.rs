@@ -304,7 +304,8 @@ impl<'i> Pass<'i> {
         let module = &self.t.program.modules[self.t.program.specs[spec.index()].module.index()];
         let (origin, explicit) = (module.origin, module.semantics == Semantics::Explicit);
         let list = self.t.program.specs[spec.index()].kind == SpecKind::List;
-        let exported = modifiers.export.is_some() || origin == Origin::Prelude;
+        // A configuration sees everything in a list that it imports.
+        let exported = modifiers.export.is_some() || list || origin == Origin::Prelude;
         if let Some(place) = public {
             if explicit {
                 let message = "`@@public` has a meaning only in modules with implicit references".to_owned();

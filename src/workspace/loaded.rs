@@ -41,8 +41,8 @@ pub(super) struct LoadOptions<'a> {
 }
 
 impl Loaded {
-    /// Loads the build extent, what it imports, and the modules of the names in `extra`.
-    pub fn load(options: &LoadOptions, extra: &[Arc<str>]) -> Self {
+    /// Loads the build extent if `extent` says so, the modules of the names in `extra`, and what they import.
+    pub fn load(options: &LoadOptions, extent: bool, extra: &[Arc<str>]) -> Self {
         let modules = &options.catalogue.modules;
         let session = options.session;
         let mut tree = Tree::new(&*session.file_system, &session.paths, options.skipped.clone());
@@ -51,7 +51,7 @@ impl Loaded {
         let mut specs = Vec::new();
         let mut asked: BTreeSet<usize> = BTreeSet::new();
         let mut next: BTreeSet<usize> =
-            (0..modules.len()).filter(|index| modules[*index].origin == Origin::Extent).collect();
+            (0..modules.len()).filter(|index| extent && modules[*index].origin == Origin::Extent).collect();
         next.extend(extra.iter().filter_map(|name| options.module(name)));
         while !next.is_empty() {
             asked.extend(&next);
@@ -182,6 +182,7 @@ fn specs_of(session: &Session, module: &FoundModule, tree: &mut Tree<'_>) -> Vec
         .map(|one| Wanted {
             location: one.location,
             semantics: description.semantics,
+            wraps_transformer: &*description.name == "Sdk.Transformers",
             ..Wanted::new(one.value, SpecKind::Spec)
         })
         .collect()
