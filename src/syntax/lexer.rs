@@ -87,9 +87,6 @@ impl Lexer<'_, '_, '_> {
                 Err(()) => self.unknown(span.start),
             }
         }
-        if let Some(open) = self.templates.first() {
-            self.errors.unterminated(Span::new(open.start, open.start + 1), "template", "close it with a back tick");
-        }
     }
 
     fn push(&mut self, tok: Tok, start: u32, end: u32) {
@@ -114,7 +111,10 @@ impl Lexer<'_, '_, '_> {
             let Some(found) = memchr::memchr3(b'`', b'$', b'\\', &self.bytes[here..]) else {
                 let first_line = self.text[start as usize..].lines().next().map_or(1, str::len);
                 let span = Span::new(start, start + first_line.max(1) as u32);
-                self.errors.unterminated(span, "back-tick literal", "close it with a back tick");
+                // Inside a hole that is not closed this is what follows from it.
+                if self.templates.is_empty() {
+                    self.errors.unterminated(span, "back-tick literal", "close it with a back tick");
+                }
                 let end = self.bytes.len();
                 if first {
                     self.push(Tok::Template, start, end as u32);
@@ -303,8 +303,12 @@ impl Lexer<'_, '_, '_> {
 
     fn unknown(&mut self, start: usize) {
         let character = self.text[start..].chars().next().unwrap_or('\u{FFFD}');
-        let end = start + character.len_utf8();
-        self.errors.unknown_character(Span::new(start as u32, end as u32), character);
+        let mut end = start + character.len_utf8();
+        if character == '#' && self.text[..start].trim_end_matches([' ', '\t']).ends_with(['\n', '\r']) {
+            // Meant as a comment.
+            end = memchr::memchr2(b'\n', b'\r', &self.bytes[end..]).map_or(self.bytes.len(), |length| end + length);
+        }
+        self.errors.unknown_character(Span::new(start as u32, (start + character.len_utf8()) as u32), character);
         self.jump(end);
     }
 }
