@@ -4,12 +4,16 @@ pub mod ast;
 mod brackets;
 mod builder;
 mod errors;
+mod equality;
 mod expected;
+pub mod json;
 mod lexer;
 pub mod literals;
 mod parse;
+pub mod printer;
 mod recover;
 mod relabel;
+pub mod shape;
 mod token;
 
 #[allow(missing_docs, unused, clippy::all, clippy::pedantic)]
@@ -17,4 +21,7 @@ mod grammar {
     include!(concat!(env!("OUT_DIR"), "/grammar.rs"));
 }
 
+pub use equality::ast_equal;
+pub use json::to_json;
 pub use parse::parse;
+pub use printer::print;

@@ -126,6 +126,22 @@ impl<'t> Recovery<'t> {
             tokens[index].tok = Tok::Colon;
             return true;
         }
+        if level.kind == Kind::Switch && expected.has(":") && !expected.statement() && tok != Some(Tok::Colon) && new_line {
+            errors.error(at_end, "`:` is missing after the `case`", format!("expected `:` after this, found {found}"));
+            insert(tokens, Tok::Colon);
+            return true;
+        }
+        let before = index.checked_sub(2).and_then(|at| tokens.get(at)).map(|token| token.tok);
+        if level.opener_tok(tokens) == Some(Tok::BraceOpen)
+            && expected.has(":")
+            && matches!(before, Some(Tok::BraceOpen | Tok::Comma))
+            && begins
+            && !new_line
+        {
+            errors.error(at_end, format!("`:` is missing before {found}"), "this names a member");
+            insert(tokens, Tok::Colon);
+            return true;
+        }
         if expected.has(",") && level.is_items(tokens) && begins {
             let closer = match level.opener_tok(tokens) {
                 Some(Tok::SquareOpen) => "`]`",
