@@ -6,7 +6,14 @@ use logos::Logos;
 use super::ast::Comment;
 use super::errors::SyntaxErrors;
 use super::token::{Tok, Token};
-use crate::source::Span;
+use crate::source::{FileId, Span};
+
+/// The tokens and comments of a text, before any of them is relabelled; what is wrong with them is left out.
+pub fn tokens(text: &str) -> (Vec<Token>, Vec<Comment>) {
+    let (mut comments, mut diagnostics) = (Vec::new(), Vec::new());
+    let tokens = lex(text, &mut comments, &mut SyntaxErrors::new(FileId(0), &mut diagnostics));
+    (tokens, comments)
+}
 
 /// Cuts a text into tokens. Comments go into their own list. What cannot be read becomes an error and, where that
 /// helps to go on, the token that was most likely meant.

@@ -14,7 +14,7 @@ pub mod printer;
 mod recover;
 mod relabel;
 pub mod shape;
-mod token;
+pub mod token;
 
 #[allow(missing_docs, unused, clippy::all, clippy::pedantic)]
 mod grammar {
@@ -23,5 +23,6 @@ mod grammar {
 
 pub use equality::ast_equal;
 pub use json::to_json;
+pub use lexer::tokens;
 pub use parse::parse;
 pub use printer::print;

@@ -122,8 +122,9 @@ impl Printer<'_> {
         }
     }
 
-    fn multi_line(&self, span: Span) -> bool {
-        self.ast.text_of(span).contains('\n')
+    /// Whether something gets a line for each item: when the source has a line break before the first one.
+    fn multi_line(&self, start: u32, first: Option<u32>) -> bool {
+        first.is_some_and(|first| self.ast.text_of(Span::new(start, first)).contains('\n'))
     }
 
     /// Items with commas between them.
@@ -148,7 +149,7 @@ impl Printer<'_> {
         mut each: impl FnMut(&mut Vec<Piece>, &T),
     ) -> Vec<Piece> {
         let mut pieces = vec![Text(brackets[0])];
-        if items.is_empty() || !self.multi_line(span) {
+        if !self.multi_line(span.start, items.first().map(&start)) {
             pieces.extend(self.separated(items, each));
         } else {
             pieces.extend([Indent, Line]);
@@ -216,7 +217,7 @@ impl Printer<'_> {
                 let mut pieces = self.bracketed(["[", "]"], span, items, |id| ast.expr_span(*id).start, |pieces, id| {
                     pieces.push(Piece::Expr(*id));
                 });
-                let one_line = !self.multi_line(span);
+                let one_line = !self.multi_line(span.start, items.first().map(|id| ast.expr_span(*id).start));
                 if one_line && items.last().is_some_and(|last| matches!(ast.expr(*last), Expr::Hole)) {
                     // A comma at the end does not make a hole, two do.
                     pieces.insert(pieces.len() - 1, Text(","));
@@ -305,11 +306,10 @@ impl Printer<'_> {
         let function = self.ast.function(id);
         let mut pieces = vec![Text(word)];
         pieces.extend(self.signature(&function));
-        let open = function.parameters;
         // Between the end of the parameters and the body only an arrow function has `=>`.
         let arrow = match function.body {
             FunctionBody::Expr(_) => true,
-            FunctionBody::Block(body) => word.is_empty() && self.arrow_before(function, open, body),
+            FunctionBody::Block(body) => word.is_empty() && self.arrow_before(function, body),
             FunctionBody::None => false,
         };
         if arrow {
@@ -324,7 +324,7 @@ impl Printer<'_> {
     }
 
     /// Whether the source has `=>` directly before a body.
-    fn arrow_before(&self, function: Function, _parameters: List<Parameter>, body: StmtId) -> bool {
+    fn arrow_before(&self, function: Function, body: StmtId) -> bool {
         let start = self.ast.stmt_span(body).start;
         let mut end = start;
         // Step back over comments.
@@ -471,7 +471,7 @@ impl Printer<'_> {
 
     fn type_members(&self, span: Span, members: List<TypeMember>) -> Vec<Piece> {
         let members = self.ast.list(members);
-        let lines = self.multi_line(span) && !members.is_empty();
+        let lines = self.multi_line(span.start, members.first().map(|member| member.span.start));
         let mut pieces = vec![Text("{")];
         if lines {
             pieces.extend([Indent, Line]);
