@@ -25,8 +25,7 @@ pub(super) fn parse(file: FileId, text: &Arc<str>) -> (Ast, Vec<Diagnostic>) {
 
 /// A syntax tree as JSON.
 pub(super) fn tree(ast: &Ast) -> Value {
-    let _ = ast;
-    unimplemented!()
+    syntax::to_json(ast)
 }
 
 /// Threads for parallel phases; none given means one for each processor.
