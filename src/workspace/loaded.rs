@@ -80,7 +80,7 @@ impl Loaded {
         }
         diagnostics.extend(tree.diagnostics);
         specs.sort_by(|(a, left), (b, right)| a.cmp(b).then_with(|| session.paths.compare(left.path, right.path)));
-        let unreliable = unreliable(options, &specs);
+        let unreliable = unreliable(&specs);
         for (_, file) in &mut specs {
             diagnostics.append(&mut file.syntax);
             diagnostics.append(&mut file.lint);
@@ -202,21 +202,8 @@ fn claimed_twice(session: &Session, spec: &Wanted, module: &FoundModule, first: 
     diagnostic.help("a spec belongs to one module: remove it from one of them")
 }
 
-fn unreliable(options: &LoadOptions, specs: &[(usize, Parsed)]) -> FxHashSet<FileId> {
-    let broken: FxHashSet<usize> = specs
-        .iter()
-        .filter(|(_, file)| file.syntax.iter().any(Diagnostic::is_error))
-        .map(|(module, _)| *module)
-        .collect();
-    if broken.is_empty() {
-        return FxHashSet::default();
-    }
-    let imports_broken = |file: &Parsed| {
-        file.imports.iter().filter_map(|name| options.module(name)).any(|index| broken.contains(&index))
-    };
-    specs
-        .iter()
-        .filter(|(module, file)| broken.contains(module) || imports_broken(file))
-        .map(|(_, file)| file.ast.file)
-        .collect()
+/// The files with syntax errors. What other files miss in them the resolver keeps quiet about itself.
+fn unreliable(specs: &[(usize, Parsed)]) -> FxHashSet<FileId> {
+    let broken = specs.iter().filter(|(_, file)| file.syntax.iter().any(Diagnostic::is_error));
+    broken.map(|(_, file)| file.ast.file).collect()
 }
