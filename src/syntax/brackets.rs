@@ -65,12 +65,16 @@ fn repair(tokens: &mut Vec<Token>, text: &str, errors: &mut SyntaxErrors<'_>) {
         if let Some(top) = open.pop() {
             let at = fixed.last().map_or(0, |last| last.end);
             let (a, b) = (bracket_text(top.tok), bracket_text(closer(top.tok)));
-            errors.error(
-                Span::new(top.start, top.end),
-                format!("this `{a}` is not closed"),
-                format!("no `{b}` for it"),
-            );
-            fixed.push(Token { tok: closer(top.tok), start: at, end: at });
+            errors.error(Span::new(top.start, top.end), format!("this `{a}` is not closed"), format!("no `{b}` for it"));
+            let missing = Token { tok: closer(top.tok), start: at, end: at };
+            // What stands in parentheses does not end in a semicolon: the bracket belongs before it.
+            match fixed.last().copied() {
+                Some(last) if last.tok == Tok::Semi && matches!(top.tok, Tok::ParenOpen | Tok::SquareOpen) => {
+                    fixed.pop();
+                    fixed.extend([Token { start: last.start, end: last.start, ..missing }, last]);
+                }
+                _ => fixed.push(missing),
+            }
         }
     };
     for (index, &token) in tokens.iter().enumerate() {

@@ -6,7 +6,14 @@ use logos::Logos;
 use super::ast::Comment;
 use super::errors::SyntaxErrors;
 use super::token::{Tok, Token};
-use crate::source::Span;
+use crate::source::{FileId, Span};
+
+/// The tokens and comments of a text, before any of them is relabelled; what is wrong with them is left out.
+pub fn tokens(text: &str) -> (Vec<Token>, Vec<Comment>) {
+    let (mut comments, mut diagnostics) = (Vec::new(), Vec::new());
+    let tokens = lex(text, &mut comments, &mut SyntaxErrors::new(FileId(0), &mut diagnostics));
+    (tokens, comments)
+}
 
 /// Cuts a text into tokens. Comments go into their own list. What cannot be read becomes an error and, where that
 /// helps to go on, the token that was most likely meant.
@@ -87,9 +94,6 @@ impl Lexer<'_, '_, '_> {
                 Err(()) => self.unknown(span.start),
             }
         }
-        if let Some(open) = self.templates.first() {
-            self.errors.unterminated(Span::new(open.start, open.start + 1), "template", "close it with a back tick");
-        }
     }
 
     fn push(&mut self, tok: Tok, start: u32, end: u32) {
@@ -114,7 +118,10 @@ impl Lexer<'_, '_, '_> {
             let Some(found) = memchr::memchr3(b'`', b'$', b'\\', &self.bytes[here..]) else {
                 let first_line = self.text[start as usize..].lines().next().map_or(1, str::len);
                 let span = Span::new(start, start + first_line.max(1) as u32);
-                self.errors.unterminated(span, "back-tick literal", "close it with a back tick");
+                // Inside a hole that is not closed this is what follows from it.
+                if self.templates.is_empty() {
+                    self.errors.unterminated(span, "back-tick literal", "close it with a back tick");
+                }
                 let end = self.bytes.len();
                 if first {
                     self.push(Tok::Template, start, end as u32);
@@ -306,8 +313,12 @@ impl Lexer<'_, '_, '_> {
 
     fn unknown(&mut self, start: usize) {
         let character = self.text[start..].chars().next().unwrap_or('\u{FFFD}');
-        let end = start + character.len_utf8();
-        self.errors.unknown_character(Span::new(start as u32, end as u32), character);
+        let mut end = start + character.len_utf8();
+        if character == '#' && self.text[..start].trim_end_matches([' ', '\t']).ends_with(['\n', '\r']) {
+            // Meant as a comment.
+            end = memchr::memchr2(b'\n', b'\r', &self.bytes[end..]).map_or(self.bytes.len(), |length| end + length);
+        }
+        self.errors.unknown_character(Span::new(start as u32, (start + character.len_utf8()) as u32), character);
         self.jump(end);
     }
 }

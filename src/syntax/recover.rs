@@ -39,7 +39,8 @@ impl<'t> Recovery<'t> {
         let place = tokens.get(stop.index).map_or(self.text.len() as u32, |token| token.start);
         let region = level.region(tokens, self.text, stop.index);
         let again = self.last == Some(place);
-        let broken = tokens.get(stop.index).is_some_and(|t| matches!(t.tok, Tok::ErrorItem | Tok::ErrorStatement));
+        let is_broken = |at: usize| tokens.get(at).is_some_and(|t| matches!(t.tok, Tok::ErrorItem | Tok::ErrorStatement));
+        let broken = is_broken(stop.index) || stop.index.checked_sub(1).is_some_and(is_broken);
         if again || broken || self.is_suspect(tokens, stop.index) {
             self.last = Some(place);
             self.replace(tokens, level, region, stop.index);
@@ -89,7 +90,8 @@ impl<'t> Recovery<'t> {
             return false;
         }
         let begins = tok.is_some_and(begins_item);
-        if expected.has("=") && begins && !new_line && !expected.operator() {
+        let in_parens = matches!(level.opener_tok(tokens), Some(Tok::ParenOpen | Tok::ArrowParen));
+        if expected.has("=") && begins && !new_line && !in_parens && !expected.operator() {
             let in_type = statement_word(tokens, self.text, index) == Some(Tok::TypeWord);
             let message =
                 if in_type { "`=` is missing after the name of the type" } else { "`=` is missing before the value" };
@@ -97,12 +99,15 @@ impl<'t> Recovery<'t> {
             insert(tokens, Tok::Assign);
             return true;
         }
-        if expected.has(";") && !level.is_items(tokens) {
+        if expected.has(";") && !expected.statement() && !level.is_items(tokens) {
             let statement = tok.is_none_or(|tok| tok == Tok::BraceClose || starts_statement(tok));
             if new_line || statement {
                 // A function without a body may end at its line, as in ambient declarations of the prelude.
                 let bodiless = expected.has("body {") && !expected.operator() && !expected.has("=");
-                if !(bodiless && (new_line || tok == Some(Tok::BraceClose)) && self.declares(tokens, index)) {
+                if bodiless && !self.declares(tokens, index) {
+                    return false;
+                }
+                if !bodiless {
                     errors.error(at_end, "`;` is missing", "a statement ends here").help =
                         Some("write `;` at the end of the statement".to_owned());
                 }
@@ -129,6 +134,22 @@ impl<'t> Recovery<'t> {
                 "write `:`",
             );
             tokens[index].tok = Tok::Colon;
+            return true;
+        }
+        if level.kind == Kind::Switch && expected.has(":") && !expected.statement() && tok != Some(Tok::Colon) && new_line {
+            errors.error(at_end, "`:` is missing after the `case`", format!("expected `:` after this, found {found}"));
+            insert(tokens, Tok::Colon);
+            return true;
+        }
+        let before = index.checked_sub(2).and_then(|at| tokens.get(at)).map(|token| token.tok);
+        if level.opener_tok(tokens) == Some(Tok::BraceOpen)
+            && expected.has(":")
+            && matches!(before, Some(Tok::BraceOpen | Tok::Comma))
+            && begins
+            && !new_line
+        {
+            errors.error(at_end, format!("`:` is missing before {found}"), "this names a member");
+            insert(tokens, Tok::Colon);
             return true;
         }
         if expected.has(",") && level.is_items(tokens) && begins {
@@ -178,6 +199,22 @@ impl<'t> Recovery<'t> {
             (Some(prev), Some(Tok::Bang)) if prev.ends_operand() => {
                 ("DScript has no `!` after an expression".to_owned(), String::new(), Some("leave it out"))
             }
+            (Some(Tok::Minus), Some(Tok::Greater)) => {
+                ("functions are written with `=>`, not with `->`".to_owned(), String::new(), None)
+            }
+            (Some(Tok::Assign), Some(Tok::Greater)) => {
+                ("`=>` is written without a space".to_owned(), String::new(), None)
+            }
+            (_, Some(Tok::Assign)) if expected.operator() => (
+                "only a variable can stand to the left of `=`".to_owned(),
+                String::new(),
+                Some("to compare, write `===`"),
+            ),
+            (_, Some(Tok::Ident)) if expected.operator() && matches!(found.as_str(), "`and`" | "`or`" | "`not`") => (
+                format!("expected an operator, found {found}"),
+                String::new(),
+                Some("the operators are written `&&`, `||` and `!`"),
+            ),
             (_, Some(Tok::Else)) => ("this `else` has no `if`".to_owned(), String::new(), None),
             (_, Some(Tok::Catch | Tok::Finally)) => (format!("this {found} has no `try`"), String::new(), None),
             (_, Some(Tok::Case | Tok::Default)) if expected.statement() => {

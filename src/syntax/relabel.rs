@@ -339,6 +339,15 @@ impl Relabel<'_> {
             b"type" if next == Some(Tok::Ident) && same_line(self) => Tok::TypeWord,
             b"namespace" | b"module" if next == Some(Tok::Ident) && same_line(self) => Tok::Namespace,
             b"interface" if next == Some(Tok::Ident) && same_line(self) => Tok::Interface,
+            b"interface" | b"namespace"
+                if next == Some(Tok::BraceOpen)
+                    && matches!(
+                        self.prev(),
+                        None | Some(Tok::Semi | Tok::BraceClose | Tok::BodyOpen | Tok::Export | Tok::Declare)
+                    ) =>
+            {
+                if length == 9 && self.text(index) == b"interface" { Tok::Interface } else { Tok::Namespace }
+            }
             b"declare" if declaration(next) && same_line(self) => Tok::Declare,
             b"abstract" | b"public" | b"private" | b"protected" | b"static"
                 if (matches!(
@@ -361,6 +370,13 @@ impl Relabel<'_> {
                 Tok::Async
             }
             b"async" if next == Some(Tok::Ident) && self.tok(index + 2) == Some(Tok::FatArrow) => Tok::Async,
+            b"get" | b"set" | b"async" | b"static"
+                if matches!(self.prev(), Some(Tok::BraceOpen | Tok::Comma))
+                    && (next.is_some_and(Tok::is_word) || matches!(next, Some(Tok::String | Tok::SquareOpen)))
+                    && self.tok(index + 2) == Some(Tok::ParenOpen) =>
+            {
+                Tok::OtherModifier
+            }
             b"implements" if self.prev_ends_operand() && matches!(next, Some(Tok::Ident)) => Tok::Implements,
             b"of"
                 if kind == Kind::For
@@ -389,7 +405,8 @@ impl Relabel<'_> {
                     )
                 );
                 let member = self.on_new_line(index) && next == Some(Tok::ParenOpen);
-                if follows && !member && (star || self.prev_ends_operand() || (in_list && word_before)) {
+                let same_line = self.prev_ends_operand() && !self.on_new_line(index);
+                if (follows || same_line) && !member && (star || self.prev_ends_operand() || (in_list && word_before)) {
                     Tok::As
                 } else {
                     Tok::Ident
@@ -447,11 +464,11 @@ impl Relabel<'_> {
         let mut close = None;
         while let Some(tok) = self.tok(at) {
             match tok {
-                Tok::BraceOpen => {
+                Tok::BraceOpen if self.tokens[at - 1].tok.ends_operand() || matches!(self.tokens[at - 1].tok, Tok::Class | Tok::Greater) => {
                     close = Some(self.partners[at] as usize);
                     break;
                 }
-                Tok::ParenOpen | Tok::SquareOpen => at = self.partners[at] as usize + 1,
+                Tok::BraceOpen | Tok::ParenOpen | Tok::SquareOpen => at = self.partners[at] as usize + 1,
                 Tok::Semi | Tok::ParenClose | Tok::SquareClose | Tok::BraceClose | Tok::Assign | Tok::Colon => break,
                 _ => at += 1,
             }
