@@ -23,6 +23,7 @@ mod static_directory;
 mod string;
 mod string_builder;
 mod support;
+mod transformer;
 
 use crate::eval::{NativeFn, NativeTable, Receiver};
 
@@ -49,6 +50,7 @@ const FUNCTIONS: &[&[(&str, NativeFn)]] = &[
     set::FUNCTIONS,
     string::FUNCTIONS,
     string_builder::FUNCTIONS,
+    transformer::FUNCTIONS,
 ];
 
 /// All natives.
@@ -77,6 +79,8 @@ pub fn natives() -> NativeTable {
         (Receiver::RelativePath, relative::MEMBERS),
         (Receiver::StaticDirectory, path::COMMON_MEMBERS),
         (Receiver::StaticDirectory, static_directory::MEMBERS),
+        (Receiver::StaticDirectory, transformer::ASSERTIONS),
+        (Receiver::TransformerExecuteResult, transformer::RESULT),
     ]);
     table
 }

@@ -49,7 +49,7 @@ pub(super) fn statement(linter: &mut Linter<'_>, id: StmtId, stmt: Stmt, place: 
             } else if modifiers.declare.is_some() && linter.kind != FileKind::Prelude {
                 no_declared_function(linter, modifiers, name);
             }
-            if modifiers.export.is_some() {
+            if modifiers.export.is_some() && linter.kind != FileKind::Prelude {
                 no_mutable_signature(linter, name, function);
             }
         }

@@ -50,7 +50,7 @@ pub(super) fn expression(linter: &mut Linter<'_>, id: ExprId, expr: Expr) {
         Expr::Binary { op, left, right } => binary(linter, op, left, right),
         Expr::Assign { op: Some(BinaryOp::Divide), target, value } => {
             let at = linter.operator(target, value, "/=");
-            let help = match (linter.short_expr(target), linter.short_expr(value)) {
+            let help = match (linter.short_expr(target), linter.short_expr(linter.bare(value))) {
                 (Some(a), Some(b)) => format!("write `{a} = Math.div({a}, {b})`"),
                 _ => "write `x = Math.div(x, y)`".to_owned(),
             };
@@ -93,7 +93,7 @@ fn binary(linter: &mut Linter<'_>, op: BinaryOp, left: ExprId, right: ExprId) {
         BinaryOp::LooseNotEqual => (format!("the operator `{sign}` does not exist in DScript"), rewritten("!==")),
         BinaryOp::Divide => (
             "the operator `/` does not exist in DScript: numbers are whole".to_owned(),
-            match &operands {
+            match linter.short_expr(linter.bare(left)).zip(linter.short_expr(linter.bare(right))) {
                 Some((a, b)) => format!("write `Math.div({a}, {b})`"),
                 None => "write `Math.div(a, b)`".to_owned(),
             },

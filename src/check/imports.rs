@@ -95,10 +95,12 @@ fn import_modifiers(linter: &mut Linter<'_>, modifiers: Modifiers) {
         let help = "import the names, and list those to pass on in `export {…};`";
         linter.report(linter.warning(9043, span, message).help(help));
     }
-    let decorators = linter.ast.list(modifiers.decorators).iter().map(|id| linter.ast.expr_span(*id));
-    let wrong: Vec<Span> = decorators.chain(modifiers.declare).chain(modifiers.other).collect();
-    for span in wrong {
-        let message = format!("`{}` cannot stand before an import", linter.quote(span));
+    let decorators =
+        linter.ast.list(modifiers.decorators).iter().map(|id| ("the decorator ", linter.ast.expr_span(*id)));
+    let words = modifiers.declare.into_iter().chain(modifiers.other).map(|span| ("", span));
+    let wrong: Vec<(&str, Span)> = decorators.chain(words).collect();
+    for (what, span) in wrong {
+        let message = format!("{what}`{}` cannot stand before an import", linter.quote(span));
         linter.report(linter.error(9042, span, message).help("leave it out"));
     }
 }

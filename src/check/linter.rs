@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use rustc_hash::FxHashMap;
 
 use super::walk::{Level, Place, Visit};
-use super::{FileKind, Policies, config, declarations, expressions, imports, literals, paths, policies};
+use super::{FileKind, Policies, any, config, declarations, expressions, imports, literals, paths, policies};
 use super::{qualifiers, statements};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
@@ -27,23 +27,38 @@ pub(super) struct Linter<'a> {
     /// Whether the file itself declares or imports the name `Transformer`.
     pub(super) own_transformer: bool,
     types: OnceCell<FxHashMap<&'a str, Stmt>>,
+    pub(super) any: any::AnyParameters<'a>,
     out: Vec<Diagnostic>,
 }
 
 impl<'a> Linter<'a> {
     pub(super) fn new(ast: &'a Ast, kind: FileKind, policies: &'a Policies) -> Self {
         let own_transformer = policies.no_transformers && policies::binds_transformer(ast);
-        Self { ast, kind, policies, own_transformer, types: OnceCell::new(), out: Vec::new() }
+        Self {
+            ast,
+            kind,
+            policies,
+            own_transformer,
+            types: OnceCell::new(),
+            any: any::AnyParameters::default(),
+            out: Vec::new(),
+        }
     }
 
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        any::finish(&mut self);
         self.out.sort_by_key(|diagnostic| diagnostic.primary().map(|label| label.location.span));
         self.out
     }
 
-    /// Whether the file is an ordinary spec, whatever the references between its files.
+    /// Whether the file is a spec of any kind.
     pub(super) fn is_spec(&self) -> bool {
-        matches!(self.kind, FileKind::Spec | FileKind::ExplicitSpec | FileKind::Prelude | FileKind::Project)
+        self.is_user_spec() || self.kind == FileKind::Prelude
+    }
+
+    /// Whether the file is a spec that declares values, not what the interpreter provides.
+    pub(super) fn is_user_spec(&self) -> bool {
+        matches!(self.kind, FileKind::Spec | FileKind::ExplicitSpec | FileKind::Project)
     }
 
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {
@@ -202,6 +217,7 @@ impl Visit for Linter<'_> {
         imports::statement(self, id, stmt);
         qualifiers::statement(self, id, stmt, place);
         policies::statement(self, id, stmt, place);
+        any::statement(self, stmt);
     }
 
     fn expression(&mut self, id: ExprId, expr: Expr, place: Place) {
@@ -212,10 +228,12 @@ impl Visit for Linter<'_> {
         qualifiers::expression(self, id, expr);
         config::expression(self, id, expr);
         policies::expression(self, id, expr);
+        any::expression(self, expr);
     }
 
     fn function(&mut self, id: FunctionId) {
         declarations::function(self, id);
+        any::function(self, id);
     }
 
     fn ty(&mut self, id: TypeId, ty: Type) {

@@ -24,9 +24,8 @@ pub(super) fn expression(linter: &mut Linter<'_>, id: ExprId, expr: Expr, place:
             let text = linter.name(tag);
             if !matches!(text, "p" | "d" | "f" | "r" | "a") {
                 let message = format!("the tag `{text}` does not exist");
-                let same = ["p", "d", "f", "r", "a"].into_iter().find(|known| known.eq_ignore_ascii_case(text));
-                let help = match same.or(nearest(text, ["path", "directory", "file", "relativePath", "pathAtom"])) {
-                    Some(known) => format!("did you mean the tag `{}`?", known.get(..1).unwrap_or(known)),
+                let help = match meant(text) {
+                    Some(known) => format!("did you mean the tag `{known}`?"),
                     None => "the tags are `p` (path), `d` (directory), `f` (file), `r` (relative path) and `a` (path \
                              atom); a text has none"
                         .to_owned(),
@@ -36,6 +35,24 @@ pub(super) fn expression(linter: &mut Linter<'_>, id: ExprId, expr: Expr, place:
         }
         _ => {}
     }
+}
+
+/// The tag that was likely meant.
+fn meant(tag: &str) -> Option<&'static str> {
+    const WORDS: [(&str, &str); 8] = [
+        ("path", "p"),
+        ("directory", "d"),
+        ("dir", "d"),
+        ("folder", "d"),
+        ("file", "f"),
+        ("relative", "r"),
+        ("relativePath", "r"),
+        ("atom", "a"),
+    ];
+    let tags = ["p", "d", "f", "r", "a"];
+    let same = tags.into_iter().find(|known| known.eq_ignore_ascii_case(tag));
+    let word = |word: &str| WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, tag)| *tag);
+    same.or_else(|| word(tag)).or_else(|| nearest(tag, WORDS.map(|(known, _)| known)).and_then(word))
 }
 
 /// Why a number as written is refused.

@@ -3,6 +3,7 @@
 //! One walk visits every node with its place ([`walk`]); each theme has its rules in a file of its own. The rules see
 //! one file at a time: whatever needs names of other files belongs to the resolver.
 
+mod any;
 mod config;
 mod declarations;
 mod expressions;

@@ -1,6 +1,5 @@
 //! Rules for the qualifier and the template: how they are declared, and who else may not have their names.
 
-use super::FileKind;
 use super::linter::Linter;
 use super::walk::Place;
 use crate::source::Span;
@@ -15,7 +14,7 @@ const QUALIFIER: &str = "write `export declare const qualifier: {configuration: 
 const TEMPLATE: &str = "write `export declare const template: Type = {…};`";
 
 pub(super) fn statement(linter: &mut Linter<'_>, _: StmtId, stmt: Stmt, place: Place) {
-    if !linter.is_spec() {
+    if !linter.is_user_spec() {
         return;
     }
     match stmt {
@@ -52,7 +51,7 @@ pub(super) fn statement(linter: &mut Linter<'_>, _: StmtId, stmt: Stmt, place: P
 /// 9058: the current qualifier has no other name.
 pub(super) fn expression(linter: &mut Linter<'_>, _: ExprId, expr: Expr) {
     let Expr::Member { object, name } = expr else { return };
-    if linter.is_spec() && linter.name(name) == "qualifier" {
+    if linter.is_user_spec() && linter.name(name) == "qualifier" {
         let object = linter.quote(linter.ast.expr_span(object));
         let message = format!("the qualifier of `{object}` cannot be read");
         let help = format!(
@@ -64,14 +63,14 @@ pub(super) fn expression(linter: &mut Linter<'_>, _: ExprId, expr: Expr) {
 
 /// 9059 and 9064 for parameters.
 pub(super) fn parameter(linter: &mut Linter<'_>, name: Ident) {
-    if linter.is_spec() {
+    if linter.is_user_spec() {
         reserved_name(linter, name, "a parameter");
     }
 }
 
 /// 9072: what a template says must be known before everything it applies to.
 pub(super) fn template_is_first(linter: &mut Linter<'_>, body: List<StmtId>) {
-    if !linter.is_spec() {
+    if !linter.is_user_spec() {
         return;
     }
     let statements = linter.ast.list(body).iter().map(|id| (linter.ast.stmt_span(*id), linter.ast.stmt(*id)));
@@ -271,7 +270,7 @@ fn reserved_name(linter: &mut Linter<'_>, name: Ident, what: &str) {
 }
 
 fn reserved_type(linter: &mut Linter<'_>, name: Ident) {
-    if linter.name(name) == "Qualifier" && linter.kind != FileKind::Prelude {
+    if linter.name(name) == "Qualifier" {
         let message = "the type name `Qualifier` is kept for the base of all qualifiers";
         let help = "choose another name; an interface of yours can extend `Qualifier`";
         linter.report(linter.error(9057, name.span, message).help(help));

@@ -118,5 +118,6 @@ pub const RULES: &[Rule] = &[
     rule(9369, "throw"),
     rule(9390, "declaration in a project file"),
     rule(9391, "exported function value in a project file"),
+    rule(9404, "member of a value of type any"),
     rule(9417, "destructuring"),
 ];

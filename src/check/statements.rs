@@ -13,7 +13,10 @@ pub(super) fn statement(linter: &mut Linter<'_>, id: StmtId, stmt: Stmt, place: 
     top_level(linter, stmt, span, place);
     match stmt {
         Stmt::Variable { modifiers, kind: VariableKind::Var, .. } => no_var(linter, modifiers, span, place),
-        Stmt::Variable { kind: VariableKind::Let, modifiers, declarators } if place.is_top() => {
+        // The prelude declares what changes from spec to spec: the qualifier.
+        Stmt::Variable { kind: VariableKind::Let, modifiers, declarators }
+            if place.is_top() && linter.kind != FileKind::Prelude =>
+        {
             let names = linter.ast.list(declarators);
             let name = names.first().map_or(String::new(), |one| linter.quote(Linter::pattern_span(one.pattern)));
             let message = format!("`{name}` is declared with `let`, but values of a file or namespace cannot change");
@@ -203,6 +206,17 @@ fn simple_for(linter: &mut Linter<'_>, span: Span, init: Option<StmtId>, step: O
         let message = "the third part of a `for` loop must be `x = …`, `x += …`, `x -= …`, `x++` or `x--`";
         let help = match step.map(|id| linter.ast.expr(linter.bare(id))) {
             None => "write a third part, or use `while`".to_owned(),
+            Some(Expr::Assign { op: Some(_), target, value }) => {
+                let operator =
+                    linter.ast.text_of(Span::new(linter.ast.expr_span(target).end, linter.ast.expr_span(value).start));
+                let operator = operator.trim().trim_end_matches('=');
+                match (linter.short_expr(target), linter.short_expr(value)) {
+                    (Some(a), Some(b)) if !operator.contains(char::is_whitespace) => {
+                        format!("write `{a} = {a} {operator} {b}`")
+                    }
+                    _ => "write `x = …`".to_owned(),
+                }
+            }
             Some(Expr::Update { increment, target, .. }) => {
                 let target = linter.short_expr(target).unwrap_or_else(|| "x".to_owned());
                 format!("write `{target}{}`", if increment { "++" } else { "--" })

@@ -96,13 +96,17 @@ pub(super) enum Command {
 #[derive(Args, Debug)]
 pub(super) struct GraphArgs {
     #[command(flatten)]
-    pub(super) workspace: WorkspaceArgs,
+    pub(super) workspace: WorkspaceArg,
     /// How the graph is written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: GraphFormat,
     /// Write the graph to this file, whole or not at all, instead of standard output
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) qualifiers: QualifierArgs,
+    #[command(flatten)]
+    pub(super) options: EvaluationArgs,
     #[command(flatten)]
     pub(super) messages: MessageArgs,
 }
@@ -122,7 +126,9 @@ pub(super) enum GraphFormat {
 #[derive(Args, Debug)]
 pub(super) struct CheckArgs {
     #[command(flatten)]
-    pub(super) workspace: WorkspaceArgs,
+    pub(super) workspace: WorkspaceArg,
+    #[command(flatten)]
+    pub(super) options: EvaluationArgs,
     #[command(flatten)]
     pub(super) messages: MessageArgs,
 }
@@ -140,6 +146,8 @@ pub(super) struct EvalArgs {
     /// How the values are written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: ValueFormat,
+    #[command(flatten)]
+    pub(super) qualifiers: QualifierArgs,
     #[command(flatten)]
     pub(super) options: EvaluationArgs,
     #[command(flatten)]
@@ -200,24 +208,28 @@ pub(super) struct CompletionsArgs {
     pub(super) shell: clap_complete::Shell,
 }
 
-/// Which workspace, and how it is evaluated.
+/// Which workspace.
 #[derive(Args, Debug)]
-pub(super) struct WorkspaceArgs {
+pub(super) struct WorkspaceArg {
     /// The workspace: a folder, its config.dsc, or a single spec
     #[arg(value_name = "PATH", default_value = ".", value_hint = ValueHint::AnyPath)]
     pub(super) path: PathBuf,
-    #[command(flatten)]
-    pub(super) options: EvaluationArgs,
+}
+
+/// Under which qualifiers a workspace is evaluated.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Evaluation")]
+pub(super) struct QualifierArgs {
+    /// Evaluate under this qualifier: a name from config.dsc, or `key=value;key=value` on top of the default one;
+    /// an empty value removes a key. Given several times, all of them are evaluated
+    #[arg(short, long = "qualifier", value_name = "QUALIFIER")]
+    pub(super) qualifiers: Vec<String>,
 }
 
 /// How a workspace is evaluated.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Evaluation")]
 pub(super) struct EvaluationArgs {
-    /// Evaluate under this qualifier: a name from config.dsc, or `key=value;key=value` on top of the default one;
-    /// an empty value removes a key. Given several times, all of them are evaluated
-    #[arg(short, long = "qualifier", value_name = "QUALIFIER")]
-    pub(super) qualifiers: Vec<String>,
     /// Set an environment variable for the specs
     #[arg(short = 'D', long = "env", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(super) environment: Vec<(String, String)>,
@@ -295,13 +307,14 @@ pub(super) fn command() -> clap::Command {
 
 /// Parses a command line, program name first.
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
-    let matches = match command().try_get_matches_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let matches = match command().try_get_matches_from(&args) {
         Ok(matches) => matches,
-        Err(error) => return text_or_failure(&error),
+        Err(error) => return text_or_failure(&error, &args),
     };
     let mut command = match CommandLine::from_arg_matches(&matches) {
         Ok(line) => line.command,
-        Err(error) => return text_or_failure(&error),
+        Err(error) => return text_or_failure(&error, &args),
     };
     if let Some((_, matches)) = matches.subcommand() {
         command.add_order(matches);
@@ -352,32 +365,31 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 }
 
 /// Help and version are results; everything else is an error in one line.
-fn text_or_failure(error: &clap::Error) -> Result<Parsed, Failure> {
+fn text_or_failure(error: &clap::Error, args: &[OsString]) -> Result<Parsed, Failure> {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Parsed::Text(error.render().to_string())),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             Err(Failure::Usage("no command was given; `dscript --help` lists the commands".to_owned()))
         }
-        _ => Err(Failure::Usage(one_line(&error.render().to_string()))),
+        _ => Err(Failure::Usage(one_line(&error.render().to_string(), args))),
     }
 }
 
-/// clap's message without its heading and usage: the problem, then its tips.
-fn one_line(rendered: &str) -> String {
+/// clap's message without its heading and usage: the problem, its tips, and where to read more.
+fn one_line(rendered: &str, args: &[OsString]) -> String {
     let mut parts = Vec::new();
-    let mut help = "dscript --help".to_owned();
     for paragraph in rendered.split("\n\n") {
         let text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
         if let Some(problem) = text.strip_prefix("error: ") {
             parts.push(problem.to_owned());
-        } else if text.starts_with("tip: ") || text.starts_with("[possible values") {
+        } else if text.starts_with("tip: ") {
             parts.push(text);
-        } else if let Some(usage) = text.strip_prefix("Usage: dscript ")
-            && let Some(command) = usage.split(' ').next().filter(|word| word.starts_with(|c: char| c.is_lowercase()))
-        {
-            help = format!("dscript {command} --help");
         }
     }
+    // Options that stand before the command are rare, and then the front page will do.
+    let command = command();
+    let named = args.get(1).and_then(|word| command.get_subcommands().find(|one| word == one.get_name()));
+    let help = named.map_or("dscript --help".to_owned(), |one| format!("dscript {} --help", one.get_name()));
     format!("{}; see `{help}`", parts.join("; "))
 }
 

@@ -10,7 +10,7 @@ use crate::source::system::{DiskFileSystem, FileSystem, Stopwatch};
 
 pub(super) fn run(args: EvalArgs) -> Result<Outcome, Failure> {
     let reporter = Reporter::new(&args.messages)?;
-    let qualifiers = library::qualifiers(&args.options.qualifiers)?;
+    let qualifiers = library::qualifiers(&args.qualifiers.qualifiers)?;
     let is_there = |path: &Path| DiskFileSystem.kind(path).is_some();
     let (path, expressions) = operands(&args.operands, args.before_at, is_there)?;
     let at = args.at.as_deref().map(|spec| locate(spec, &path, is_there)).transpose()?;

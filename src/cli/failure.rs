@@ -4,6 +4,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};
 use std::panic::PanicHookInfo;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use thiserror::Error;
 
@@ -71,6 +72,11 @@ fn reason(error: &io::Error) -> String {
 
 /// The panic hook: a panic is always a bug of ours, and the user should know that it is not theirs.
 pub(super) fn report_bug(info: &PanicHookInfo<'_>) {
+    // Several threads may trip over the same bug; one line says it.
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+    if REPORTED.swap(true, Ordering::Relaxed) {
+        return;
+    }
     let payload = info.payload();
     let message = payload
         .downcast_ref::<&str>()

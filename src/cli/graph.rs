@@ -7,9 +7,11 @@ use super::{Failure, Outcome, library};
 use crate::source::system::Stopwatch;
 
 pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
-    let options = &args.workspace.options;
+    let options = &args.options;
     let reporter = Reporter::new(&args.messages)?;
-    let qualifiers = library::qualifiers(&options.qualifiers)?;
+    let qualifiers = library::qualifiers(&args.qualifiers.qualifiers)?;
+    // A target that cannot be written is told at once, not after a long evaluation.
+    let output = Output::open(args.output.as_deref())?;
     let watch = Stopwatch::start();
     let workspace = library::open(&args.workspace.path, options)?;
     let evaluation = workspace.evaluate(&qualifiers);
@@ -25,8 +27,7 @@ pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
         ));
     }
     if let (Some(graph), Outcome::Fine) = (&evaluation.graph, outcome) {
-        let output = Output::open(args.output.as_deref())?;
-        output.write_with(|out| library::write_graph(graph, args.format, out))?;
+        output.write_with(|out| library::write_graph(graph, args.format, args.messages.ascii, out))?;
     }
     Ok(outcome)
 }

@@ -9,14 +9,16 @@ use serde_json::Value;
 
 use super::Failure;
 use super::args::{EvaluationArgs, GraphFormat};
-use crate::diagnostics::{Code, Diagnostic, Severity, catalogue, nearest};
+use crate::diagnostics::{Code, Diagnostic, Severity, catalogue};
+use crate::graph::PipGraph;
+use crate::graph::export::{self, TextOptions};
 use crate::source::{FileId, Files};
+use crate::syntax;
 use crate::syntax::ast::Ast;
 
 /// Parses one file.
 pub(super) fn parse(file: FileId, text: &Arc<str>) -> (Ast, Vec<Diagnostic>) {
-    let _ = (file, text);
-    unimplemented!()
+    syntax::parse(file, text.clone())
 }
 
 /// A syntax tree as JSON.
@@ -40,11 +42,32 @@ pub(super) fn severity_of(code: Code) -> Option<Severity> {
 
 /// What to say about a code that does not exist.
 pub(super) fn unknown_code(code: Code) -> String {
-    let names: Vec<String> = catalogue::all().iter().map(|page| page.code.to_string()).collect();
-    match nearest(&code.to_string(), names.iter().map(String::as_str)) {
+    match near_code(code) {
         Some(near) => format!("there is no code {code}; did you mean {near}?"),
         None => format!("there is no code {code}; `dscript explain` lists all codes"),
     }
+}
+
+/// The same number with the other letters, else a number that is one slip away, else none: numbers that merely look
+/// alike have nothing to do with each other.
+fn near_code(code: Code) -> Option<Code> {
+    let (number, twin) = match code {
+        Code::Dx(number) => (number, Code::Ds(number)),
+        Code::Ds(number) => (number, Code::Dx(number)),
+    };
+    if catalogue::explain(twin).is_some() {
+        return Some(twin);
+    }
+    let one_slip = |known: &Code| match (code, *known) {
+        (Code::Dx(_), Code::Dx(other)) | (Code::Ds(_), Code::Ds(other)) => {
+            strsim::osa_distance(&number.to_string(), &other.to_string()) == 1
+        }
+        _ => false,
+    };
+    let distance = |known: &Code| match *known {
+        Code::Dx(other) | Code::Ds(other) => other.abs_diff(number),
+    };
+    catalogue::all().iter().map(|page| page.code).filter(one_slip).min_by_key(distance)
 }
 
 /// One qualifier of the command line.
@@ -90,12 +113,9 @@ pub(super) struct Workspace {
 /// What evaluation gives.
 pub(super) struct Evaluation {
     /// None where errors leave no graph.
-    pub(super) graph: Option<Graph>,
+    pub(super) graph: Option<PipGraph>,
     pub(super) diagnostics: Vec<Diagnostic>,
 }
-
-/// The frozen graph.
-pub(super) struct Graph;
 
 /// The value of one expression.
 pub(super) struct EvalResult {
@@ -150,20 +170,29 @@ impl Workspace {
 }
 
 /// How many pips a graph holds.
-pub(super) fn pip_count(graph: &Graph) -> usize {
-    let _ = graph;
-    unimplemented!()
+pub(super) fn pip_count(graph: &PipGraph) -> usize {
+    graph.order().len()
 }
 
 /// Writes a graph.
-pub(super) fn write_graph(graph: &Graph, format: GraphFormat, out: &mut dyn Write) -> io::Result<()> {
-    let _ = (graph, format, out);
-    unimplemented!()
+pub(super) fn write_graph(graph: &PipGraph, format: GraphFormat, ascii: bool, out: &mut dyn Write) -> io::Result<()> {
+    match format {
+        GraphFormat::Text => export::text(graph, TextOptions { unicode: !ascii, ..TextOptions::default() }, out),
+        GraphFormat::Json => export::json(graph, out),
+        GraphFormat::Dot => export::dot(graph, out),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slips_in_codes_are_seen() {
+        assert_eq!(near_code(Code::Ds(9041)), Some(Code::Dx(9041)));
+        assert_eq!(near_code(Code::Ds(192)), Some(Code::Ds(191)));
+        assert_eq!(near_code(Code::Dx(99999)), None);
+    }
 
     #[test]
     fn qualifiers_are_names_and_pairs() {

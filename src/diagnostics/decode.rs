@@ -12,8 +12,8 @@ pub fn decode(path: &Path, bytes: Vec<u8>, files: &Files) -> (FileId, Option<Dia
     // Offsets are 32 bits wide; the last one is kept free as an end.
     if bytes.len() >= u32::MAX as usize {
         let id = files.add(path, "");
-        let problem = Diagnostic::error(Code::Ds(191), "the file is larger than 4 GiB")
-            .at(Span::default().in_file(id), "this file")
+        let problem = Diagnostic::error(Code::Ds(103), "this file is larger than 4 GB")
+            .at(Span::default().in_file(id), "")
             .help("split it, or take it out of the workspace");
         return (id, Some(problem));
     }

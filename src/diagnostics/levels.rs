@@ -67,6 +67,18 @@ impl Levels {
         Ok(())
     }
 
+    /// These levels on top of others: the command line over the configuration.
+    #[must_use]
+    pub fn over(self, lower: Levels) -> Levels {
+        let mut all = lower;
+        // `--allow warnings` on top means those that the lower levels made errors, too.
+        if self.warnings.is_some() {
+            all = Levels { warnings: self.warnings, ..Levels::default() };
+        }
+        all.codes.extend(self.codes);
+        all
+    }
+
     /// Applies the levels: drops what is allowed, changes the severity of the rest.
     pub fn apply(&self, diagnostics: &mut Vec<Diagnostic>) {
         if self.codes.is_empty() && self.warnings.is_none() {
@@ -120,6 +132,22 @@ mod tests {
         assert_eq!(
             all.iter().map(|one| (one.code, one.severity)).collect::<Vec<_>>(),
             [(Code::Dx(14103), Severity::Error), (Code::Dx(14), Severity::Error)]
+        );
+    }
+
+    #[test]
+    fn the_command_line_counts_before_the_configuration() {
+        let mut config = Levels::new();
+        config.set("DS0601", Level::Deny, warning).unwrap();
+        config.set("DS0602", Level::Deny, warning).unwrap();
+        let mut line = Levels::new();
+        line.set("DS0601", Level::Allow, warning).unwrap();
+        let both = line.over(config);
+        let mut all = vec![Diagnostic::warning(Code::Ds(601), "a"), Diagnostic::warning(Code::Ds(602), "b")];
+        both.apply(&mut all);
+        assert_eq!(
+            all.iter().map(|one| (one.code, one.severity)).collect::<Vec<_>>(),
+            [(Code::Ds(602), Severity::Error)]
         );
     }
 

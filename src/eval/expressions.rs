@@ -213,9 +213,7 @@ impl<'h> Machine<'_, 'h> {
     ) -> Eval<'h> {
         let program = self.program();
         match program.namespaces[namespace.index()].members.get(&name) {
-            Some(NamespaceMember::Decl(decl)) => {
-                self.value_of(*decl, qualifier, reference)
-            }
+            Some(NamespaceMember::Decl(decl)) => self.value_of(*decl, qualifier, reference),
             Some(NamespaceMember::Namespace(inner)) => Ok(Value::Namespace(*inner, qualifier)),
             Some(NamespaceMember::Type(_)) | None => {
                 let members = &program.namespaces[namespace.index()].members;

@@ -17,6 +17,8 @@ mod requests;
 mod run;
 mod shared;
 mod statements;
+#[cfg(test)]
+mod tests;
 mod thunks;
 mod value;
 

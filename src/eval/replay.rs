@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::diagnostics::Diagnostic;
-use crate::graph::{DirectoryId, Fragment, GraphBuilder, PipData, Provenance};
+use crate::graph::{DirectoryId, FileArtifact, Fragment, GraphBuilder, PipData, Provenance};
 use crate::program::{DeclId, QualifierId};
 use crate::source::{Files, Location};
 
@@ -91,12 +91,15 @@ impl<'s, 'h> Replay<'s, 'h> {
 
     fn request(&mut self, decl: DeclId, qualifier: QualifierId, request: &Request) {
         let provenance = self.provenance(decl, qualifier, request.location);
-        // A request that needs a directory which the graph refused is dropped: the refusal was reported.
+        // A request that needs a directory which the graph refused is dropped, and so is what needs its outputs: the
+        // refusal was reported.
         let refused = match &request.kind {
             RequestKind::Process(process, handles) => {
                 let mut process = process.clone();
                 let known = self.map_all(&mut process.directory_inputs) && self.map_data(&mut process.arguments);
                 if !known {
+                    let outputs = process.outputs.iter().map(|output| output.artifact);
+                    self.builder.lose(outputs.collect::<Vec<_>>());
                     return;
                 }
                 match self.builder.add_process(process, provenance) {
@@ -117,6 +120,7 @@ impl<'s, 'h> Replay<'s, 'h> {
             RequestKind::WriteFile(write) => {
                 let mut write = write.clone();
                 if !self.map_data(&mut write.contents) {
+                    self.builder.lose([write.destination]);
                     return;
                 }
                 match self.builder.add_write_file(write, provenance) {
@@ -130,6 +134,7 @@ impl<'s, 'h> Replay<'s, 'h> {
                     && self.map_all(&mut ipc.lazily_materialized_directories)
                     && self.map_data(&mut ipc.message);
                 if !known {
+                    self.builder.lose([ipc.output]);
                     return;
                 }
                 match self.builder.add_ipc(ipc, provenance) {
@@ -151,7 +156,10 @@ impl<'s, 'h> Replay<'s, 'h> {
                 }
             }
             RequestKind::Assert(handle, path) => {
-                let Some(directory) = self.directories.get(handle) else { return };
+                let Some(directory) = self.directories.get(handle) else {
+                    self.builder.lose([FileArtifact::output(*path)]);
+                    return;
+                };
                 match self.builder.assert_existence(*directory, *path, request.location) {
                     Ok(_) => return,
                     Err(refused) => refused,

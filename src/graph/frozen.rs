@@ -60,11 +60,24 @@ pub(crate) fn show(paths: &Paths, root: PathId, path: PathId) -> String {
     if path == root {
         return ".".to_owned();
     }
-    match paths.relative_to(path, root) {
-        // The root of the file system as a workspace: a leading slash says more than none.
-        Some(relative) if root != PathId::ROOT => relative.display(paths.symbols()),
-        _ => paths.display(path),
+    // The root of the file system as a workspace: a leading slash says more than none.
+    if root == PathId::ROOT || !paths.is_within(path, root) {
+        return paths.display(path);
     }
+    let names: Vec<&str> = paths
+        .ancestors(path)
+        .take_while(|at| *at != root)
+        .filter_map(|at| paths.name(at))
+        .map(|name| paths.symbols().text(name))
+        .collect();
+    let mut text = String::with_capacity(names.iter().map(|name| name.len() + 1).sum());
+    for name in names.iter().rev() {
+        if !text.is_empty() {
+            text.push('/');
+        }
+        text.push_str(name);
+    }
+    text
 }
 
 impl PipGraph {
@@ -76,6 +89,11 @@ impl PipGraph {
     /// Whether there is no pip.
     pub fn is_empty(&self) -> bool {
         self.pips.is_empty()
+    }
+
+    /// Every pip by its number. Whatever a pip depends on has a smaller number, so this is an order to run them in.
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = PipId> + use<> {
+        (0..self.pips.len() as u32).map(PipId)
     }
 
     /// A pip.

@@ -40,6 +40,11 @@ impl FileArtifact {
         Self { path: self.path, rewrite: self.rewrite + 1 }
     }
 
+    /// The version that this one rewrites; none for sources and first outputs.
+    pub fn before(self) -> Option<Self> {
+        (self.rewrite > 1).then(|| Self { path: self.path, rewrite: self.rewrite - 1 })
+    }
+
     /// Whether no pip makes it.
     pub fn is_source(self) -> bool {
         self.rewrite == 0

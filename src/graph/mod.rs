@@ -14,6 +14,7 @@ mod csr;
 mod data;
 mod frozen;
 mod ids;
+mod names;
 mod pip;
 mod process;
 mod seal;
@@ -32,3 +33,6 @@ pub use process::{
 };
 pub use seal::{ContentFilter, Directory, FilterKind, SealDirectoryPip, SealKind, SealRequest};
 pub use stable::StableId;
+
+#[cfg(test)]
+mod tests;

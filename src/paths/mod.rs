@@ -5,5 +5,3 @@ mod relative;
 
 pub use absolute::{PathId, Paths};
 pub use relative::{RelativeError, RelativePath};
-
-pub(crate) use relative::split;

@@ -67,7 +67,7 @@ fn empty_tables(input: &Input) -> Tables<'_> {
         members: Vec::new(),
         stars: Vec::new(),
         items: Vec::new(),
-        enum_decls: Vec::new(),
+        decorators: Vec::new(),
         aliases: Vec::new(),
         signatures: FxHashMap::default(),
         qualifier_decls: Vec::new(),
@@ -147,6 +147,7 @@ impl<'i> Pass<'i> {
         let spec = SpecId(self.t.program.specs.len() as u32);
         self.t.program.specs.push(Spec { module, file: ast.file, path, kind, decls: Vec::new() });
         self.t.spec_roots.push(root);
+        self.t.decorators.push(Vec::new());
         let block = self.block(spec, root, None);
         self.t.file_blocks.push(block);
         spec
@@ -199,7 +200,7 @@ impl<'i> Pass<'i> {
         match ast.stmt(id) {
             Stmt::Import { clause, from, modifiers } => self.import(spec, block, clause, from, modifiers),
             Stmt::Export { names, from, decorators } => {
-                let (public, _) = self.decorators(spec, decorators);
+                let (public, _) = self.decorators(spec, block, decorators);
                 self.export(spec, block, names, from, public);
             }
             Stmt::Variable { modifiers, declarators, .. } => {
@@ -209,7 +210,7 @@ impl<'i> Pass<'i> {
             }
             Stmt::Function { modifiers, name, function } => {
                 let marks = self.marks(spec, block, modifiers);
-                let kind = self.function_kind(spec, modifiers, name, function);
+                let kind = self.function_kind(spec, function);
                 let merges = matches!(kind, DeclKind::Native { .. });
                 let node = Node::Function(function);
                 let new = New { name, marks, kind, node, is_value: true, is_type: false, merges };
@@ -218,6 +219,9 @@ impl<'i> Pass<'i> {
             }
             Stmt::Interface { modifiers, name, extends, members, .. } => {
                 let marks = self.marks(spec, block, modifiers);
+                for member in self.ast(spec).list(members) {
+                    self.annotations(spec, block, member.decorators);
+                }
                 let node = Node::Interface { extends, members };
                 let kind = DeclKind::Type;
                 self.declare(
@@ -235,6 +239,9 @@ impl<'i> Pass<'i> {
             }
             Stmt::Enum { modifiers, name, members, .. } => {
                 let marks = self.marks(spec, block, modifiers);
+                for member in self.ast(spec).list(members) {
+                    self.annotations(spec, block, member.decorators);
+                }
                 let id = EnumId(self.t.program.enums.len() as u32);
                 let kind = DeclKind::Enum(id);
                 let node = Node::Enum(members);
@@ -243,10 +250,9 @@ impl<'i> Pass<'i> {
                 self.t.program.enums.push(Enum { decl: DeclId(0), members: IndexMap::default() });
                 let decl = self.declare(spec, block, new);
                 self.t.program.enums[id.index()].decl = decl;
-                self.t.enum_decls.push((id, decl));
             }
             Stmt::Namespace { modifiers, name, body } => {
-                let (public, _) = self.decorators(spec, modifiers.decorators);
+                let (public, _) = self.decorators(spec, block, modifiers.decorators);
                 if let Some(public) = public {
                     let message = "a namespace cannot be `@@public`: its members are".to_owned();
                     self.error(Code::Dx(50115), message, public, "not allowed here");
@@ -294,7 +300,7 @@ impl<'i> Pass<'i> {
     }
 
     fn marks(&mut self, spec: SpecId, block: BlockId, modifiers: Modifiers) -> Marks {
-        let (public, obsolete) = self.decorators(spec, modifiers.decorators);
+        let (public, obsolete) = self.decorators(spec, block, modifiers.decorators);
         let module = &self.t.program.modules[self.t.program.specs[spec.index()].module.index()];
         let (origin, explicit) = (module.origin, module.semantics == Semantics::Explicit);
         let list = self.t.program.specs[spec.index()].kind == SpecKind::List;
@@ -309,15 +315,26 @@ impl<'i> Pass<'i> {
                 self.diagnostics.push(diagnostic.help("write `export` before the declaration"));
             }
         }
-        let _ = block;
         Marks { exported, public: public.is_some() || list || origin == Origin::Prelude, obsolete }
     }
 
+    /// Decorators of members: only their names are looked up.
+    fn annotations(&mut self, spec: SpecId, block: BlockId, decorators: ast::List<ast::ExprId>) {
+        let decorators = self.ast(spec).list(decorators).iter().map(|&decorator| (block, decorator));
+        self.t.decorators[spec.index()].extend(decorators);
+    }
+
     /// Where `@@public` stands, and the text of `@@obsolete`.
-    fn decorators(&mut self, spec: SpecId, decorators: ast::List<ast::ExprId>) -> (Option<Location>, Option<Arc<str>>) {
+    fn decorators(
+        &mut self,
+        spec: SpecId,
+        block: BlockId,
+        decorators: ast::List<ast::ExprId>,
+    ) -> (Option<Location>, Option<Arc<str>>) {
         let ast = self.ast(spec);
         let (mut public, mut obsolete) = (None, None);
         for &decorator in ast.list(decorators) {
+            self.t.decorators[spec.index()].push((block, decorator));
             let span = ast.expr_span(decorator);
             match ast.expr(decorator) {
                 Expr::Name if ast.text_of(span) == "public" => public = Some(self.at(spec, span)),
@@ -377,16 +394,11 @@ impl<'i> Pass<'i> {
         }
     }
 
-    fn function_kind(&mut self, spec: SpecId, modifiers: Modifiers, name: Ident, id: ast::FunctionId) -> DeclKind {
+    fn function_kind(&self, spec: SpecId, id: ast::FunctionId) -> DeclKind {
         let ast = self.ast(spec);
         let function = ast.function(id);
         if !matches!(function.body, ast::FunctionBody::None) {
             return DeclKind::Function { function: u32::MAX };
-        }
-        let origin = self.t.program.modules[self.t.program.specs[spec.index()].module.index()].origin;
-        if modifiers.declare.is_some() && matches!(origin, Origin::Extent | Origin::Configuration) {
-            let message = format!("`{}` is declared without a body, which only SDK modules may do", ast.name(name));
-            self.error(Code::Dx(9048), message, self.at(spec, name.span), "has no body");
         }
         let parameters = ast.list(function.parameters);
         let required = parameters.iter().take_while(|parameter| !parameter.optional && !parameter.rest).count() as u32;
@@ -460,9 +472,13 @@ impl<'i> Pass<'i> {
                 None => entry.value = Some(Sighting { target: Target::Decl(decl), public: marks.public, place }),
             }
         }
+        let mut half_public = None;
         if is_type {
             match entry.ty {
-                Some(first) => clash = clash.or(Some(first.place)),
+                Some(first) => {
+                    clash = clash.or(Some(first.place));
+                    half_public = (first.public != marks.public).then_some(first.place);
+                }
                 None => entry.ty = Some(Sighting { target: decl, public: marks.public, place }),
             }
         }
@@ -470,6 +486,11 @@ impl<'i> Pass<'i> {
             && !merges
         {
             self.duplicate(symbol, place, first);
+        } else if let Some(first) = half_public {
+            let message = format!("only one of the declarations of `{}` is public", self.t.text(symbol));
+            let diagnostic = Diagnostic::error(Code::Dx(50116), message).at(place, "declared here");
+            let diagnostic = diagnostic.and_at(first, "and here");
+            self.diagnostics.push(diagnostic.help("write `@@public` before all of them or before none"));
         }
         decl
     }
@@ -485,7 +506,7 @@ impl<'i> Pass<'i> {
         let ast = self.ast(spec);
         let Some(name) = literals::text(ast, from) else { return };
         let root = imports::import(&mut self.t, &mut self.diagnostics, spec, &name, ast.expr_span(from), false);
-        let (public, _) = self.decorators(spec, modifiers.decorators);
+        let (public, _) = self.decorators(spec, block, modifiers.decorators);
         let viewer = self.t.module_of_spec(spec);
         let add = |this: &mut Self, here: Ident, source: AliasSource, star: Option<NamespaceId>| {
             let symbol = this.t.intern(ast.name(here));

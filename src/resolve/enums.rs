@@ -141,7 +141,7 @@ impl Evaluator<'_, '_> {
                     UnaryOp::Minus => value.checked_neg().ok_or(Problem::NotInteger(place)),
                     UnaryOp::Plus => Ok(value),
                     UnaryOp::BitNot => Ok(!value),
-                    _ => Err(Problem::NotNumeric(place)),
+                    _ => Err(Problem::Reported),
                 }
             }
             Expr::Binary { op, left, right } => {
@@ -160,11 +160,11 @@ impl Evaluator<'_, '_> {
                     BinaryOp::Remainder => checked(left.checked_rem(right)),
                     BinaryOp::Power => checked(u32::try_from(right).ok().and_then(|right| left.checked_pow(right))),
                     BinaryOp::Divide => Err(Problem::Reported),
-                    _ => Err(Problem::NotNumeric(place)),
+                    _ => Err(Problem::Reported),
                 }
             }
-            Expr::Error => Err(Problem::Reported),
-            _ => Err(Problem::NotNumeric(place)),
+            // A rule reports what can never be a number.
+            _ => Err(Problem::Reported),
         }
     }
 

@@ -49,11 +49,16 @@ impl Lowerer<'_, '_> {
                 let object = self.expr(object);
                 Expr::Index { object, index: self.expr(index) }
             }
+            ast::Expr::Unary { op: UnaryOp::Minus, operand } if matches!(ast.expr(operand), ast::Expr::Number) => {
+                // The smallest number has no positive counterpart: the sign belongs to the literal.
+                let value = literals::negated(ast.text_of(ast.expr_span(operand)));
+                value.map_or(Expr::Error, Expr::Number)
+            }
             ast::Expr::Unary { op, operand } => {
                 let operand = self.expr(operand);
                 match op {
                     UnaryOp::Not => Expr::Not(operand),
-                    UnaryOp::Minus => self.negated(operand),
+                    UnaryOp::Minus => Expr::Minus(operand),
                     UnaryOp::Plus => Expr::Plus(operand),
                     UnaryOp::BitNot => Expr::BitNot(operand),
                     UnaryOp::TypeOf => Expr::TypeOf(operand),
@@ -76,14 +81,6 @@ impl Lowerer<'_, '_> {
             _ => Expr::Error,
         };
         self.push(span, expr)
-    }
-
-    /// `-1` is a number of its own; the smallest number has no positive counterpart, which rules look after.
-    fn negated(&mut self, operand: ExprId) -> Expr {
-        match self.code.exprs[operand.0 as usize] {
-            Expr::Number(value) => value.checked_neg().map_or(Expr::Minus(operand), Expr::Number),
-            _ => Expr::Minus(operand),
-        }
     }
 
     /// Chains such as `a + b + …` may have any length: their left spine is walked, not recursed into.
@@ -113,17 +110,17 @@ impl Lowerer<'_, '_> {
 
     fn object(&mut self, members: ast::List<ast::Member>) -> Expr {
         let ast = self.ast;
-        let mut keys: Vec<(Symbol, Span)> = Vec::new();
+        let mut keys: Vec<Symbol> = Vec::new();
         let mut values: Vec<ExprId> = Vec::new();
         // Large literals look keys up by hash.
         let mut places = rustc_hash::FxHashMap::default();
         let mut broken = false;
         for member in ast.list(members) {
-            let (text, span, value) = match member.kind {
+            let (text, value) = match member.kind {
                 MemberKind::Property { key, value } => match key {
-                    PropertyName::Ident(name) => (ast.name(name).into(), name.span, value),
-                    PropertyName::String(span) => (literals::string(ast.text_of(span)), span, value),
-                    PropertyName::Number(span) => (ast.text_of(span).into(), span, value),
+                    PropertyName::Ident(name) => (ast.name(name).into(), value),
+                    PropertyName::String(span) => (literals::string(ast.text_of(span)), value),
+                    PropertyName::Number(span) => (ast.text_of(span).into(), value),
                     PropertyName::Computed(key) => {
                         self.expr(key);
                         self.expr(value);
@@ -131,7 +128,7 @@ impl Lowerer<'_, '_> {
                         continue;
                     }
                 },
-                MemberKind::Shorthand { name, value } => (ast.name(name).into(), name.span, value),
+                MemberKind::Shorthand { name, value } => (ast.name(name).into(), value),
                 MemberKind::Method { function, .. } => {
                     self.function(function, None);
                     broken = true;
@@ -148,26 +145,19 @@ impl Lowerer<'_, '_> {
             match places.entry(key) {
                 std::collections::hash_map::Entry::Vacant(entry) => {
                     entry.insert(keys.len());
-                    keys.push((key, span));
+                    keys.push(key);
                     values.push(value);
                 }
                 std::collections::hash_map::Entry::Occupied(entry) => {
-                    let index = *entry.get();
-                    let message = format!("the object literal has two members called `{}`", self.t.text(key));
-                    let (second, first) = (self.place(span), self.place(keys[index].1));
-                    self.diagnostics.push(
-                        Diagnostic::error(Number::Dx(11231), message)
-                            .at(second, "given again here")
-                            .and_at(first, "first given here"),
-                    );
-                    values[index] = value;
+                    // A rule reports it.
+                    values[*entry.get()] = value;
                 }
             }
         }
         if broken {
             return Expr::Error;
         }
-        let shape: Box<[Symbol]> = keys.iter().map(|(key, _)| *key).collect();
+        let shape: Box<[Symbol]> = keys.into();
         let shapes = &mut self.code.shapes;
         let shape = *self.shapes.entry(shape).or_insert_with_key(|shape| {
             shapes.push(shape.clone());

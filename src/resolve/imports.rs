@@ -10,7 +10,7 @@ use crate::source::{Location, Span};
 
 /// Whether a name after `from` is that of a file, not of a module.
 fn is_file_name(name: &str) -> bool {
-    name.starts_with(['.', '/', '\\']) || name.ends_with(".dsc")
+    name.starts_with(['.', '/'])
 }
 
 /// The root namespace that `import … from "name"` in `spec` means; an edge between the modules is noted.
@@ -53,9 +53,8 @@ pub(super) fn find(
     let error = |message: String, label: &str| Diagnostic::error(Code::Dx(11230), message).at(place, label.to_owned());
     if is_file_name(name) && t.input.imports.get(importer, name).is_none() {
         if module.semantics == Semantics::Implicit {
-            let message = format!("`{name}` is a file: specs of `{}` see each other without imports", module.name);
-            let diagnostic = Diagnostic::error(Code::Dx(9063), message).at(place, "imports a file");
-            return Err(Some(Box::new(diagnostic.help("remove the import and use the exported names as they are"))));
+            // A rule reports it.
+            return Err(None);
         }
         let path = t.program.specs[spec.index()].path;
         let folder = t.program.paths.parent(path).unwrap_or(path);

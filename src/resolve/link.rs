@@ -1,5 +1,7 @@
 //! Imports and re-exports get their meanings, and the members of namespaces become part of the program.
 
+use rustc_hash::FxHashSet;
+
 use super::declare::member_of;
 use super::imports;
 use super::literals;
@@ -12,7 +14,8 @@ use crate::syntax::ast::Expr;
 /// Links all aliases.
 pub(super) fn link(t: &mut Tables<'_>, diagnostics: &mut Vec<Diagnostic>) {
     note_inline_imports(t);
-    let mut linker = Linker { t, diagnostics, expanded: Vec::new() };
+    let (from_star, clashes) = (FxHashSet::default(), Vec::new());
+    let mut linker = Linker { t, diagnostics, expanded: Vec::new(), from_star, clashes };
     linker.expanded = vec![false; linker.t.members.len()];
     for index in 0..linker.t.members.len() {
         linker.expand_stars(NamespaceId(index as u32));
@@ -20,6 +23,7 @@ pub(super) fn link(t: &mut Tables<'_>, diagnostics: &mut Vec<Diagnostic>) {
     for index in 0..linker.t.aliases.len() {
         linker.resolve(AliasId(index as u32));
     }
+    linker.check_clashes();
     linker.fill();
 }
 
@@ -46,6 +50,10 @@ struct Linker<'a, 'i> {
     t: &'a mut Tables<'i>,
     diagnostics: &'a mut Vec<Diagnostic>,
     expanded: Vec<bool>,
+    /// The aliases that `export *` made.
+    from_star: FxHashSet<AliasId>,
+    /// Names that two stars bring.
+    clashes: Vec<(Symbol, AliasId, AliasId)>,
 }
 
 impl Linker<'_, '_> {
@@ -64,12 +72,20 @@ impl Linker<'_, '_> {
                 .map(|(name, _)| *name)
                 .collect();
             for name in names {
-                if self.t.members[namespace.index()].contains_key(&name) {
+                let known = self.t.members[namespace.index()].get(&name).map(|entry| entry.alias);
+                // A name of the file itself goes before one that a star brings.
+                if known.is_some_and(|alias| alias.is_none_or(|alias| !self.from_star.contains(&alias))) {
                     continue;
                 }
                 let source = AliasSource::Member { namespace: from, viewer, name };
                 self.t.aliases.push(super::tables::Alias { source, place, public, state: AliasState::Pending });
-                let alias = Some(AliasId(self.t.aliases.len() as u32 - 1));
+                let id = AliasId(self.t.aliases.len() as u32 - 1);
+                if let Some(Some(first)) = known {
+                    self.clashes.push((name, first, id));
+                    continue;
+                }
+                self.from_star.insert(id);
+                let alias = Some(id);
                 self.t.members[namespace.index()].insert(name, Entry { alias, ..Entry::default() });
             }
         }
@@ -190,6 +206,20 @@ impl Linker<'_, '_> {
         let message = format!("`{text}` cannot be exported because there is no such name in this file");
         self.diagnostics.push(Diagnostic::error(Code::Dx(9226), message).at(place, "not found").maybe_help(help));
         (None, None)
+    }
+
+    /// The same name from two modules is a mistake unless both mean the same.
+    fn check_clashes(&mut self) {
+        for (name, first, second) in std::mem::take(&mut self.clashes) {
+            if self.resolve(first) == self.resolve(second) {
+                continue;
+            }
+            let message = format!("two modules bring a member `{}`", self.t.text(name));
+            let (first, second) = (self.t.aliases[first.0 as usize].place, self.t.aliases[second.0 as usize].place);
+            let diagnostic = Diagnostic::error(Code::Dx(9332), message).at(second, "one comes from here");
+            let diagnostic = diagnostic.and_at(first, "another one from here");
+            self.diagnostics.push(diagnostic.help("export what is needed by name instead of `*`"));
+        }
     }
 
     /// Puts the meanings of aliases into the tables and the members of namespaces into the program.

@@ -16,6 +16,11 @@ pub(super) fn number(raw: &str) -> Option<i32> {
     i32::from_str_radix(digits, radix).ok()
 }
 
+/// The number of a literal behind a minus sign.
+pub(super) fn negated(raw: &str) -> Option<i32> {
+    if raw == "2147483648" { Some(i32::MIN) } else { number(raw)?.checked_neg() }
+}
+
 /// The text of a quoted string, escapes resolved.
 pub(super) fn string(raw: &str) -> Cow<'_, str> {
     let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or("");

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use super::ir::{self, Body, Code, Expr, ExprId, List, Part, Stmt, StmtId};
 use super::tables::{BlockId, Node, Tables};
 use super::variables::{Frame, Stage};
-use crate::diagnostics::{Code as Number, Diagnostic};
+use crate::diagnostics::{Code as Number, Diagnostic, nearest};
 use crate::program::{DeclId, DeclKind, ModuleId, SpecId};
 use crate::source::{Location, Span, Symbol};
 use crate::syntax::ast::{self, Ast, Pattern};
@@ -38,6 +38,7 @@ pub(super) fn lower_spec(t: &Tables<'_>, spec: SpecId) -> LoweredSpec {
             functions.push((decl, function));
         }
     }
+    lowerer.decorators();
     LoweredSpec { code: lowerer.code, functions, diagnostics: lowerer.diagnostics }
 }
 
@@ -71,6 +72,40 @@ impl Lowerer<'_, '_> {
             (DeclKind::Function { .. }, Node::Function(function)) => Some(self.function(function, Some(name))),
             _ => None,
         }
+    }
+
+    /// Decorators are never evaluated, but their names must exist: `@@pubilc` would hide a mistake.
+    fn decorators(&mut self) {
+        let ast = self.ast;
+        self.frames.push(Frame::default());
+        for &(block, decorator) in &self.t.decorators[self.spec.index()] {
+            self.block = block;
+            let mut name = decorator;
+            if let ast::Expr::Call { callee, arguments, .. } = ast.expr(decorator) {
+                name = callee;
+                for &argument in ast.list(arguments) {
+                    self.expr(argument);
+                }
+            }
+            let span = ast.expr_span(name);
+            let text = ast.text_of(span);
+            if !matches!(ast.expr(name), ast::Expr::Name) {
+                self.operand(name);
+            } else if !matches!(text, "public" | "obsolete") {
+                self.decorator_name(text, span);
+            }
+        }
+        self.frames.pop();
+    }
+
+    fn decorator_name(&mut self, text: &str, span: Span) {
+        let name = self.t.intern(text);
+        if self.t.lookup(self.block, name, |entry| entry.value.is_some() || entry.is_broken()).is_some() {
+            return;
+        }
+        let names = self.t.names_in_scope(self.block).into_iter().chain(["public", "obsolete"]);
+        let help = nearest(text, names).map(|known| format!("did you mean `@@{known}`?"));
+        self.error(9226, span, format!("there is no decorator `{text}` in scope"), "not found", help);
     }
 
     /// The function that computes a top-level value.

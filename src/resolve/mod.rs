@@ -7,6 +7,8 @@
 
 mod calls;
 mod declare;
+#[cfg(test)]
+mod dump;
 mod enums;
 mod expressions;
 mod imports;
@@ -19,6 +21,8 @@ mod spaces;
 mod statements;
 mod tables;
 mod templates;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 use std::collections::BTreeMap;

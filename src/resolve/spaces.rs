@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::literals;
 use super::tables::{BlockId, Entry, Node, Tables, Target};
 use crate::diagnostics::{Code, Diagnostic, nearest};
-use crate::program::{DeclId, QualifierSpace, SpaceId};
+use crate::program::{DeclId, QualifierSpace, SpaceId, SpecId};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, PropertyName, Type, TypeMemberKind};
 
@@ -14,7 +14,8 @@ pub(super) fn assign(t: &mut Tables<'_>, diagnostics: &mut Vec<Diagnostic>) {
     // Parents have smaller ids than their children.
     for index in 0..t.program.namespaces.len() {
         let own = t.qualifier_decls[index].map(|decl| {
-            let mut reader = Reader { t, diagnostics, depth: 0 };
+            let spec = t.block(decl.block).spec;
+            let mut reader = Reader { t, diagnostics, spec, depth: 0 };
             let mut space = QualifierSpace::new();
             if let Some(ty) = decl.ty {
                 reader.read(decl.block, ty, &mut space);
@@ -34,6 +35,8 @@ pub(super) fn assign(t: &mut Tables<'_>, diagnostics: &mut Vec<Diagnostic>) {
 struct Reader<'a, 'i> {
     t: &'a Tables<'i>,
     diagnostics: &'a mut Vec<Diagnostic>,
+    /// The file of the `qualifier` declaration: what is wrong in there is reported by a rule.
+    spec: SpecId,
     depth: u32,
 }
 
@@ -42,6 +45,11 @@ impl Reader<'_, '_> {
         let place = self.t.location(self.t.block(block).spec, span);
         let diagnostic = Diagnostic::error(Code::Dx(code), message).at(place, "");
         self.diagnostics.push(diagnostic.maybe_help(help));
+    }
+
+    /// Whether a type is declared in the file of the qualifier, where a rule looks at its form.
+    fn is_linted(&self, block: BlockId) -> bool {
+        self.t.block(block).spec == self.spec
     }
 
     fn read(&mut self, block: BlockId, id: ast::TypeId, space: &mut QualifierSpace) {
@@ -83,13 +91,14 @@ impl Reader<'_, '_> {
                     self.read(item.block, base, space);
                 }
                 self.members(item.block, members, space);
-                if ast.list(extends).is_empty() && !self.is_base(decl) {
+                if ast.list(extends).is_empty() && !self.is_base(decl) && !self.is_linted(item.block) {
                     let name = self.t.text(self.t.program.decls[decl.index()].name).to_owned();
                     let message = format!("interface `{name}` is not a qualifier type");
                     let help = format!("write `interface {name} extends Qualifier`");
                     self.error(from, 9055, span, message, Some(help));
                 }
             }
+            _ if self.is_linted(item.block) => {}
             _ => {
                 let message = "the type of a qualifier must be an interface or an object type".to_owned();
                 self.error(from, 9054, span, message, None);
@@ -139,9 +148,11 @@ impl Reader<'_, '_> {
                 }
                 Type::Reference { name, .. } => {
                     if ast.list(name).len() == 1 && ast.text_of(ast.type_span(id)) == "string" {
-                        let message = "the values of a qualifier key must be listed as string literals".to_owned();
-                        let help = "for example `\"debug\" | \"release\"`".to_owned();
-                        self.error(block, 9053, ast.type_span(id), message, Some(help));
+                        if !self.is_linted(block) {
+                            let message = "the values of a qualifier key must be listed as string literals".to_owned();
+                            let help = "for example `\"debug\" | \"release\"`".to_owned();
+                            self.error(block, 9053, ast.type_span(id), message, Some(help));
+                        }
                     } else if let Some(decl) = self.find(block, name)
                         && let item = self.t.items[decl.index()]
                         && let Node::TypeAlias(ty) = item.node

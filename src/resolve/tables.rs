@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::{ConfigurationCall, Input};
-use crate::program::{DeclId, DeclKind, EnumId, ModuleId, NamespaceId, Program, Semantics, SpecId};
+use crate::program::{DeclId, DeclKind, ModuleId, NamespaceId, Program, Semantics, SpecId};
 use crate::source::{Location, Span, Symbol};
 use crate::syntax::ast::{self, Ast};
 
@@ -171,8 +171,8 @@ pub(super) struct Tables<'i> {
     pub stars: Vec<Vec<Star>>,
     /// By [`DeclId`].
     pub items: Vec<Item>,
-    /// The enum of each declaration that is one is found by its kind; this is the way back for members not known yet.
-    pub enum_decls: Vec<(EnumId, DeclId)>,
+    /// The decorators of each spec, by [`SpecId`], with the block they stand in.
+    pub decorators: Vec<Vec<(BlockId, ast::ExprId)>>,
     pub aliases: Vec<Alias>,
     pub signatures: FxHashMap<DeclId, Signature>,
     /// By [`NamespaceId`].

@@ -78,25 +78,21 @@ impl Lowerer<'_, '_> {
     fn path_text(&mut self, span: Span, kind: PathKind, text: &str) -> ExprId {
         let paths = &self.t.program.paths;
         let expr = match kind {
+            // Rules report atoms and relative paths that are none: their text alone decides.
             PathKind::Atom => match RelativePath::check_atom(text) {
                 Ok(()) => Expr::Atom(self.t.intern(text)),
-                Err(error) => {
-                    let message =
-                        if text.is_empty() { "a path atom cannot be empty".to_owned() } else { error.to_string() };
-                    return self.error(9211, span, message, "not a path atom", None);
-                }
+                Err(_) => Expr::Error,
             },
             PathKind::Relative => match RelativePath::parse(text, &self.t.program.symbols) {
                 Ok(relative) => {
                     self.code.relatives.push(relative);
                     Expr::Relative(self.code.relatives.len() as u32 - 1)
                 }
-                Err(error) => return self.error(9210, span, error.to_string(), "not a relative path", None),
+                Err(_) => Expr::Error,
             },
             PathKind::Path | PathKind::Directory | PathKind::File => {
                 if text.is_empty() {
-                    let help = "write `.` for the folder of this spec".to_owned();
-                    return self.error(9209, span, "a path cannot be empty".to_owned(), "empty", Some(help));
+                    return self.push(span, Expr::Error);
                 }
                 if has_drive(text) {
                     // Only refused where it is evaluated: specs for several systems name paths of each.
@@ -128,37 +124,28 @@ impl Lowerer<'_, '_> {
             match part {
                 TemplatePart::Hole(hole) => {
                     lowered.push(Part::Hole(self.expr(*hole)));
-                    if kind != PathKind::Atom && matches!(parts.get(index + 1), Some(TemplatePart::Hole(_))) {
-                        let message = "two holes of a path need a `/` between them".to_owned();
-                        let help = "write `${a}/${b}`; to join atoms use `a.concat(b)`".to_owned();
-                        self.error(9207, ast.expr_span(*hole), message, "nothing follows", Some(help));
-                        fine = false;
-                    }
+                    fine &= kind == PathKind::Atom || !matches!(parts.get(index + 1), Some(TemplatePart::Hole(_)));
                 }
                 TemplatePart::Text(at) => {
                     let text = literals::template(ast.text_of(*at), true);
                     if kind == PathKind::Atom {
-                        if let Some(wrong) = text.chars().find(|c| matches!(c, '/' | '\\' | '\0' | '\n' | '\r')) {
-                            let message = format!("a path atom cannot hold `{}`", wrong.escape_default());
-                            self.error(9211, *at, message, "not a path atom", None);
-                            fine = false;
-                        }
+                        fine &= !text.contains(['/', '\\', '\0', '\n', '\r']);
                     } else {
                         let last = index + 1 == parts.len();
-                        if index > 0 && !text.starts_with(separator) || !last && !text.ends_with(separator) {
-                            let message = "a hole of a path must be a whole part of it, between separators".to_owned();
-                            let help = "build the name first, for example with an atom: a`${name}.txt`".to_owned();
-                            self.error(9207, *at, message, "touches a hole without `/`", Some(help));
-                            fine = false;
-                        }
+                        let touches = index > 0 && !text.starts_with(separator) || !last && !text.ends_with(separator);
+                        fine &= !touches;
                         if index == 0 {
                             first_text = Some(text.clone());
                         }
                     }
-                    lowered.push(Part::Text(self.string(&text)));
+                    // A leading separator of a relative path says nothing.
+                    let relative = kind == PathKind::Relative && index == 0;
+                    let text = if relative { text.trim_start_matches(separator) } else { &text };
+                    lowered.push(Part::Text(self.string(text)));
                 }
             }
         }
+        // A hole that is no whole part of a path, or a separator in an atom: a rule reports them.
         if !fine {
             return self.push(span, Expr::Error);
         }
@@ -169,10 +156,6 @@ impl Lowerer<'_, '_> {
             (Some(text), _) if text.starts_with(separator) => Some(PathId::ROOT),
             (Some(_), _) => Some(self.folder()),
         };
-        if kind == PathKind::Relative && first_text.is_some_and(|text| text.starts_with(separator)) {
-            let message = "a relative path cannot begin with a separator".to_owned();
-            return self.error(9210, span, message, "not a relative path", None);
-        }
         let parts = self.part_list(&lowered);
         self.push(span, Expr::PathTemplate { kind, base, parts })
     }

@@ -35,11 +35,16 @@ impl SourceFile {
         &self.text
     }
 
-    /// The place of a byte offset; offsets past the end count as the end.
+    /// The line of a byte offset, from 1; offsets past the end count as the end. Cheap even in a very long line.
+    pub fn line(&self, offset: u32) -> u32 {
+        self.line_starts().partition_point(|&start| start <= offset.min(self.text.len() as u32)) as u32
+    }
+
+    /// The place of a byte offset; offsets past the end count as the end. Takes time proportional to the column.
     pub fn line_column(&self, offset: u32) -> LineColumn {
         let starts = self.line_starts();
         let offset = offset.min(self.text.len() as u32);
-        let line = starts.partition_point(|&start| start <= offset) - 1;
+        let line = self.line(offset) as usize - 1;
         let before = &self.text.as_bytes()[starts[line] as usize..offset as usize];
         // Every byte that does not continue a character begins one.
         let column = before.iter().filter(|byte| (**byte & 0xC0) != 0x80).count();

@@ -189,9 +189,15 @@ impl<'a> CommandLine<'a> {
             let message = format!("an argument takes text, numbers, paths and artifacts, but this is {found}");
             let error = Diagnostic::error(Code::Dx(9327), message).at(self.place_of(value), "");
             let help = match value {
-                Value::File(_) => Some("say what the file is to the process: `Artifact.input(f)` or `Artifact.none(f)`"),
-                Value::Directory(_) => Some("say what the directory is: `Artifact.none(d)`, `Artifact.output(d)` or `Artifact.sharedOpaqueOutput(d)`"),
-                Value::StaticDirectory(_) => Some("say what the directory is: `Artifact.input(d)` or `Artifact.none(d)`"),
+                Value::File(_) => {
+                    Some("say what the file is to the process: `Artifact.input(f)` or `Artifact.none(f)`")
+                }
+                Value::Directory(_) => Some(
+                    "say what the directory is: `Artifact.none(d)`, `Artifact.output(d)` or `Artifact.sharedOpaqueOutput(d)`",
+                ),
+                Value::StaticDirectory(_) => {
+                    Some("say what the directory is: `Artifact.input(d)` or `Artifact.none(d)`")
+                }
                 _ => None,
             };
             return Err(m.fail(error.maybe_help(help.map(str::to_owned))));
@@ -239,7 +245,9 @@ impl<'a> CommandLine<'a> {
             (ArtifactKind::None, _) => {}
             (ArtifactKind::Input, _) => self.artifacts.add_input(m, value, self.place)?,
             (ArtifactKind::Output, Value::Path(path)) => self.artifacts.add_output(FileArtifact::output(path)),
-            (ArtifactKind::Output, Value::Directory(path)) => self.artifacts.add_directory(path, SealKind::ExclusiveOpaque),
+            (ArtifactKind::Output, Value::Directory(path)) => {
+                self.artifacts.add_directory(path, SealKind::ExclusiveOpaque)
+            }
             (ArtifactKind::Output, Value::File(file)) => self.artifacts.add_rewritten(file),
             (ArtifactKind::Rewritten, Value::File(file)) => self.artifacts.add_rewritten(file),
             (ArtifactKind::Rewritten, Value::Path(path)) => match field(m, object, "original") {

@@ -41,9 +41,8 @@ fn fragment<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>, place: Location) -> R
         Value::File(file) => return Ok(Fragment::Path(file.path)),
         Value::StaticDirectory(directory) => return Ok(Fragment::Path(directory.path)),
         Value::Object(object) => {
-            let field = |name: &str| {
-                m.symbols().lookup(name).and_then(|symbol| object.get(symbol)).unwrap_or(Value::Undefined)
-            };
+            let field =
+                |name: &str| m.symbols().lookup(name).and_then(|symbol| object.get(symbol)).unwrap_or(Value::Undefined);
             let contents = field("contents");
             if let (Value::String(separator), Value::Array(contents)) = (field("separator"), contents) {
                 let data = joined_data(m, contents.items, separator.text, place)?;

@@ -26,7 +26,9 @@ pub(super) fn apply<'h>(
             return Err(m.fail(Diagnostic::error(Code::Dx(9357), message).at(place, "")));
         }
         if RESERVED.contains(&name) {
-            let message = format!("the environment variable `{name}` cannot be set: the build gives each process a temporary folder of its own");
+            let message = format!(
+                "the environment variable `{name}` cannot be set: the build gives each process a temporary folder of its own"
+            );
             let error = Diagnostic::error(Code::Dx(9357), message).at(place, "");
             return Err(m.fail(error.help("use `tempDirectory` to choose the folder")));
         }

@@ -45,6 +45,11 @@ impl<'a, 'h> Fields<'a, 'h> {
         }
     }
 
+    /// The same fields, with errors at another place.
+    pub fn placed(self, place: Location) -> Self {
+        Self { place, ..self }
+    }
+
     /// The value of a field; `undefined` when it is missing.
     pub fn get(&self, m: &Machine<'_, 'h>, name: &str) -> Value<'h> {
         m.symbols().lookup(name).and_then(|symbol| self.object.get(symbol)).unwrap_or(Value::Undefined)

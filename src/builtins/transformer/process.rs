@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::eval::{Args, Eval, Event, ExecuteResult, Machine, Raised, Request, RequestKind, SealKind, StaticDirectory, Value};
+use crate::eval::{
+    Args, Eval, Event, ExecuteResult, Machine, Raised, Request, RequestKind, SealKind, StaticDirectory, Value,
+};
 use crate::graph::{
     AbsentPathProbe, DirectoryId, DoubleWritePolicy, Existence, FileArtifact, FileOutput, OutputDirectory,
     OutputDirectoryKind, PreserveOutputs, PrivilegeLevel, ProcessPip, RareOptions, Semaphore, SourceRewritePolicy,
@@ -77,7 +79,7 @@ impl Artifacts {
 pub(super) fn execute<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let fields = Fields::of_argument(m, args, 0, "`Transformer.execute`")?;
     let location = m.call_in_spec(args.site.location());
-    let fields = Fields { place: location, ..fields };
+    let fields = fields.placed(location);
     let mut artifacts = Artifacts::default();
 
     let arguments = fields.array(m, "arguments")?;
@@ -112,7 +114,12 @@ pub(super) fn execute<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<
 }
 
 /// Hands the process to the graph and gives its result object.
-fn schedule<'h>(m: &mut Machine<'_, 'h>, mut process: ProcessPip, artifacts: Artifacts, location: Location) -> Value<'h> {
+fn schedule<'h>(
+    m: &mut Machine<'_, 'h>,
+    mut process: ProcessPip,
+    artifacts: Artifacts,
+    location: Location,
+) -> Value<'h> {
     process.inputs = artifacts.inputs.into();
     process.directory_inputs = artifacts.directory_inputs.into();
     let kind = |kind: SealKind| match kind {
@@ -151,9 +158,11 @@ fn schedule<'h>(m: &mut Machine<'_, 'h>, mut process: ProcessPip, artifacts: Art
 
 /// `outputs`, and the older `implicitOutputs` and `optionalImplicitOutputs`.
 fn read_outputs<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, artifacts: &mut Artifacts) -> Result<(), Raised> {
-    for (name, existence) in
-        [("implicitOutputs", Existence::Required), ("optionalImplicitOutputs", Existence::Temporary), ("outputs", Existence::Required)]
-    {
+    for (name, existence) in [
+        ("implicitOutputs", Existence::Required),
+        ("optionalImplicitOutputs", Existence::Temporary),
+        ("outputs", Existence::Required),
+    ] {
         for output in fields.array(m, name)?.iter().filter(|value| !value.is_undefined()) {
             read_output(m, fields, name, *output, existence, artifacts)?;
         }
@@ -163,7 +172,8 @@ fn read_outputs<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, artifacts:
 
 const EXISTENCE: [(&str, Existence); 3] =
     [("required", Existence::Required), ("optional", Existence::Optional), ("temporary", Existence::Temporary)];
-const DIRECTORY_KINDS: [(&str, SealKind); 2] = [("shared", SealKind::SharedOpaque), ("exclusive", SealKind::ExclusiveOpaque)];
+const DIRECTORY_KINDS: [(&str, SealKind); 2] =
+    [("shared", SealKind::SharedOpaque), ("exclusive", SealKind::ExclusiveOpaque)];
 
 fn read_output<'h>(
     m: &mut Machine<'_, 'h>,
@@ -173,7 +183,8 @@ fn read_output<'h>(
     existence: Existence,
     artifacts: &mut Artifacts,
 ) -> Result<(), Raised> {
-    let mut file = |artifact: FileArtifact, existence: Existence| artifacts.outputs.push(FileOutput { artifact, existence });
+    let mut file =
+        |artifact: FileArtifact, existence: Existence| artifacts.outputs.push(FileOutput { artifact, existence });
     match output {
         Value::Path(path) => file(FileArtifact::output(path), existence),
         // A file as an output is a version more: of a source file the first, which the graph then refuses.
@@ -269,7 +280,8 @@ const SOURCE_REWRITES: [(&str, SourceRewritePolicy); 2] = [
 ];
 const PROBES: [(&str, AbsentPathProbe); 3] =
     [("unsafe", AbsentPathProbe::Unsafe), ("strict", AbsentPathProbe::Strict), ("relaxed", AbsentPathProbe::Relaxed)];
-const PRIVILEGES: [(&str, PrivilegeLevel); 2] = [("standard", PrivilegeLevel::Standard), ("admin", PrivilegeLevel::Admin)];
+const PRIVILEGES: [(&str, PrivilegeLevel); 2] =
+    [("standard", PrivilegeLevel::Standard), ("admin", PrivilegeLevel::Admin)];
 
 /// What few processes say; written only where something is said.
 fn read_rare<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &mut ProcessPip) -> Result<(), Raised> {
@@ -353,7 +365,8 @@ fn read_unsafe<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &m
         Value::Bool(true) => process.rare_mut().preserve_outputs = PreserveOutputs::Trusted(1),
         Value::Number(level) => process.rare_mut().preserve_outputs = PreserveOutputs::Trusted(level),
         other => {
-            let message = format!("`allowPreservedOutputs` must be a boolean or a number, but it is {}", m.describe(other));
+            let message =
+                format!("`allowPreservedOutputs` must be a boolean or a number, but it is {}", m.describe(other));
             return Err(m.fail(Diagnostic::error(Code::Dx(9357), message).at(fields.place, "")));
         }
     }

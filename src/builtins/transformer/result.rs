@@ -12,9 +12,8 @@ pub(super) fn get_output_file<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) 
     if let Some((file, _)) = found {
         return Ok(Value::File(*file));
     }
-    let known = result.map_or(Vec::new(), |result| {
-        result.files.iter().map(|(file, _)| m.paths().display(file.path)).collect()
-    });
+    let known =
+        result.map_or(Vec::new(), |result| result.files.iter().map(|(file, _)| m.paths().display(file.path)).collect());
     let shown = m.paths().display(path);
     Err(missing(m, args, "file", &shown, &known))
 }

@@ -71,7 +71,9 @@ pub(super) fn seal_source_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_,
         request.root = fields.directory(m, "root")?;
         all = match fields.get(m, "include") {
             Value::Enum(_, option) => option == 1,
-            _ => fields.choice(m, "include", &[("topDirectoryOnly", false), ("allDirectories", true)])?.unwrap_or(false),
+            _ => {
+                fields.choice(m, "include", &[("topDirectoryOnly", false), ("allDirectories", true)])?.unwrap_or(false)
+            }
         };
         request.tags = fields.symbols(m, "tags")?;
         request.description = fields.symbol(m, "description")?;

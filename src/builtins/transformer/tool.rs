@@ -8,11 +8,28 @@ use super::process::{Artifacts, extend_paths};
 
 /// Folders of the system that most programs read on Unix: everything below is untracked.
 const SYSTEM_SCOPES: [&str; 18] = [
-    "/bin", "/dev", "/etc", "/lib", "/lib64", "/private", "/proc", "/run", "/sbin", "/sys", "/usr/bin", "/usr/include",
-    "/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/local", "/usr/sbin", "/usr/share",
+    "/bin",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/private",
+    "/proc",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/usr/bin",
+    "/usr/include",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/local",
+    "/usr/sbin",
+    "/usr/share",
 ];
 /// Entries that are untracked themselves, not what lies below them.
-const SYSTEM_PATHS: [&str; 7] = ["/etc", "/etc/hosts", "/etc/ld.so.cache", "/etc/localtime", "/etc/nsswitch.conf", "/etc/passwd", "/tmp"];
+const SYSTEM_PATHS: [&str; 7] =
+    ["/etc", "/etc/hosts", "/etc/ld.so.cache", "/etc/localtime", "/etc/nsswitch.conf", "/etc/passwd", "/tmp"];
 /// How deep tools may nest; they are plain objects, so they cannot refer to themselves.
 const NESTING: usize = 64;
 
@@ -45,7 +62,9 @@ fn add<'h>(
         for value in tool.array(m, field)?.iter().filter(|value| !value.is_undefined()) {
             match (field, value) {
                 ("runtimeDependencies", Value::File(file)) => artifacts.inputs.push(*file),
-                ("runtimeDirectoryDependencies", Value::StaticDirectory(_)) => artifacts.add_input(m, *value, tool.place)?,
+                ("runtimeDirectoryDependencies", Value::StaticDirectory(_)) => {
+                    artifacts.add_input(m, *value, tool.place)?
+                }
                 (_, other) => return Err(tool.wrong(m, field, &format!("an array of {what}"), *other)),
             }
         }

@@ -64,7 +64,7 @@ impl Excerpt {
             // The last byte inside decides the last line, so that a span up to a line break stays on its line.
             let last = if end > start { floor(text, end - 1) } else { start };
             for (offset, focus) in [(start, start), (last, end)] {
-                let number = file.line_column(offset as u32).line;
+                let number = file.line(offset as u32);
                 let view = view_line(text, offset);
                 match views.get_mut(&number) {
                     Some(known) => known.merge(view, focus),
@@ -93,7 +93,7 @@ impl Excerpt {
 
     /// The last line shown, counted from 1.
     pub(super) fn last_line(spans: &[Span], file: &SourceFile) -> u32 {
-        spans.iter().map(|span| file.line_column(span.end.max(span.start)).line).max().unwrap_or(1)
+        spans.iter().map(|span| file.line(span.end.max(span.start))).max().unwrap_or(1)
     }
 
     /// The characters of the excerpt that show a span. Never empty: an empty span covers the next character.
@@ -115,7 +115,7 @@ impl Excerpt {
 
     /// The characters that show the character at `offset`, and where their line starts.
     fn place(&self, file: &SourceFile, offset: usize) -> (Range<usize>, usize) {
-        let number = file.line_column(offset as u32).line;
+        let number = file.line(offset as u32);
         let Some(line) = self.lines.get(&number) else { return (0..1, 0) };
         let index = line.places.partition_point(|place| place.offset <= offset).saturating_sub(1);
         let Some(place) = line.places.get(index) else { return (line.start..line.start + 1, line.start) };

@@ -257,7 +257,7 @@ fn trace(renderer: &Renderer, diagnostic: &Diagnostic, files: &Files, out: &mut 
             }
         }
         let place = place(renderer, frame.location, files);
-        writeln!(out, "   {} `{}` at {place}", paint(renderer, "36", "called from"), clean(&frame.value))?;
+        writeln!(out, "   in `{}`, {} {place}", clean(&frame.value), paint(renderer, "36", "called from"))?;
     }
     Ok(())
 }

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::Renderer;
 use super::json::Place;
-use crate::diagnostics::{Code, Diagnostic, Severity};
+use crate::diagnostics::{Code, Diagnostic, Severity, catalogue};
 use crate::source::{Files, Location};
 
 /// The document with all diagnostics of a run.
 pub(super) fn document(renderer: &Renderer, diagnostics: &[Diagnostic], files: &Files) -> Value {
     let codes: BTreeSet<Code> = diagnostics.iter().map(|one| one.code).collect();
     let codes: Vec<Code> = codes.into_iter().collect();
-    let rules: Vec<Value> = codes.iter().map(|code| json!({ "id": code.to_string() })).collect();
+    let rules: Vec<Value> = codes.iter().map(|code| rule(*code)).collect();
     let results: Vec<Value> = diagnostics
         .iter()
         .map(|one| result(renderer, one, codes.binary_search(&one.code).unwrap_or_default(), files))
@@ -33,16 +33,33 @@ pub(super) fn document(renderer: &Renderer, diagnostics: &[Diagnostic], files: &
     })
 }
 
+/// A rule with its page of the catalogue.
+fn rule(code: Code) -> Value {
+    match catalogue::explain(code) {
+        Some(page) => json!({
+            "id": code.to_string(),
+            "shortDescription": { "text": page.title },
+            "help": { "text": page.body, "markdown": page.body },
+            "defaultConfiguration": { "level": level(page.severity) },
+        }),
+        None => json!({ "id": code.to_string() }),
+    }
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "note",
+    }
+}
+
 fn result(renderer: &Renderer, diagnostic: &Diagnostic, rule: usize, files: &Files) -> Value {
     let primary = diagnostic.primary();
     let mut result = json!({
         "ruleId": diagnostic.code.to_string(),
         "ruleIndex": rule,
-        "level": match diagnostic.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Info => "note",
-        },
+        "level": level(diagnostic.severity),
         "message": { "text": text(diagnostic) },
         "locations": primary
             .map(|label| location(renderer, label.location, &label.message, None, files))
@@ -144,6 +161,8 @@ mod tests {
         assert_eq!(place["region"]["startColumn"], 14);
         assert_eq!(result["relatedLocations"][0]["message"]["text"], "there");
         assert_eq!(result["stacks"][0]["frames"][0]["location"]["message"]["text"], "f");
+        let rule = &document["runs"][0]["tool"]["driver"]["rules"][0];
+        assert_eq!(rule["shortDescription"]["text"], catalogue::explain(Code::Dx(9041)).unwrap().title);
         assert_eq!(uri("/x/é"), "file:///x/%C3%A9");
     }
 }

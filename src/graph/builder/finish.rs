@@ -163,9 +163,12 @@ impl<'a> Rules<'a> {
             full_directories: FxHashMap::default(),
             found: Vec::new(),
         };
+        // A shared opaque forbids full seals and nothing else, and there may be very many of them.
+        let any_full = builder.directories.iter().any(|directory| directory.kind == SealKind::Full);
         for (index, directory) in builder.directories.iter().enumerate() {
             let id = DirectoryId(index as u32);
             match directory.kind {
+                SealKind::SharedOpaque if !any_full => {}
                 SealKind::Partial | SealKind::Composite | SealKind::SubDirectory => {}
                 kind => {
                     let forbids = rules.forbids.entry(directory.root).or_default();
@@ -340,7 +343,7 @@ impl<'a> Rules<'a> {
                 }
             }
             if let Some(full) = lacking {
-                let message = format!("`{shown}` lies in {} but is not in its contents", self.named(full));
+                let message = format!("`{shown}` lies in {}, but is not in its contents", self.named(full));
                 self.clash(14103, message, subject, "written", full);
             }
             if let Some(temp) = temp.filter(|_| !temporary) {
@@ -373,7 +376,7 @@ impl<'a> Rules<'a> {
                 self.clash(source_code, message, subject, verb, outer);
             }
             if let Some(full) = lacking {
-                let message = format!("`{shown}`, {words}, lies in {} but is not in its contents", self.named(full));
+                let message = format!("`{shown}`, {words}, lies in {}, but is not in its contents", self.named(full));
                 self.clash(14114, message, subject, verb, full);
             }
             if let Some(temp) = temp {
@@ -424,7 +427,11 @@ impl<'a> Rules<'a> {
 
     fn in_temp(&mut self, subject: Subject<'_>, temp: PathId, owner: PipId, verb: &str) {
         let (shown, temp) = (self.builder.show(subject.path), self.builder.show(temp));
-        let message = format!("`{shown}` lies in the temporary directory `{temp}`, which is emptied after its pip");
+        let message = if subject.at_root {
+            format!("`{shown}` is also a temporary directory, which is emptied after its pip")
+        } else {
+            format!("`{shown}` lies in the temporary directory `{temp}`, which is emptied after its pip")
+        };
         let diagnostic = Diagnostic::error(Code::Dx(14113), message)
             .at(subject.at.location, format!("`{shown}` is {verb} here"))
             .help(help(14113));
@@ -439,7 +446,7 @@ fn help(code: u32) -> &'static str {
         14107 | 14108 | 14110 | 14111 => "a path is either a file or a directory: give one of the two another path",
         14100 => "move the source file out of the output directory, or let the process write elsewhere",
         14101 => "write elsewhere, or make the directory a shared opaque one: `Artifact.sharedOpaqueOutput`",
-        14102 => "move one of the two; nothing can be sealed inside an opaque directory except what its process made",
+        14102 => "move one of the two; a shared opaque directory may hold partially sealed ones, an exclusive one none",
         14104 | 14105 => "write to an output directory: sealed source directories hold only source files",
         14103 => "add the file to the seal, or seal the folder partially: `Transformer.sealPartialDirectory`",
         14114 => "add the output directory to the seal, or seal the folder partially",

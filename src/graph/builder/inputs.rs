@@ -41,7 +41,7 @@ impl GraphBuilder {
         if let Some(mount) = self.mount_of(input.path).filter(|mount| !mount.readable) {
             let message = format!("`{shown}` lies under mount `{}`, which is not readable", mount.name);
             let diagnostic = refuse(Code::Dx(2001), message, at, label);
-            let what = format!("`{}`, not readable", self.show(mount.path));
+            let what = format!("at `{}` and not readable", self.show(mount.path));
             let help = format!("set `isReadable: true` on mount `{}`, or read from another place", mount.name);
             found.push(self.with_mount(diagnostic, mount, &what).help(help));
             return;
@@ -49,7 +49,7 @@ impl GraphBuilder {
         let state = self.files.get(input.path);
         let newest = state.and_then(|state| state.producer().map(|producer| (state, producer)));
         let Some((state, producer)) = newest else {
-            if !input.is_source() {
+            if !input.is_source() && !self.lost.contains(&input) {
                 let message = format!("`{shown}` is read as an output, but no pip writes it");
                 found.push(
                     refuse(Code::Dx(217), message, at, label)

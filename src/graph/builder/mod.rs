@@ -1,5 +1,7 @@
 //! Building a graph: pips go in one at a time, each checked against those already there.
 //!
+//! A pip that needs the output of a refused one is refused with an empty list: the reason was given already.
+//!
 //! A pip that breaks a rule leaves no trace: its checks all run before anything is written down. Several broken rules
 //! of one pip are reported together.
 
@@ -18,8 +20,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::graph::{
-    CopyFilePip, Directory, DirectoryId, Existence, FileArtifact, FileOutput, IpcPip, Pip, PipGraph, PipId, ProcessPip,
-    Provenance, Qualifier, Rows, SealDirectoryPip, SealKind, SealRequest, WriteFilePip,
+    CopyFilePip, Directory, DirectoryId, Existence, FileArtifact, FileOutput, IpcPip, OutputDirectoryKind, Pip,
+    PipGraph, PipId, ProcessPip, Provenance, Qualifier, Rows, SealDirectoryPip, SealKind, SealRequest, ServiceKind,
+    WriteFilePip,
 };
 use crate::paths::{PathId, Paths};
 use crate::source::Location;
@@ -104,6 +107,8 @@ pub struct GraphBuilder {
     services: FxHashSet<PipId>,
     path_lists: FxHashSet<Arc<[PathId]>>,
     warnings: Vec<Diagnostic>,
+    /// Outputs of pips that were refused: whoever needs them is refused as well, without another message.
+    lost: FxHashSet<FileArtifact>,
 }
 
 impl GraphBuilder {
@@ -128,6 +133,7 @@ impl GraphBuilder {
             services: FxHashSet::default(),
             path_lists: FxHashSet::default(),
             warnings: Vec::new(),
+            lost: FxHashSet::default(),
         }
     }
 
@@ -153,13 +159,16 @@ impl GraphBuilder {
     /// Every rule that the process breaks; it is not added then.
     pub fn add_process(&mut self, mut process: ProcessPip, provenance: Provenance) -> Result<PipId, Vec<Diagnostic>> {
         process::normalize(&mut process);
-        self.check_process(&process, &provenance)?;
+        let checked = self.check_process(&process, &provenance);
+        let outputs = process.outputs.iter().map(|output| output.artifact);
+        self.settle(checked, &process.inputs, outputs)?;
 
         process.untracked_paths = self.share(process.untracked_paths);
         process.untracked_scopes = self.share(process.untracked_scopes);
         let id = PipId(self.pips.len() as u32);
         let first = self.directories.len() as u32;
         let outputs = process.output_directories.clone();
+        let tags = process.tags.clone();
         process.output_directory_ids = (0..outputs.len() as u32).map(|at| DirectoryId(first + at)).collect();
 
         let mut needs = Vec::new();
@@ -167,7 +176,7 @@ impl GraphBuilder {
         self.need_directories(&process.directory_inputs, &mut needs);
         if let Some(rare) = &process.rare {
             needs.extend_from_slice(&rare.service.dependencies);
-            if rare.service.kind == crate::graph::ServiceKind::Service {
+            if rare.service.kind == ServiceKind::Service {
                 self.services.insert(id);
             }
             for temp in rare.temp_directory.iter().chain(&rare.additional_temp_directories) {
@@ -180,15 +189,17 @@ impl GraphBuilder {
 
         for output in outputs {
             let kind = match output.kind {
-                crate::graph::OutputDirectoryKind::Shared => SealKind::SharedOpaque,
-                crate::graph::OutputDirectoryKind::Exclusive => SealKind::ExclusiveOpaque,
+                OutputDirectoryKind::Shared => SealKind::SharedOpaque,
+                OutputDirectoryKind::Exclusive => SealKind::ExclusiveOpaque,
             };
-            self.push_seal(SealRequest::new(kind, output.path), provenance.clone(), Some(id), vec![id]);
+            let request = SealRequest { tags: tags.clone(), ..SealRequest::new(kind, output.path) };
+            self.push_seal(request, provenance.clone(), Some(id), vec![id]);
         }
         Ok(id)
     }
 
-    /// The output directories of a process: the folder and the directory, in the order of declaration.
+    /// The output directories of a process: the folder and the directory, in the order of declaration. A folder that
+    /// was declared twice in one kind comes once.
     pub fn process_outputs(&self, process: PipId) -> Vec<(PathId, DirectoryId)> {
         match self.pips.get(process.0 as usize) {
             Some(Pip::Process(pip)) => {
@@ -204,7 +215,8 @@ impl GraphBuilder {
     /// # Errors
     /// Every rule that it breaks; it is not added then.
     pub fn add_copy_file(&mut self, copy: CopyFilePip, provenance: Provenance) -> Result<PipId, Vec<Diagnostic>> {
-        self.check_copy_file(&copy, &provenance)?;
+        let checked = self.check_copy_file(&copy, &provenance);
+        self.settle(checked, &[copy.source], [copy.destination])?;
         let id = PipId(self.pips.len() as u32);
         let mut needs = Vec::new();
         self.need_files(&[copy.source], &mut needs);
@@ -218,7 +230,8 @@ impl GraphBuilder {
     /// # Errors
     /// Every rule that it breaks; it is not added then.
     pub fn add_write_file(&mut self, write: WriteFilePip, provenance: Provenance) -> Result<PipId, Vec<Diagnostic>> {
-        self.check_write_file(&write, &provenance)?;
+        let checked = self.check_write_file(&write, &provenance);
+        self.settle(checked, &[], [write.destination])?;
         let id = PipId(self.pips.len() as u32);
         self.make_files(&[FileOutput::required(write.destination)], id, &mut Vec::new());
         Ok(self.push(Pip::WriteFile(Box::new(write)), provenance, Vec::new()))
@@ -229,7 +242,8 @@ impl GraphBuilder {
     /// # Errors
     /// Every rule that it breaks; it is not added then.
     pub fn add_ipc(&mut self, ipc: IpcPip, provenance: Provenance) -> Result<PipId, Vec<Diagnostic>> {
-        self.check_ipc(&ipc, &provenance)?;
+        let checked = self.check_ipc(&ipc, &provenance);
+        self.settle(checked, &ipc.inputs, [ipc.output])?;
         let id = PipId(self.pips.len() as u32);
         let mut needs = Vec::new();
         self.need_files(&ipc.inputs, &mut needs);
@@ -245,7 +259,11 @@ impl GraphBuilder {
     /// # Errors
     /// Every rule that it breaks; it is not added then.
     pub fn seal(&mut self, request: SealRequest, provenance: Provenance) -> Result<DirectoryId, Vec<Diagnostic>> {
-        self.check_seal(&request, &provenance)?;
+        let mut request = request;
+        request.files = distinct(request.files);
+        request.directories = distinct(request.directories);
+        let checked = self.check_seal(&request, &provenance);
+        self.settle(checked, &request.files, [])?;
         let id = PipId(self.pips.len() as u32);
         let mut needs = Vec::new();
         self.need_files(&request.files, &mut needs);
@@ -265,8 +283,15 @@ impl GraphBuilder {
         path: PathId,
         at: Location,
     ) -> Result<FileArtifact, Vec<Diagnostic>> {
-        let (artifact, producer) = self.check_assertion(directory, path, at)?;
+        let (artifact, producer) = match self.check_assertion(directory, path, at) {
+            Ok(checked) => checked,
+            Err(found) => {
+                self.lose([FileArtifact::output(path)]);
+                return Err(found);
+            }
+        };
         if self.files.producer(artifact).is_none() {
+            self.lost.remove(&artifact);
             self.files.make(FileOutput { artifact, existence: Existence::Required }, producer);
             let seal = self.directories[directory.0 as usize].pip;
             if let Some(Pip::SealDirectory(seal)) = self.pips.get_mut(seal.0 as usize) {
@@ -276,6 +301,24 @@ impl GraphBuilder {
             }
         }
         Ok(artifact)
+    }
+
+    /// The seal behind a directory.
+    pub fn seal_of(&self, id: DirectoryId) -> Option<&SealDirectoryPip> {
+        match self.pip(self.directory(id)?.pip)? {
+            Pip::SealDirectory(seal) => Some(seal),
+            _ => None,
+        }
+    }
+
+    /// Says that these files will never be made, because their pip was given up before it reached the graph and the
+    /// reason was reported. Pips that need them are then refused without another message.
+    pub fn lose(&mut self, files: impl IntoIterator<Item = FileArtifact>) {
+        for file in files {
+            if !file.is_source() && self.files.producer(file).is_none() {
+                self.lost.insert(file);
+            }
+        }
     }
 
     /// A directory of this graph.
@@ -310,6 +353,22 @@ impl GraphBuilder {
     /// warning since the start, in the order of their places; with an error among them the graph is not valid.
     pub fn finish(self) -> (PipGraph, Vec<Diagnostic>) {
         finish::finish(self)
+    }
+
+    /// The end of the checks of one pip: refused for its own mistakes, or for what it needs and will never get.
+    fn settle(
+        &mut self,
+        checked: Result<(), Vec<Diagnostic>>,
+        inputs: &[FileArtifact],
+        outputs: impl IntoIterator<Item = FileArtifact> + Clone,
+    ) -> Result<(), Vec<Diagnostic>> {
+        let rewrites = outputs.clone().into_iter().filter_map(FileArtifact::before);
+        let needs_lost = || inputs.iter().copied().chain(rewrites).any(|file| self.lost.contains(&file));
+        let settled = if checked.is_ok() && !self.lost.is_empty() && needs_lost() { Err(Vec::new()) } else { checked };
+        if settled.is_err() {
+            self.lose(outputs);
+        }
+        settled
     }
 
     // ---- writing down, after all checks ----
@@ -361,6 +420,7 @@ impl GraphBuilder {
         for output in outputs {
             // A rewrite comes after whoever made the version before.
             needs.extend(self.files.get(output.artifact.path).and_then(|state| state.producer()));
+            self.lost.remove(&output.artifact);
             self.files.make(*output, producer);
         }
     }
@@ -372,4 +432,15 @@ impl GraphBuilder {
         self.path_lists.insert(list.clone());
         list
     }
+}
+
+/// A list without repetitions, in the order of first appearance.
+fn distinct<T: Copy + Eq + std::hash::Hash>(list: Box<[T]>) -> Box<[T]> {
+    if list.len() < 2 {
+        return list;
+    }
+    let mut seen = FxHashSet::default();
+    let mut list = list.into_vec();
+    list.retain(|item| seen.insert(*item));
+    list.into_boxed_slice()
 }

@@ -3,7 +3,9 @@
 use super::GraphBuilder;
 use super::report::{kind_words, refuse};
 use crate::diagnostics::{Code, Diagnostic};
-use crate::graph::{CopyFilePip, DirectoryId, FileArtifact, IpcPip, PipId, Provenance, WriteFilePip};
+use crate::graph::{
+    CopyFilePip, Directory, DirectoryId, FileArtifact, IpcPip, PipId, Provenance, SealKind, WriteFilePip,
+};
 use crate::paths::PathId;
 
 fn result(found: Vec<Diagnostic>) -> Result<(), Vec<Diagnostic>> {
@@ -55,7 +57,7 @@ impl GraphBuilder {
                     self.with_pip(diagnostic, at, user, "it is read as a source file here")
                         .help("make the reader depend on the file that this call returns, or write to another path"),
                 );
-            } else if output.rewrite > 1 {
+            } else if output.before().is_some_and(|before| !self.lost.contains(&before)) {
                 found.push(self.version_jump(output, 0, at, None));
             }
             return;
@@ -88,7 +90,7 @@ impl GraphBuilder {
                 self.with_pip(diagnostic, at, producer, &format!("version {} is written here", state.version))
                     .help("rewrite the newest version: each rewrite must start from the one before it"),
             );
-        } else if output.rewrite - state.version > 1 {
+        } else if output.rewrite - state.version > 1 && !output.before().is_some_and(|it| self.lost.contains(&it)) {
             found.push(self.version_jump(output, state.version, at, Some(producer)));
         } else if let Some(user) = state.user() {
             let (code, what) = if state.used_by_seal {
@@ -129,7 +131,7 @@ impl GraphBuilder {
         at: &Provenance,
         label: &str,
     ) -> Option<Diagnostic> {
-        let closed = self.roots.nearest(path, &self.paths, |state| state.closed)?;
+        let closed = self.roots.nearest_closed(path, &self.paths)?;
         let directory = self.directory(closed)?;
         if owner.is_some() && owner == directory.producer {
             return None;
@@ -140,15 +142,26 @@ impl GraphBuilder {
     /// The message of DX0246.
     pub(super) fn inside_closed(&self, path: PathId, closed: DirectoryId, at: &Provenance, label: &str) -> Diagnostic {
         let shown = self.show(path);
-        let (root, words) = match self.directory(closed) {
-            Some(directory) => (self.show(directory.root), kind_words(directory.kind)),
-            None => (shown.clone(), "a sealed directory"),
+        let Some(&Directory { root, kind, .. }) = self.directory(closed) else {
+            return refuse(Code::Dx(246), format!("`{shown}` lies in a sealed directory"), at, label.to_owned());
         };
-        let message = format!("`{shown}` is written inside `{root}`, {words}");
+        let (root, words) = (self.show(root), kind_words(kind));
+        let message = if shown == root {
+            format!("`{shown}` is to be written but is already {words}")
+        } else {
+            format!("`{shown}` lies inside `{root}`, {words}, into which nothing more may be written")
+        };
+        let help = match kind {
+            SealKind::ExclusiveOpaque => {
+                format!("write outside `{root}`, or make it a shared opaque directory for all that write there")
+            }
+            SealKind::Full => {
+                format!("seal `{root}` after everything in it is made, with all of it among the contents")
+            }
+            _ => format!("write outside `{root}`: it holds source files only"),
+        };
         let diagnostic = refuse(Code::Dx(246), message, at, label.to_owned());
-        self.with_directory(diagnostic, at, closed).help(format!(
-            "write outside `{root}`; if several pips must write there, make it a shared opaque directory"
-        ))
+        self.with_directory(diagnostic, at, closed).help(help)
     }
 
     pub(super) fn check_copy_file(&self, copy: &CopyFilePip, at: &Provenance) -> Result<(), Vec<Diagnostic>> {

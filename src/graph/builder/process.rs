@@ -3,11 +3,11 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::report::refuse;
-use super::{GraphBuilder, secrets};
+use super::{GraphBuilder, distinct, secrets};
 use crate::diagnostics::{Code, Diagnostic, Severity};
 use crate::graph::{
-    DirectoryId, EnvironmentValue, Existence, FileArtifact, Fragment, OutputDirectory, OutputDirectoryKind, PipData,
-    PipId, PreserveOutputs, ProcessPip, Provenance, RareOptions, StandardInput,
+    DirectoryId, EnvironmentValue, Existence, FileArtifact, FileOutput, Fragment, OutputDirectory, OutputDirectoryKind,
+    Pip, PipData, PipId, PreserveOutputs, ProcessPip, Provenance, RareOptions, StandardInput,
 };
 use crate::paths::PathId;
 
@@ -25,27 +25,17 @@ pub(super) fn normalize(process: &mut ProcessPip) {
     if let StandardInput::File(file) = streams.input {
         inputs.push(file);
     }
-    let mut seen = FxHashSet::default();
-    inputs.retain(|input| seen.insert(*input));
-    process.inputs = inputs.into_boxed_slice();
-
-    let mut seen = FxHashSet::default();
-    let mut directories = std::mem::take(&mut process.directory_inputs).into_vec();
-    directories.retain(|directory| seen.insert(*directory));
-    process.directory_inputs = directories.into_boxed_slice();
+    process.inputs = distinct(inputs.into_boxed_slice());
+    process.directory_inputs = distinct(std::mem::take(&mut process.directory_inputs));
 
     let mut outputs = std::mem::take(&mut process.outputs).into_vec();
     let console = [streams.output, streams.error, trace].into_iter().flatten();
-    outputs.extend(console.map(crate::graph::FileOutput::required));
+    outputs.extend(console.map(FileOutput::required));
     let mut seen = FxHashSet::default();
     outputs.retain(|output| seen.insert(output.artifact));
     process.outputs = outputs.into_boxed_slice();
-
-    let mut seen = FxHashSet::default();
-    let mut directories = std::mem::take(&mut process.output_directories).into_vec();
     // The same folder twice in one kind is one declaration said twice, on the command line and in a list.
-    directories.retain(|directory| seen.insert(*directory));
-    process.output_directories = directories.into_boxed_slice();
+    process.output_directories = distinct(std::mem::take(&mut process.output_directories));
 }
 
 impl GraphBuilder {
@@ -74,12 +64,12 @@ impl GraphBuilder {
         let lasting = process.outputs.iter().any(|output| output.existence != Existence::Temporary);
         if !lasting && process.output_directories.is_empty() {
             let message = if process.outputs.is_empty() {
-                "a process without any output can never be scheduled for what it makes"
+                "a process must leave something behind, but this one declares no output"
             } else {
-                "a process whose outputs are all temporary can never be scheduled for what it makes"
+                "a process must leave something behind, but all outputs of this one are temporary"
             };
             found.push(
-                refuse(Code::Dx(218), message.to_owned(), at, "this process leaves nothing behind".to_owned())
+                refuse(Code::Dx(218), message.to_owned(), at, "the process is declared here".to_owned())
                     .help("declare a file in `outputs`, an output directory, or `consoleOutput`"),
             );
         }
@@ -98,7 +88,34 @@ impl GraphBuilder {
                 continue;
             }
             self.check_output(artifact, inputs.get(&artifact.path).copied(), at, found);
+            self.check_preserved_rewrite(process, artifact, at, found);
         }
+    }
+
+    /// Only a remark: a preserved file that is rewritten is not the one that its first producer left.
+    fn check_preserved_rewrite(
+        &self,
+        process: &ProcessPip,
+        output: FileArtifact,
+        at: &Provenance,
+        found: &mut Vec<Diagnostic>,
+    ) {
+        let before = FileArtifact { path: output.path, rewrite: output.rewrite.saturating_sub(1) };
+        let Some(producer) = self.files.producer(before) else { return };
+        let preserves = |process: &ProcessPip| {
+            process.rare.as_ref().is_some_and(|rare| rare.preserve_outputs != PreserveOutputs::Disabled)
+        };
+        let earlier = matches!(self.pip(producer), Some(Pip::Process(earlier)) if preserves(earlier));
+        if !earlier && !preserves(process) {
+            return;
+        }
+        let shown = self.show(output.path);
+        let message = format!("`{shown}` is rewritten, so it cannot be preserved from run to run");
+        let diagnostic = refuse(Code::Dx(2005), message, at, format!("`{shown}` is rewritten here"));
+        let diagnostic = self
+            .with_pip(diagnostic, at, producer, "the version before is written here")
+            .help("write the result to another path, or do not preserve the outputs of these processes");
+        found.push(Diagnostic { severity: Severity::Info, ..diagnostic });
     }
 
     fn check_output_directories(&self, process: &ProcessPip, at: &Provenance, found: &mut Vec<Diagnostic>) {
@@ -165,20 +182,17 @@ impl GraphBuilder {
                 return;
             }
             if exclusive {
-                found.push(overlap(&shown, &outer, at).note("the same process declares both").help(OVERLAP_HELP));
+                found.push(overlap(&shown, &outer, true, at).note("the same process declares both").help(OVERLAP_HELP));
                 return;
             }
         }
-        let shared_above = || {
-            let parent = self.paths.parent(path)?;
-            self.roots.nearest(parent, &self.paths, |state| state.shared)
-        };
-        if let Some(other) = if exclusive { shared_above() } else { None } {
+        let shared_above = if exclusive { self.roots.shared_above(path, &self.paths) } else { None };
+        if let Some(other) = shared_above {
             let outer = self.directory(other).map_or_else(String::new, |outer| self.show(outer.root));
-            found.push(self.with_directory(overlap(&shown, &outer, at), at, other).help(OVERLAP_HELP));
+            found.push(self.with_directory(overlap(&shown, &outer, true, at), at, other).help(OVERLAP_HELP));
         } else if let Some(other) = self.roots.exclusive_below(path).filter(|_| !exclusive) {
             let inner = self.directory(other).map_or_else(String::new, |inner| self.show(inner.root));
-            found.push(self.with_directory(overlap(&inner, &shown, at), at, other).help(OVERLAP_HELP));
+            found.push(self.with_directory(overlap(&inner, &shown, false, at), at, other).help(OVERLAP_HELP));
         }
     }
 
@@ -356,7 +370,9 @@ impl GraphBuilder {
 const OVERLAP_HELP: &str = "declare both as shared, or move one out of the other";
 
 /// Shared and exclusive opaque directories may not overlap (the owner's rule; stricter than BuildXL's).
-fn overlap(inner: &str, outer: &str, at: &Provenance) -> Diagnostic {
+/// `inner_is_new` tells which of the two is being declared.
+fn overlap(inner: &str, outer: &str, inner_is_new: bool, at: &Provenance) -> Diagnostic {
     let message = format!("the exclusive opaque directory `{inner}` lies inside the shared opaque directory `{outer}`");
-    refuse(Code::Ds(501), message, at, "one of the two is declared here".to_owned())
+    let (new, kind) = if inner_is_new { (inner, "an exclusive") } else { (outer, "a shared") };
+    refuse(Code::Ds(501), message, at, format!("`{new}` is made {kind} opaque directory here"))
 }

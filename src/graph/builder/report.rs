@@ -119,7 +119,7 @@ impl GraphBuilder {
             Some(mount) if !mount.writable => {
                 let message = format!("`{shown}` lies under mount `{}`, which is not writable", mount.name);
                 let diagnostic = refuse(unwritable, message, at, label.replace("{}", &shown));
-                let what = format!("`{}`, not writable", self.show(mount.path));
+                let what = format!("at `{}` and not writable", self.show(mount.path));
                 found.push(self.with_mount(diagnostic, mount, &what).help(self.writable_help()));
                 false
             }

@@ -50,7 +50,7 @@ impl GraphBuilder {
                 let message =
                     format!("the source directory `{shown}` lies under mount `{}`, which is not readable", mount.name);
                 let diagnostic = refuse(Code::Dx(285), message, at, label);
-                let what = format!("`{}`, not readable", self.show(mount.path));
+                let what = format!("at `{}` and not readable", self.show(mount.path));
                 let help = format!("set `isReadable: true` on mount `{}`", mount.name);
                 found.push(self.with_mount(diagnostic, mount, &what).help(help));
             }
@@ -84,7 +84,7 @@ impl GraphBuilder {
             let diagnostic = refuse(Code::Dx(14413), message, at, label);
             found.push(
                 self.with_directory(diagnostic, at, id)
-                    .help("list its files instead, or depend on both directories separately"),
+                    .help("list its files instead, or let consumers depend on both directories"),
             );
         }
     }

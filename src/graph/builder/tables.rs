@@ -121,6 +121,8 @@ pub(super) struct RootTable {
     roots: FxHashMap<PathId, RootState>,
     /// For each folder above an exclusive opaque, the first such opaque.
     exclusive_below: FxHashMap<PathId, DirectoryId>,
+    any_closed: bool,
+    any_shared: bool,
 }
 
 impl RootTable {
@@ -137,9 +139,11 @@ impl RootTable {
         let state = self.roots.entry(root).or_default();
         if matches!(kind, SealKind::Full | SealKind::ExclusiveOpaque) || kind.is_source() {
             state.closed.get_or_insert(id);
+            self.any_closed = true;
         }
         if kind == SealKind::SharedOpaque {
             state.shared.get_or_insert(id);
+            self.any_shared = true;
         }
         if kind == SealKind::ExclusiveOpaque {
             state.exclusive.get_or_insert(id);
@@ -153,16 +157,15 @@ impl RootTable {
         }
     }
 
-    /// The nearest of `path` and the folders above it for which `pick` finds something.
-    pub(super) fn nearest(
-        &self,
-        path: PathId,
-        paths: &Paths,
-        pick: impl Fn(&RootState) -> Option<DirectoryId>,
-    ) -> Option<DirectoryId> {
-        if self.roots.is_empty() {
-            return None;
-        }
-        paths.ancestors(path).find_map(|at| self.roots.get(&at).and_then(&pick))
+    /// The closed directory rooted at `path` or nearest above it.
+    pub(super) fn nearest_closed(&self, path: PathId, paths: &Paths) -> Option<DirectoryId> {
+        let ask = |at: PathId| self.roots.get(&at).and_then(|state| state.closed);
+        if self.any_closed { paths.ancestors(path).find_map(ask) } else { None }
+    }
+
+    /// The shared opaque of a process nearest above `path`, not at it.
+    pub(super) fn shared_above(&self, path: PathId, paths: &Paths) -> Option<DirectoryId> {
+        let ask = |at: PathId| self.roots.get(&at).and_then(|state| state.shared);
+        if self.any_shared { paths.ancestors(path).skip(1).find_map(ask) } else { None }
     }
 }

@@ -1,4 +1,17 @@
 //! A graph as text for programs and for people.
+//!
+//! All three forms list pips in [`crate::graph::PipGraph::order`], show paths relative to the workspace, and so are
+//! byte for byte the same wherever the workspace lies and however it was evaluated.
+
+mod dot;
+mod json;
+mod render;
+mod text;
+
+pub use dot::dot;
+pub use json::json;
+pub use render::{fragments, render};
+pub use text::{TextOptions, text};
 
 use crate::graph::SealKind;
 

@@ -1,0 +1,7 @@
+//! Rules and exporters, tested through a small language: see [`case::run`].
+
+mod all_pairs;
+mod case;
+mod exports;
+mod finish_rules;
+mod rules;

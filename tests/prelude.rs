@@ -1,0 +1,157 @@
+//! The prelude declares exactly the natives that exist, with the shapes that they have.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use dscript::builtins::natives;
+use dscript::source::{Files, Span};
+use dscript::syntax::ast::{Ast, FunctionId, List, PropertyName, Stmt, StmtId, TypeMemberKind};
+use dscript::syntax::parse;
+
+/// How something is called: fewest and most arguments; no most with a rest parameter. `None` for properties.
+type Shape = Option<(usize, Option<usize>)>;
+
+/// Functions that are only decorators: resolved, never called.
+const DECORATORS: &[&str] = &["obsolete"];
+
+/// Declared for the SDK modules of BuildXL that name them; no native is attached yet, and calling one is an error.
+const NOT_ATTACHED: &[&str] = &[
+    "Context.getTemplate",
+    "StaticDirectory.ensureContents",
+    "Unsafe.",
+    "_PreludeAmbientHack_Assert.",
+    "_PreludeAmbientHack_Graph.",
+    "_PreludeAmbientHack_Json.",
+    "_PreludeAmbientHack_KeyForm.",
+    "_PreludeAmbientHack_Testing.",
+    "_PreludeAmbientHack_Transformer.createService",
+    "_PreludeAmbientHack_Transformer.getDominoIpcServerMoniker",
+    "_PreludeAmbientHack_Transformer.getIpcServerMoniker",
+    "_PreludeAmbientHack_Transformer.getNewIpcMoniker",
+    "_PreludeAmbientHack_Transformer.ipcSend",
+    "_PreludeAmbientHack_Transformer.readPipGraphFragment",
+    "_PreludeAmbientHack_ValueCache.",
+    "_PreludeAmbientHack_Xml.",
+];
+
+fn is_attached_later(name: &str) -> bool {
+    NOT_ATTACHED.iter().any(|prefix| name.starts_with(prefix))
+}
+
+#[derive(Default)]
+struct Declared {
+    functions: BTreeSet<String>,
+    /// Per interface: what it extends, and its members.
+    interfaces: BTreeMap<String, (Vec<String>, BTreeMap<String, Shape>)>,
+}
+
+#[test]
+fn functions_agree() {
+    let declared = declarations().functions;
+    let existing: BTreeSet<String> = natives().functions.keys().map(|name| (*name).to_owned()).collect();
+    let mut missing = difference(&declared, &existing);
+    missing.retain(|name| !DECORATORS.contains(&name.as_str()) && !is_attached_later(name));
+    assert_eq!(missing, Vec::<&String>::new(), "declared, but there is no such native");
+    assert_eq!(difference(&existing, &declared), Vec::<&String>::new(), "not declared in the prelude");
+}
+
+#[test]
+fn members_agree() {
+    let declared = declarations();
+    let mut existing: BTreeMap<&str, BTreeMap<String, Shape>> = BTreeMap::new();
+    for (receiver, members) in natives().members {
+        let shapes = members
+            .iter()
+            .map(|member| (member.name.to_owned(), (!member.property).then_some((member.required, member.maximum))));
+        existing.entry(receiver.interface()).or_default().extend(shapes);
+    }
+    let mut wrong = Vec::new();
+    for (interface, members) in &existing {
+        let wanted = declared.members(interface);
+        let names: BTreeSet<&String> = members.keys().chain(wanted.keys()).collect();
+        for name in names {
+            match (wanted.get(name), members.get(name)) {
+                (Some(declared), Some(native)) if declared == native => {}
+                (Some(_), None) if is_attached_later(&format!("{interface}.{name}")) => {}
+                (declared, native) => wrong.push(format!("{interface}.{name}: declared {declared:?}, is {native:?}")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn difference<'a>(left: &'a BTreeSet<String>, right: &'a BTreeSet<String>) -> Vec<&'a String> {
+    left.difference(right).collect()
+}
+
+impl Declared {
+    /// The members of an interface with those that it inherits.
+    fn members(&self, interface: &str) -> BTreeMap<String, Shape> {
+        let Some((extends, own)) = self.interfaces.get(interface) else {
+            return BTreeMap::new();
+        };
+        let mut members: BTreeMap<String, Shape> = extends.iter().flat_map(|base| self.members(base)).collect();
+        members.extend(own.iter().map(|(name, shape)| (name.clone(), *shape)));
+        members
+    }
+
+    fn block(&mut self, ast: &Ast, prefix: &str, body: List<StmtId>) {
+        for &id in ast.list(body) {
+            match ast.stmt(id) {
+                Stmt::Function { modifiers, name, .. } if modifiers.declare.is_some() => {
+                    self.functions.insert(format!("{prefix}{}", ast.name(name)));
+                }
+                Stmt::Namespace { name, body, .. } => {
+                    let parts: Vec<_> = ast.list(name).iter().map(|part| ast.name(*part)).collect();
+                    self.block(ast, &format!("{prefix}{}.", parts.join(".")), body);
+                }
+                Stmt::Interface { name, extends, members, .. } => {
+                    let bases = ast.list(extends).iter().map(|base| ast.text_of(ast.type_span(*base)).to_owned());
+                    let mut shapes = BTreeMap::new();
+                    for member in ast.list(members) {
+                        match member.kind {
+                            TypeMemberKind::Property { name, .. } => shapes.insert(key(ast, name), None),
+                            TypeMemberKind::Method { name, function, .. } => {
+                                shapes.insert(key(ast, name), Some(arity(ast, function)))
+                            }
+                            _ => None,
+                        };
+                    }
+                    self.interfaces.insert(format!("{prefix}{}", ast.name(name)), (bases.collect(), shapes));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn key(ast: &Ast, name: PropertyName) -> String {
+    let span = match name {
+        PropertyName::Ident(ident) => ident.span,
+        PropertyName::String(span) | PropertyName::Number(span) => span,
+        PropertyName::Computed(_) => Span { start: 0, end: 0 },
+    };
+    ast.text_of(span).to_owned()
+}
+
+fn arity(ast: &Ast, function: FunctionId) -> (usize, Option<usize>) {
+    let parameters = ast.list(ast.function(function).parameters);
+    let required = parameters.iter().filter(|parameter| !parameter.optional && !parameter.rest).count();
+    let rest = parameters.iter().any(|parameter| parameter.rest);
+    (required, (!rest).then_some(parameters.len()))
+}
+
+fn declarations() -> Declared {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("stdlib/prelude");
+    let mut declared = Declared::default();
+    for entry in std::fs::read_dir(folder).expect("the prelude can be read") {
+        let path = entry.expect("the entry can be read").path();
+        let text = std::fs::read_to_string(&path).expect("the spec can be read");
+        let files = Files::new();
+        let file = files.add(path.clone(), text);
+        let (ast, diagnostics) = parse(file, files.get(file).text().clone());
+        assert!(diagnostics.is_empty(), "{}: {diagnostics:?}", path.display());
+        declared.block(&ast, "", ast.body);
+    }
+    declared
+}
