@@ -82,7 +82,8 @@ export function compile(args: Arguments): StaticDirectory {
 "#;
 
 fn spec_text(module: usize, spec: usize, pips: usize) -> String {
-    let mut text = String::from("// The sources of one component: each is compiled into the directory of the component.\n");
+    let mut text =
+        String::from("// The sources of one component: each is compiled into the directory of the component.\n");
     text.push_str("import * as Sdk from \"Bench.Sdk\";\n\n");
     let _ = writeln!(text, "namespace S{spec} {{");
     text.push_str("    const out = Context.getNewOutputDirectory(\"objects\");\n\n");

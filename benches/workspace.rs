@@ -16,7 +16,10 @@ use generate::{Size, generate};
 const RUNS: usize = 7;
 
 fn main() {
-    println!("{:>7} {:>7} {:>10} {:>10} {:>8} {:>12}", "specs", "pips", "1 thread", "2 threads", "ratio", "bytes a pip");
+    println!(
+        "{:>7} {:>7} {:>10} {:>10} {:>8} {:>12}",
+        "specs", "pips", "1 thread", "2 threads", "ratio", "bytes a pip"
+    );
     for size in [
         Size { modules: 10, specs: 10, pips: 10 },
         Size { modules: 100, specs: 10, pips: 10 },

@@ -11,3 +11,4 @@ pub mod program;
 pub mod resolve;
 pub mod source;
 pub mod syntax;
+pub mod workspace;

@@ -4,6 +4,8 @@
 //! `file NAME` (any number), `run` with the command line, then what is expected: `exit N`, `stdout`, `stderr`.
 //! `UPDATE=1 cargo test --test cli` writes the expected sections anew.
 
+#![allow(clippy::disallowed_methods, reason = "tests read their own cases")]
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -255,7 +257,7 @@ fn files_that_may_not_be_read() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("a.dsc");
     fs::write(&path, "")?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000))?;
     if fs::read(&path).is_ok() {
         // The superuser may read everything.
         eprintln!("skipped: this user may read every file");

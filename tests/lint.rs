@@ -3,6 +3,8 @@
 //!
 //! Comments at the top of a case choose its circumstances: `// kind: config`, `// policies: NoGlob`.
 
+#![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "tests read their data and say what they skip")]
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -127,6 +129,10 @@ fn show(files: &Files, diagnostics: &[Diagnostic]) -> String {
 }
 
 fn every_rule_has_a_case(folder: &Path) -> Result<(), Failed> {
+    if std::env::var_os("UPDATE").is_some() {
+        eprintln!("skipped: the snapshots are being written");
+        return Ok(());
+    }
     let mut seen = BTreeSet::new();
     for path in specs_below(folder) {
         let Ok(expected) = std::fs::read_to_string(path.with_extension("expected")) else { continue };

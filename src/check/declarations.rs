@@ -47,7 +47,7 @@ pub(super) fn statement(linter: &mut Linter<'_>, id: StmtId, stmt: Stmt, place: 
             if place.level == Level::Inner {
                 no_local_function(linter, name, function);
             } else if modifiers.declare.is_some() && linter.kind != FileKind::Prelude {
-                no_declared_function(linter, modifiers, name);
+                no_declared_function(linter, name);
             }
             if modifiers.export.is_some() && linter.kind != FileKind::Prelude {
                 no_mutable_signature(linter, name, function);
@@ -235,11 +235,10 @@ fn no_local_function(linter: &mut Linter<'_>, name: Ident, function: FunctionId)
     linter.report(linter.error(9205, name.span, message).help(help));
 }
 
-fn no_declared_function(linter: &mut Linter<'_>, modifiers: Modifiers, name: Ident) {
+fn no_declared_function(linter: &mut Linter<'_>, name: Ident) {
     let text = linter.name(name);
     let message = format!("the function `{text}` has no body: only the prelude may declare functions without one");
-    let span = modifiers.declare.unwrap_or(name.span);
-    linter.report(linter.error(9048, span, message).help("leave `declare` out and write a body"));
+    linter.report(linter.error(9048, name.span, message).help("leave `declare` out and write a body"));
 }
 
 fn extends_a_name(linter: &mut Linter<'_>, name: Ident, ty: TypeId) {

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::walk::{Level, Place, Visit};
 use super::{FileKind, Policies, any, config, declarations, expressions, imports, literals, paths, policies};
-use super::{qualifiers, statements};
+use super::{qualifiers, rules, statements};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{
@@ -68,11 +68,11 @@ impl<'a> Linter<'a> {
     }
 
     pub(super) fn error(&self, number: u32, span: Span, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::error(Code::Dx(number), message).at(span.in_file(self.ast.file), "")
+        Diagnostic::error(Code::Dx(number), message).at(span.in_file(self.ast.file), rules::label(number))
     }
 
     pub(super) fn warning(&self, number: u32, span: Span, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::warning(Code::Dx(number), message).at(span.in_file(self.ast.file), "")
+        Diagnostic::warning(Code::Dx(number), message).at(span.in_file(self.ast.file), rules::label(number))
     }
 
     pub(super) fn name(&self, ident: Ident) -> &'a str {

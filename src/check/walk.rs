@@ -251,6 +251,7 @@ impl Walker<'_> {
             | Expr::String
             | Expr::RegExp
             | Expr::Class
+            | Expr::Hole
             | Expr::Error => {}
             Expr::Template { parts, .. } => {
                 for part in ast.list(parts) {

@@ -12,6 +12,7 @@ use super::args::{EvaluationArgs, GraphFormat};
 use crate::diagnostics::{Code, Diagnostic, Severity, catalogue};
 use crate::graph::PipGraph;
 use crate::graph::export::{self, TextOptions};
+use crate::source::system::{DiskFileSystem, FileSystem};
 use crate::source::{FileId, Files};
 use crate::syntax;
 use crate::syntax::ast::Ast;
@@ -128,15 +129,18 @@ pub(super) struct EvalResult {
 pub(super) fn open(path: &Path, options: &EvaluationArgs) -> Result<Workspace, Failure> {
     readable(path)?;
     if let Some(sdk) = &options.sdk {
-        std::fs::read_dir(sdk).map_err(|error| Failure::file("read", sdk, error))?;
+        DiskFileSystem.read_dir(sdk).map_err(|error| Failure::file("read", sdk, error))?;
     }
     unimplemented!()
 }
 
 /// Whether the path can be read at all, so that slips on the command line are told in one line.
 fn readable(path: &Path) -> Result<(), Failure> {
-    let metadata = std::fs::metadata(path).map_err(|error| Failure::file("read", path, error))?;
-    let tried = if metadata.is_dir() { std::fs::read_dir(path).map(drop) } else { std::fs::File::open(path).map(drop) };
+    let tried = if DiskFileSystem.is_dir(path) {
+        DiskFileSystem.read_dir(path).map(drop)
+    } else {
+        std::fs::File::open(path).map(drop)
+    };
     tried.map_err(|error| Failure::file("read", path, error))
 }
 

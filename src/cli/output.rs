@@ -87,6 +87,7 @@ fn temporary_name(target: &Path) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests look at what was written")]
 mod tests {
     use super::*;
 

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use thiserror::Error;
 
-use super::{Code, Diagnostic, Severity};
+use super::{Code, Diagnostic, Severity, catalogue};
 
 /// What to do with a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +85,10 @@ impl Levels {
             return;
         }
         diagnostics.retain_mut(|one| {
-            // An error that cannot be turned stays, even where its code was not known when the level was set.
-            let fixed = one.is_error() && !can_be_turned(one.code);
+            // What is grave by nature stays, even where its code was not known when the level was set. A warning that
+            // other levels have made an error may be turned down again.
+            let by_nature = catalogue::explain(one.code).map_or(one.severity, |page| page.severity);
+            let fixed = one.is_error() && by_nature == Severity::Error && !can_be_turned(one.code);
             let for_all = if one.severity == Severity::Warning { self.warnings } else { None };
             match self.codes.get(&one.code).copied().or(for_all) {
                 Some(Level::Deny) => one.severity = Severity::Error,

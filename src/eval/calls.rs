@@ -235,14 +235,25 @@ impl<'h> Machine<'_, 'h> {
     fn call_native(&mut self, decl: DeclId, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
         let shared = self.shared;
         let Some((name, function)) = shared.natives.get(&decl) else {
-            let name = self.program().decl_name(decl);
-            let message = format!("`{name}` is declared in the prelude, but this host does not implement it");
-            return Err(self.fail(Diagnostic::error(Code::Dx(9343), message).at(site.location(), "")));
+            return self.call_host(decl, values, site);
         };
         if let DeclKind::Native { required, maximum } = self.program().decls[decl.index()].kind {
             self.check_arity(name, values.len(), required as usize, maximum.map(|most| most as usize), site)?;
         }
         function(self, &Args { name, this: Value::Undefined, values, site })
+    }
+
+    /// Calls a function of the host program.
+    fn call_host(&mut self, decl: DeclId, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
+        let name = self.program().decl_name(decl);
+        let Some(function) = self.shared.host.functions.get(&name) else {
+            let message = format!("`{name}` is declared in the prelude, but this host does not implement it");
+            return Err(self.fail(Diagnostic::error(Code::Dx(9343), message).at(site.location(), "")));
+        };
+        if let DeclKind::Native { required, maximum } = self.program().decls[decl.index()].kind {
+            self.check_arity(&name, values.len(), required as usize, maximum.map(|most| most as usize), site)?;
+        }
+        function(self, &Args { name: &name, this: Value::Undefined, values, site })
     }
 
     fn check_arity(

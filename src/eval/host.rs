@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
+use super::machine::Machine;
+use super::native::{Args, Eval};
 use crate::graph::Mount;
 use crate::paths::PathId;
 use crate::source::system::{Environment, FileSystem};
@@ -28,7 +32,12 @@ pub struct Host {
     pub limits: Limits,
     /// Whether `Unsafe.*` may be called.
     pub allow_unsafe_ambient: bool,
+    /// Functions of the host program by dotted name; the prelude declares them like natives.
+    pub functions: FxHashMap<String, HostFunction>,
 }
+
+/// A function of the host program.
+pub type HostFunction = Arc<dyn for<'s, 'h> Fn(&mut Machine<'s, 'h>, &Args<'_, 'h>) -> Eval<'h> + Send + Sync>;
 
 /// How far evaluation may go before it is taken to be endless.
 #[derive(Clone, Copy, Debug)]

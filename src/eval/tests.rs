@@ -26,7 +26,7 @@ fn evaluate(text: &str, threads: usize) -> (String, Vec<String>) {
         let (ast, found) = parse(files.add(path, text.clone()), text.into());
         diagnostics.extend(found);
         let path = paths.parse_absolute(path).unwrap();
-        specs.push(SpecSource { module: ModuleId(module), path, kind: SpecKind::Spec, ast });
+        specs.push(SpecSource { module: ModuleId(module), path, kind: SpecKind::Spec, ast: std::sync::Arc::new(ast) });
     };
     for (module, folder) in [(0, "prelude"), (1, "Sdk.Transformers")] {
         let mut names: Vec<_> =
@@ -91,6 +91,7 @@ fn evaluate(text: &str, threads: usize) -> (String, Vec<String>) {
         home: path("/home"),
         limits: Limits::default(),
         allow_unsafe_ambient: false,
+        functions: Default::default(),
     };
     let natives = crate::builtins::natives();
     let evaluation = Evaluation { resolved: &resolved, host: &host, natives: &natives, files: &files, threads };

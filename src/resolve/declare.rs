@@ -61,7 +61,7 @@ fn empty_tables(input: &Input) -> Tables<'_> {
     Tables {
         input,
         program,
-        asts: input.specs.iter().map(|spec| &spec.ast).collect(),
+        asts: input.specs.iter().map(|spec| &*spec.ast).collect(),
         blocks: Vec::new(),
         file_blocks: Vec::new(),
         members: Vec::new(),

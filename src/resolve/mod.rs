@@ -70,7 +70,7 @@ pub struct SpecSource {
     /// What kind of file it is.
     pub kind: SpecKind,
     /// Its tree.
-    pub ast: Ast,
+    pub ast: Arc<Ast>,
 }
 
 /// What a module name means.

@@ -80,7 +80,7 @@ impl World {
         if kind == SpecKind::List {
             self.input.files.insert(path, module);
         }
-        self.input.specs.push(SpecSource { module, path, kind, ast });
+        self.input.specs.push(SpecSource { module, path, kind, ast: std::sync::Arc::new(ast) });
     }
 
     fn find_spec(&self, path: &str) -> SpecId {

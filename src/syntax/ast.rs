@@ -211,6 +211,8 @@ pub enum Expr {
     },
     /// `(e)`; kept so that the printer can keep it.
     Paren(ExprId),
+    /// Nothing between two commas of an array literal: `undefined`. Its span is empty.
+    Hole,
     /// Where something could not be parsed; a diagnostic says what.
     Error,
 }

@@ -46,9 +46,9 @@ impl<'d> SyntaxErrors<'d> {
         &mut self.diagnostics[last]
     }
 
-    /// The file.
-    pub fn file(&self) -> FileId {
-        self.file
+    /// Where the errors so far begin.
+    pub fn offsets(&self) -> Vec<u32> {
+        self.diagnostics.iter().filter_map(|found| found.primary()).map(|label| label.location.span.start).collect()
     }
 
     /// Something has no end.

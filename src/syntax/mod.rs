@@ -4,8 +4,11 @@ pub mod ast;
 mod brackets;
 mod builder;
 mod errors;
+mod expected;
 mod lexer;
+pub mod literals;
 mod parse;
+mod recover;
 mod relabel;
 mod token;
 

@@ -130,7 +130,12 @@ impl Relabel<'_> {
     }
 
     fn prev_ends_operand(&self) -> bool {
-        self.prev().is_some_and(Tok::ends_operand)
+        match self.prev() {
+            // `<T>` before an operand is a cast; after one it is a list of type arguments.
+            Some(Tok::AngleClose) => self.last_angle == Tok::TypeArgsOpen,
+            Some(tok) => tok.ends_operand(),
+            None => false,
+        }
     }
 
     /// Whether a line break stands between the token and the one before it.
@@ -463,10 +468,7 @@ impl Relabel<'_> {
     }
 
     fn paren(&mut self, index: usize) -> usize {
-        let mut call = self.prev_ends_operand();
-        if self.prev() == Some(Tok::AngleClose) {
-            call = self.last_angle == Tok::TypeArgsOpen;
-        }
+        let call = self.prev_ends_operand();
         let is_for = self.prev() == Some(Tok::For);
         let function = std::mem::take(&mut self.frame().function);
         let arrow = !call && !function && self.is_arrow(index);

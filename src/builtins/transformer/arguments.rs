@@ -6,7 +6,7 @@ use crate::graph::{Escaping, FileArtifact, Fragment, PipData, ResponseFileData};
 use crate::paths::RelativePath;
 use crate::source::{Location, Symbol};
 
-use super::process::Artifacts;
+use super::artifacts::Artifacts;
 
 /// What an artifact in an argument is to the process; the numbers of the prelude's `ArtifactKind`.
 #[derive(Clone, Copy, PartialEq, Eq)]

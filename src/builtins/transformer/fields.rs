@@ -1,5 +1,7 @@
 //! Reading the fields of the objects that transformers are given, with an error that names the field (DX9327).
 
+use regex::Regex;
+
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Args, Machine, Object, Raised, Value};
 use crate::graph::FileArtifact;
@@ -222,4 +224,21 @@ pub(super) fn origin(value: Value<'_>) -> Option<Location> {
         Value::String(text) => text.origin,
         _ => None,
     }
+}
+
+/// Checks a regular expression where it is written (DX9357).
+pub(super) fn check_regex<'h>(
+    m: &mut Machine<'_, 'h>,
+    field: &str,
+    text: &str,
+    value: Value<'h>,
+    place: Location,
+) -> Result<(), Raised> {
+    let Err(error) = Regex::new(text) else { return Ok(()) };
+    let mut diagnostic = Diagnostic::error(Code::Dx(9357), format!("`{field}` is not a valid regular expression"))
+        .at(origin(value).unwrap_or(place), "");
+    for line in error.to_string().lines().filter(|line| !line.trim().is_empty()) {
+        diagnostic = diagnostic.note(line.to_owned());
+    }
+    Err(m.fail(diagnostic))
 }

@@ -1,6 +1,7 @@
 //! The natives that make pips. Specs reach them through `Sdk.Transformers`, which gives them types and documentation.
 
 mod arguments;
+mod artifacts;
 mod data;
 mod environment;
 mod fields;

@@ -1,79 +1,21 @@
 //! `Transformer.execute`: from its argument object to a process and the handles of its outputs.
 
-use std::sync::Arc;
-
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{
     Args, Eval, Event, ExecuteResult, Machine, Raised, Request, RequestKind, SealKind, StaticDirectory, Value,
 };
 use crate::graph::{
-    AbsentPathProbe, DirectoryId, DoubleWritePolicy, Existence, FileArtifact, FileOutput, OutputDirectory,
-    OutputDirectoryKind, PreserveOutputs, PrivilegeLevel, ProcessPip, RareOptions, Semaphore, SourceRewritePolicy,
-    StandardInput,
+    AbsentPathProbe, DoubleWritePolicy, Existence, FileArtifact, FileOutput, OutputDirectory, OutputDirectoryKind,
+    PreserveOutputs, PrivilegeLevel, ProcessPip, RareOptions, Semaphore, SourceRewritePolicy, StandardInput,
 };
-use crate::paths::PathId;
 use crate::source::Location;
 
 use super::arguments::CommandLine;
+use super::artifacts::{Artifacts, extend_paths};
 use super::data::pip_data;
 use super::environment;
-use super::fields::Fields;
+use super::fields::{Fields, check_regex};
 use super::tool;
-
-/// What a process reads and makes, gathered from its arguments, lists and tool.
-#[derive(Default)]
-pub(super) struct Artifacts {
-    pub inputs: Vec<FileArtifact>,
-    pub directory_inputs: Vec<DirectoryId>,
-    pub outputs: Vec<FileOutput>,
-    pub directories: Vec<(PathId, SealKind)>,
-}
-
-impl Artifacts {
-    /// A file or sealed directory that is read. A plain directory cannot be (DX13102).
-    pub fn add_input<'h>(&mut self, m: &mut Machine<'_, 'h>, value: Value<'h>, place: Location) -> Result<(), Raised> {
-        match value {
-            Value::File(file) => self.inputs.push(file),
-            Value::StaticDirectory(directory) => self.directory_inputs.push(DirectoryId(directory.seal.0)),
-            Value::Directory(path) => {
-                let shown = m.paths().display(path);
-                let message = format!("`{shown}` is a plain folder, not a sealed directory, so it cannot be an input");
-                let error = Diagnostic::error(Code::Dx(13102), message).at(place, "");
-                return Err(m.fail(error.help(
-                    "seal it first, for example with `Transformer.sealSourceDirectory`, or use the directory that \
-                     `getOutputDirectory` of its producer gives",
-                )));
-            }
-            other => {
-                let message = format!("an input is a file or a sealed directory, but this is {}", m.describe(other));
-                return Err(m.fail(Diagnostic::error(Code::Dx(9327), message).at(place, "")));
-            }
-        }
-        Ok(())
-    }
-
-    pub fn add_output(&mut self, file: FileArtifact) {
-        self.outputs.push(FileOutput::required(file));
-    }
-
-    /// A file that is changed in place: its next version.
-    pub fn add_rewritten(&mut self, file: FileArtifact) {
-        self.inputs.push(file);
-        self.add_output(file.rewritten());
-    }
-
-    /// A file that is copied to `path` and changed there.
-    pub fn add_copied(&mut self, original: FileArtifact, path: PathId) {
-        self.inputs.push(original);
-        self.add_output(FileArtifact::output(path));
-    }
-
-    pub fn add_directory(&mut self, path: PathId, kind: SealKind) {
-        if !self.directories.contains(&(path, kind)) {
-            self.directories.push((path, kind));
-        }
-    }
-}
 
 /// `Transformer.execute(arguments)`
 pub(super) fn execute<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
@@ -301,7 +243,7 @@ fn read_rare<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &mut
     rare.error_regex = fields.symbol(m, "errorRegex")?;
     for (name, regex) in [("warningRegex", rare.warning_regex), ("errorRegex", rare.error_regex)] {
         if let Some(regex) = regex {
-            super::seal::check_regex(m, name, m.symbols().text(regex), fields.get(m, name), fields.place)?;
+            check_regex(m, name, m.symbols().text(regex), fields.get(m, name), fields.place)?;
         }
     }
     rare.semaphores = read_semaphores(m, fields)?;
@@ -403,18 +345,4 @@ fn breakaway_names<'h>(
         });
     }
     Ok(names.into())
-}
-
-/// Adds paths to a shared list.
-pub(super) fn extend_paths(paths: &mut Arc<[PathId]>, more: Vec<PathId>) {
-    if more.is_empty() {
-        return;
-    }
-    let mut all = paths.to_vec();
-    for path in more {
-        if !all.contains(&path) {
-            all.push(path);
-        }
-    }
-    *paths = all.into();
 }

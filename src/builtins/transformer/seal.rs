@@ -1,14 +1,12 @@
 //! Sealed directories: full, partial and source seals; filtered, composed and partial views of shared opaques.
 
-use regex::Regex;
-
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Args, Eval, Machine, Raised, RequestKind, SealKind, StaticDirectory, Value};
 use crate::graph::{self, ContentFilter, DirectoryId, FileArtifact, FilterKind, SealRequest};
 use crate::paths::PathId;
 use crate::source::Location;
 
-use super::fields::{Fields, origin};
+use super::fields::{Fields, check_regex};
 use super::write::{emit, labels};
 
 /// `sealDirectory(rootOrArguments, files?, tags?, description?, scrub?)`
@@ -165,23 +163,6 @@ pub(super) fn assert_existence<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>)
             }
         },
     }
-}
-
-/// Checks a regular expression where it is written (DX9357).
-pub(super) fn check_regex<'h>(
-    m: &mut Machine<'_, 'h>,
-    field: &str,
-    text: &str,
-    value: Value<'h>,
-    place: Location,
-) -> Result<(), Raised> {
-    let Err(error) = Regex::new(text) else { return Ok(()) };
-    let mut diagnostic = Diagnostic::error(Code::Dx(9357), format!("`{field}` is not a valid regular expression"))
-        .at(origin(value).unwrap_or(place), "");
-    for line in error.to_string().lines().filter(|line| !line.trim().is_empty()) {
-        diagnostic = diagnostic.note(line.to_owned());
-    }
-    Err(m.fail(diagnostic))
 }
 
 /// `{kind: "Include" | "Exclude", regex: "…"}`; none for `undefined`.

@@ -3,8 +3,8 @@
 use crate::eval::{Machine, Raised, Value};
 use crate::graph::ProcessPip;
 
+use super::artifacts::{Artifacts, extend_paths};
 use super::fields::Fields;
-use super::process::{Artifacts, extend_paths};
 
 /// Folders of the system that most programs read on Unix: everything below is untracked.
 const SYSTEM_SCOPES: [&str; 18] = [

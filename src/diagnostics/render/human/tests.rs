@@ -1,5 +1,7 @@
 //! What people see, without colour, kept as one text beside this file. `UPDATE=1 cargo test` writes it anew.
 
+#![allow(clippy::disallowed_methods, reason = "tests read their own snapshot")]
+
 use crate::diagnostics::render::{Charset, Renderer};
 use crate::diagnostics::{Code, Diagnostic, Hidden, TraceFrame};
 use crate::source::{FileId, Files, Location, Span};

@@ -1,0 +1,201 @@
+//! Functions that a host program gives to its specs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use rustc_hash::FxHashMap;
+use thiserror::Error;
+
+use super::Workspace;
+use super::loader::{Wanted, parse_text};
+use crate::diagnostics::{Code, Diagnostic};
+use crate::eval::{HostFunction, Machine, Value};
+use crate::paths::RelativePath;
+use crate::program::SpecKind;
+
+/// A value as host functions take and give it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HostValue {
+    /// `undefined`
+    Undefined,
+    /// `true`, `false`
+    Bool(bool),
+    /// A number.
+    Number(i32),
+    /// A string.
+    String(String),
+    /// A `Path`, absolute.
+    Path(PathBuf),
+    /// A `File`: a source file when a host function gives it.
+    File(PathBuf),
+    /// A `Directory`.
+    Directory(PathBuf),
+    /// An array.
+    Array(Vec<HostValue>),
+    /// An object with its keys in order.
+    Object(IndexMap<String, HostValue>),
+}
+
+/// Why a function cannot be registered.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum HostFunctionError {
+    /// The name is not made of identifiers with dots between them.
+    #[error("`{0}` is not a name; write `name` or `Namespace.name`")]
+    IllegalName(String),
+    /// A function of this name exists.
+    #[error("there is a function `{0}` already")]
+    Exists(String),
+}
+
+/// What a host program does when its function is called; the error is shown at the call.
+type Behaviour = Arc<dyn Fn(&[HostValue]) -> Result<HostValue, String> + Send + Sync>;
+
+/// The functions of a host program, by dotted name.
+#[derive(Default)]
+pub(super) struct HostFunctions {
+    functions: BTreeMap<String, (usize, Behaviour)>,
+}
+
+impl Workspace {
+    /// Gives a function to all specs, under a dotted name such as `Host.compute`. It must give the same result for the
+    /// same arguments, and may be called from any thread. Arguments may be plain data only: no functions, no outputs
+    /// of pips.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use dscript::workspace::{HostValue, Workspace};
+    ///
+    /// let mut workspace = Workspace::from_memory([("build.dsc", "export const x = Host.double(21);")]);
+    /// workspace.register("Host.double", 1, Arc::new(|arguments: &[HostValue]| match arguments {
+    ///     [HostValue::Number(n)] => Ok(HostValue::Number(n * 2)),
+    ///     _ => Err("a number is wanted".to_owned()),
+    /// })).unwrap();
+    /// assert!(workspace.evaluate(&[]).diagnostics.is_empty());
+    /// ```
+    ///
+    /// # Errors
+    /// When the name is not one, or is taken.
+    pub fn register(&mut self, name: &str, arity: usize, function: Behaviour) -> Result<(), HostFunctionError> {
+        let is_name = |part: &str| {
+            let mut letters = part.chars();
+            letters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
+                && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
+        };
+        if !name.split('.').all(is_name) {
+            return Err(HostFunctionError::IllegalName(name.to_owned()));
+        }
+        if self.natives.functions.contains_key(name) || self.host_functions.functions.contains_key(name) {
+            return Err(HostFunctionError::Exists(name.to_owned()));
+        }
+        self.host_functions.functions.insert(name.to_owned(), (arity, function));
+        let path = self.session.paths.child_named(self.prelude.folder, "<host>.dsc");
+        let wanted = Wanted { prelude: true, ..Wanted::new(path, SpecKind::Spec) };
+        let parsed = parse_text(&self.session, &wanted, self.host_functions.declarations());
+        self.prelude.add(parsed);
+        // What was resolved before does not know the function.
+        self.resolved.take();
+        Ok(())
+    }
+}
+
+impl HostFunctions {
+    /// Their declarations, as a spec of the prelude.
+    fn declarations(&self) -> String {
+        let mut text = String::new();
+        for (name, (arity, _)) in &self.functions {
+            let parameters: Vec<String> = (0..*arity).map(|index| format!("argument{index}: any")).collect();
+            let parameters = parameters.join(", ");
+            // Writing to a string cannot fail.
+            let _ = match name.rsplit_once('.') {
+                Some((namespace, name)) => writeln!(
+                    text,
+                    "export namespace {namespace} {{ export declare function {name}({parameters}): any; }}"
+                ),
+                None => writeln!(text, "export declare function {name}({parameters}): any;"),
+            };
+        }
+        text
+    }
+
+    /// The functions as the evaluator wants them.
+    pub fn table(&self) -> FxHashMap<String, HostFunction> {
+        self.functions.iter().map(|(name, (_, function))| (name.clone(), wrap(function.clone()))).collect()
+    }
+}
+
+fn wrap(function: Behaviour) -> HostFunction {
+    Arc::new(move |machine, args| {
+        let mut arguments = Vec::with_capacity(args.len());
+        for (index, value) in args.values.iter().enumerate() {
+            match to_host(machine, *value, 0) {
+                Some(value) => arguments.push(value),
+                None => return Err(machine.wrong_type(args, index, "plain data")),
+            }
+        }
+        match function(&arguments) {
+            Ok(result) => Ok(from_host(machine, &result)),
+            Err(message) => {
+                let message = format!("`{}` failed: {message}", args.name);
+                let diagnostic = Diagnostic::error(Code::Ds(401), message).at(args.site.location(), "");
+                Err(machine.fail(diagnostic))
+            }
+        }
+    })
+}
+
+/// Arguments nested deeper than this are refused.
+const MAX_DEPTH: u32 = 100;
+
+fn to_host(machine: &Machine<'_, '_>, value: Value<'_>, depth: u32) -> Option<HostValue> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    let path = |path| PathBuf::from(machine.paths().display(path));
+    Some(match value {
+        Value::Undefined => HostValue::Undefined,
+        Value::Bool(flag) => HostValue::Bool(flag),
+        Value::Number(number) | Value::Enum(_, number) => HostValue::Number(number),
+        Value::String(text) => HostValue::String(text.text.to_owned()),
+        Value::Atom(atom) => HostValue::String(machine.symbols().text(atom).to_owned()),
+        Value::Relative(path) => {
+            HostValue::String(RelativePath::from_atoms(path.atoms.to_vec()).display(machine.symbols()))
+        }
+        Value::Path(at) => HostValue::Path(path(at)),
+        Value::Directory(at) => HostValue::Directory(path(at)),
+        Value::File(file) => HostValue::File(path(file.path)),
+        Value::Array(array) => {
+            let items = array.items.iter().map(|item| to_host(machine, *item, depth + 1));
+            HostValue::Array(items.collect::<Option<_>>()?)
+        }
+        Value::Object(object) => {
+            let field =
+                |(key, value)| Some((machine.symbols().text(key).to_owned(), to_host(machine, value, depth + 1)?));
+            HostValue::Object(object.entries().map(field).collect::<Option<_>>()?)
+        }
+        _ => return None,
+    })
+}
+
+fn from_host<'h>(machine: &Machine<'_, 'h>, value: &HostValue) -> Value<'h> {
+    let path = |path: &PathBuf| machine.paths().parse_absolute(&path.to_string_lossy()).ok();
+    match value {
+        HostValue::Undefined => Value::Undefined,
+        HostValue::Bool(flag) => Value::Bool(*flag),
+        HostValue::Number(number) => Value::Number(*number),
+        HostValue::String(text) => machine.string(text),
+        HostValue::Path(at) => path(at).map_or(Value::Undefined, Value::Path),
+        HostValue::Directory(at) => path(at).map_or(Value::Undefined, Value::Directory),
+        HostValue::File(at) => path(at).map_or(Value::Undefined, |path| machine.source_file(path)),
+        HostValue::Array(items) => {
+            let items: Vec<_> = items.iter().map(|item| from_host(machine, item)).collect();
+            machine.array(&items)
+        }
+        HostValue::Object(fields) => {
+            let fields: Vec<_> = fields.iter().map(|(key, value)| (key.as_str(), from_host(machine, value))).collect();
+            machine.object_of(&fields)
+        }
+    }
+}

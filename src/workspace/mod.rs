@@ -1,0 +1,276 @@
+//! Opening a folder: configuration and modules found and decoded, and the phases run in order. The library's face.
+//!
+//! [`Workspace::open`] reads the configuration and the module files, evaluated by the same evaluator as specs, and
+//! knows afterwards which modules there are. Specs are read when [`Workspace::check`] or [`Workspace::evaluate`] wants
+//! them. What is wrong never stops early where something more can be reported.
+
+mod config;
+mod config_value;
+mod configuration;
+mod discovery;
+mod host_functions;
+mod known_fields;
+mod loaded;
+mod loader;
+mod module_file;
+mod mounts;
+mod open;
+mod prelude;
+mod probe;
+mod qualifiers;
+mod restricted;
+mod sdk;
+mod session;
+mod tree;
+mod value_json;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use thiserror::Error;
+
+use crate::builtins;
+use crate::check::{Policies, unknown_policies};
+use crate::diagnostics::{Diagnostic, Levels, sort_and_cap};
+use crate::eval;
+use crate::graph::{GraphBuilder, GraphOptions, PipGraph};
+use crate::program::Qualifiers;
+use crate::resolve::{Resolved, resolve};
+use crate::source::Files;
+use crate::source::system::{Environment, MemoryFileSystem};
+
+use discovery::Catalogue;
+use loaded::{LoadOptions, Loaded};
+use prelude::Prelude;
+use session::Session;
+
+pub use config::Config;
+pub use host_functions::{HostFunctionError, HostValue};
+pub use mounts::{FoundMount, Layout, Mount, Mounts};
+pub use open::OpenOptions;
+pub use probe::{Probed, ProbedValue};
+pub use qualifiers::QualifierRequest;
+
+/// A workspace that was opened.
+pub struct Workspace {
+    session: Session,
+    environment: Arc<dyn Environment>,
+    folder: crate::paths::PathId,
+    config: Config,
+    layout: Layout,
+    mounts: Mounts,
+    catalogue: Catalogue,
+    prelude: Prelude,
+    natives: eval::NativeTable,
+    host_functions: host_functions::HostFunctions,
+    /// What was found while opening.
+    diagnostics: Vec<Diagnostic>,
+    /// Whether the configuration could not be read: nothing else is worth looking at then.
+    broken: bool,
+    resolved: OnceLock<(Loaded, Resolved, Vec<Diagnostic>)>,
+}
+
+/// What evaluation gives.
+#[derive(Debug)]
+pub struct Evaluation {
+    /// The graph; none where errors before evaluation leave nothing to evaluate. With errors in `diagnostics` it holds
+    /// what could be made.
+    pub graph: Option<PipGraph>,
+    /// Everything that was found, from opening the workspace to freezing the graph, in order.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Evaluation {
+    /// Whether there is an error among the diagnostics.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+/// Why nothing can be opened at a path.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Nothing lies there.
+    #[error("there is no file or folder `{}`", .0.display())]
+    Missing(PathBuf),
+    /// The path cannot be made absolute, or is not UTF-8.
+    #[error("`{}` is not a path that can be opened: {}", .0.display(), .1)]
+    Unusable(PathBuf, String),
+}
+
+impl Workspace {
+    /// Opens the workspace at a path: a folder with a `config.dsc`, that file, or a single spec, which then gets a
+    /// default configuration. What is wrong inside becomes diagnostics of [`Workspace::check`].
+    ///
+    /// # Errors
+    /// When nothing lies at the path.
+    pub fn open(path: impl AsRef<Path>, options: OpenOptions) -> Result<Self, OpenError> {
+        open::open(path.as_ref(), options, false)
+    }
+
+    /// Opens a workspace that exists only in memory, made of `(path, text)` pairs. Relative paths lie in the folder
+    /// `/workspace`, which is opened. Without a `config.dsc` there the configuration is the default one.
+    ///
+    /// ```
+    /// use dscript::workspace::Workspace;
+    ///
+    /// let workspace = Workspace::from_memory([("build.dsc", "export const x = 1 + 1;")]);
+    /// assert!(workspace.evaluate(&[]).diagnostics.is_empty());
+    /// ```
+    pub fn from_memory<P: AsRef<Path>, C: Into<Vec<u8>>>(files: impl IntoIterator<Item = (P, C)>) -> Self {
+        Self::from_memory_with(files, OpenOptions::default())
+    }
+
+    /// [`Workspace::from_memory`] with options; their file system is not used.
+    pub fn from_memory_with<P: AsRef<Path>, C: Into<Vec<u8>>>(
+        files: impl IntoIterator<Item = (P, C)>,
+        options: OpenOptions,
+    ) -> Self {
+        let root = Path::new("/workspace");
+        let mut system = MemoryFileSystem::new();
+        system.insert_dir(root);
+        for (path, content) in files {
+            system.insert(root.join(path), content);
+        }
+        let options = OpenOptions { file_system: Arc::new(system), ..options };
+        open::opened(root, options, true)
+    }
+
+    /// The texts of all files that were read, for rendering diagnostics.
+    pub fn files(&self) -> &Files {
+        &self.session.files
+    }
+
+    /// The folder of the configuration, as an absolute path.
+    pub fn folder(&self) -> PathBuf {
+        self.session.paths.display(self.folder).into()
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The mounts.
+    pub fn mounts(&self) -> &Mounts {
+        &self.mounts
+    }
+
+    /// How many specs are loaded. Loads them.
+    pub fn spec_count(&self) -> usize {
+        if self.broken { 0 } else { self.resolved().0.files().count() }
+    }
+
+    /// Everything that can be found without evaluating specs, in the order of the files.
+    pub fn check(&self) -> Vec<Diagnostic> {
+        let mut diagnostics = self.diagnostics.clone();
+        if !self.broken {
+            let (loaded, _, found) = self.resolved();
+            diagnostics.extend(loaded.diagnostics.iter().chain(found).cloned());
+        }
+        self.finish(diagnostics)
+    }
+
+    /// Evaluates every value of the build extent under each requested qualifier; without a request under the default
+    /// one. Nothing is evaluated where [`Workspace::check`] finds errors.
+    pub fn evaluate(&self, requests: &[QualifierRequest]) -> Evaluation {
+        let mut diagnostics = self.check();
+        let (maps, wrong) = qualifiers::requested_qualifiers(requests, &self.config.qualifiers);
+        diagnostics.extend(wrong);
+        if self.broken || diagnostics.iter().any(Diagnostic::is_error) {
+            return Evaluation { graph: None, diagnostics: self.finish(diagnostics) };
+        }
+        let (_, resolved, _) = self.resolved();
+        let interned: &Qualifiers = &resolved.program.qualifiers;
+        let ids: Vec<_> = maps.iter().map(|map| interned.qualifier(map.clone())).collect();
+        let shown = maps
+            .iter()
+            .map(|map| Arc::new(map.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()));
+        let engine = &self.config.engine;
+        let options = GraphOptions {
+            qualifiers: shown.collect(),
+            unsafe_allow_out_of_mount_writes: engine.unsafe_allow_out_of_mount_writes,
+            allow_duplicate_temporary_directory: engine.allow_duplicate_temporary_directory.unwrap_or(true),
+            ..GraphOptions::new(self.folder)
+        };
+        let builder = GraphBuilder::new(self.session.paths.clone(), self.graph_mounts(), options);
+        let host = self.host();
+        let (graph, found) = self.evaluation(resolved, &host).graph(&ids, builder);
+        diagnostics.extend(found);
+        Evaluation { graph: Some(graph), diagnostics: self.finish(diagnostics) }
+    }
+
+    /// The loaded and resolved specs.
+    fn resolved(&self) -> &(Loaded, Resolved, Vec<Diagnostic>) {
+        self.resolved.get_or_init(|| {
+            let loaded = Loaded::load(&self.load_options(), &[]);
+            let input = loaded.input(&self.session, &self.catalogue, &self.prelude);
+            let (resolved, mut diagnostics) = self.session.run(|| resolve(input));
+            diagnostics.retain(|one| !loaded.follows_from_syntax(one));
+            (loaded, resolved, diagnostics)
+        })
+    }
+
+    fn load_options(&self) -> LoadOptions<'_> {
+        LoadOptions {
+            session: &self.session,
+            catalogue: &self.catalogue,
+            policies: self.policies().0,
+            allow_missing: self.config.front_end.allow_missing_specs,
+            skipped: vec![self.layout.output, self.layout.object],
+        }
+    }
+
+    /// The policies of the configuration, and a warning about unknown ones.
+    fn policies(&self) -> (Policies, Option<Diagnostic>) {
+        let front_end = &self.config.front_end;
+        let names = front_end.enabled_policy_rules.iter();
+        let (policies, unknown) = Policies::from_names(names.clone().map(|name| &*name.value));
+        let location = names.filter(|name| unknown.first().is_some_and(|first| **first == *name.value));
+        let location = location.filter_map(|name| name.location).next();
+        let warning = unknown_policies(&unknown).map(|warning| config_value::place(warning, location));
+        if front_end.disable_language_policy_analysis { (Policies::default(), warning) } else { (policies, warning) }
+    }
+
+    fn evaluation<'h>(&'h self, resolved: &'h Resolved, host: &'h eval::Host) -> eval::Evaluation<'h> {
+        let (natives, files) = (&self.natives, &self.session.files);
+        eval::Evaluation { resolved, host, natives, files, threads: self.session.threads }
+    }
+
+    /// The world that specs see.
+    fn host(&self) -> eval::Host {
+        let mut host = open::host(&self.session, &self.layout, &self.mounts, self.environment.clone());
+        if let Some(limit) = self.config.front_end.max_loop_iterations {
+            host.limits.loop_iterations = limit;
+        }
+        host.allow_unsafe_ambient = self.config.front_end.allow_unsafe_ambient;
+        host.functions = self.host_functions.table();
+        host
+    }
+
+    fn graph_mounts(&self) -> Vec<crate::graph::Mount> {
+        open::graph_mounts(&self.mounts)
+    }
+
+    /// Applies the levels of the configuration and sorts.
+    fn finish(&self, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        let levels: &Levels = &self.config.levels;
+        levels.apply(&mut diagnostics);
+        sort_and_cap(&mut diagnostics, &self.session.files, usize::MAX);
+        diagnostics
+    }
+}
+
+impl std::fmt::Debug for Workspace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Workspace").field("folder", &self.folder()).finish_non_exhaustive()
+    }
+}
+
+/// All natives that the prelude declares.
+fn natives() -> eval::NativeTable {
+    builtins::natives()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! Evaluating expressions as if they stood in a spec: `dscript eval --at SPEC EXPR…`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::loaded::Loaded;
+use super::loader::{Wanted, parse_text};
+use super::qualifiers::requested_qualifiers;
+use super::value_json::to_json;
+use super::{QualifierRequest, Workspace, config_value};
+use crate::diagnostics::{Code, Diagnostic, nearest};
+use crate::eval::{Evaluation, to_display};
+use crate::program::{ModuleId, Origin, Semantics, SpecId, SpecKind};
+use crate::resolve::{ModuleInput, Probe, SpecSource, resolve};
+
+/// What expressions evaluate to.
+#[derive(Clone, Debug)]
+pub struct Probed {
+    /// One for each expression, in order.
+    pub values: Vec<ProbedValue>,
+    /// What was found in the workspace itself. Expressions are evaluated all the same, as far as they go.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What one expression evaluates to.
+#[derive(Clone, Debug)]
+pub struct ProbedValue {
+    /// The value as text, as `toString()` gives it; none where evaluation failed.
+    pub text: Option<String>,
+    /// The value as JSON; `{"$": "error"}` where evaluation failed.
+    pub json: Json,
+    /// What was found in the expression and on the way.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Workspace {
+    /// Evaluates expressions with the names that `spec` sees, under one qualifier. `spec` is a path, absolute or
+    /// relative to the workspace's folder; without one only the prelude and imports are seen.
+    pub fn eval_at(&self, spec: Option<&Path>, expressions: &[String], request: Option<&QualifierRequest>) -> Probed {
+        let mut diagnostics = self.diagnostics.clone();
+        let failed = |diagnostics| {
+            let value = ProbedValue { text: None, json: json!({"$": "error"}), diagnostics: Vec::new() };
+            Probed { values: vec![value; expressions.len()], diagnostics }
+        };
+        let requests: Vec<QualifierRequest> = request.cloned().into_iter().collect();
+        let (maps, wrong) = requested_qualifiers(&requests, &self.config.qualifiers);
+        diagnostics.extend(wrong);
+        let Some(map) = maps.into_iter().next().filter(|_| !self.broken) else {
+            return failed(self.finish(diagnostics));
+        };
+        let parsed: Vec<_> = expressions
+            .iter()
+            .enumerate()
+            .map(|(index, text)| {
+                let path = self.session.paths.child_named(self.folder, &format!("<expression {}>", index + 1));
+                let text = format!("{};", text.trim_end().trim_end_matches(';'));
+                parse_text(&self.session, &Wanted::new(path, SpecKind::Spec), text)
+            })
+            .collect();
+        let imports: Vec<Arc<str>> = parsed.iter().flat_map(|file| file.imports.iter().cloned()).collect();
+        let loaded = Loaded::load(&self.load_options(), &imports);
+        diagnostics.extend(loaded.diagnostics.iter().cloned());
+        let mut input = loaded.input(&self.session, &self.catalogue, &self.prelude);
+        let at = match spec {
+            Some(spec) => match self.find_spec(spec, &input.specs) {
+                Ok(at) => at,
+                Err(wrong) => {
+                    diagnostics.push(*wrong);
+                    return failed(self.finish(diagnostics));
+                }
+            },
+            None => {
+                // An empty spec of a module of its own: it sees the prelude and nothing else.
+                let path = self.session.paths.child_named(self.folder, "<nowhere>");
+                let empty = parse_text(&self.session, &Wanted::new(path, SpecKind::Spec), String::new());
+                let module = ModuleId(input.modules.len() as u32);
+                input.modules.push(ModuleInput {
+                    name: "<nowhere>".into(),
+                    semantics: Semantics::Implicit,
+                    origin: Origin::Configuration,
+                    folder: self.folder,
+                    location: None,
+                    main: None,
+                    allowed_dependencies: None,
+                    cyclical_friends: Vec::new(),
+                });
+                input.specs.push(SpecSource { module, path, kind: SpecKind::Spec, ast: empty.ast });
+                SpecId(input.specs.len() as u32 - 1)
+            }
+        };
+        let mut syntax = Vec::new();
+        let mut files = Vec::new();
+        for file in parsed {
+            files.push(file.ast.file);
+            syntax.push([file.syntax, file.lint].concat());
+            if let Ok(ast) = Arc::try_unwrap(file.ast) {
+                input.probes.push(Probe { spec: at, ast });
+            }
+        }
+        let (resolved, found) = self.session.run(|| resolve(input));
+        // What stands in an expression is reported with it.
+        let mut own: Vec<Vec<Diagnostic>> = syntax;
+        for one in found {
+            let file = one.primary().map(|label| label.location.file);
+            match files.iter().position(|known| Some(*known) == file) {
+                Some(index) => own[index].push(one),
+                None if loaded.follows_from_syntax(&one) => {}
+                None => diagnostics.push(one),
+            }
+        }
+        let host = self.host();
+        let mut values = Vec::new();
+        for (decl, mut found) in resolved.probes.iter().zip(own) {
+            // An expression that is not one (a statement such as an `import`) is said to be so by a rule.
+            let syntax_error = found.iter().any(Diagnostic::is_error);
+            let root = decl.filter(|_| !syntax_error).and_then(|decl| {
+                let space = resolved.program.decls[decl.index()].space;
+                let qualifiers = &resolved.program.qualifiers;
+                match qualifiers.coerce(qualifiers.qualifier(map.clone()), space) {
+                    Ok(instance) => Some((decl, instance)),
+                    Err(error) => {
+                        let message = format!("the expression cannot be evaluated under this qualifier: {error}");
+                        let help = "request another qualifier with `-q`";
+                        let wrong = Diagnostic::error(Code::Dx(9364), message).help(help);
+                        found.push(config_value::place(wrong, Some(resolved.program.decl_location(decl))));
+                        None
+                    }
+                }
+            });
+            let mut result = None;
+            if let Some(root) = root {
+                let evaluation = Evaluation { threads: 1, ..self.evaluation(&resolved, &host) };
+                let (values, said) = evaluation.values(&[root], |machine, value| {
+                    value.map(|value| (to_display(machine, value), to_json(machine, value)))
+                });
+                found.extend(said);
+                result = values.into_iter().next().flatten();
+            } else if !syntax_error && decl.is_none() {
+                found.push(Diagnostic::error(Code::Ds(307), "this is not an expression").help("write one expression"));
+            }
+            let (text, json) = match result {
+                Some((text, json)) => (Some(text), json),
+                None => (None, json!({"$": "error"})),
+            };
+            values.push(ProbedValue { text, json, diagnostics: self.finish(found) });
+        }
+        Probed { values, diagnostics: self.finish(diagnostics) }
+    }
+
+    fn find_spec(&self, spec: &Path, specs: &[SpecSource]) -> Result<SpecId, Box<Diagnostic>> {
+        let paths = &self.session.paths;
+        let text = spec.to_string_lossy();
+        let wanted = paths.walk(self.folder, &text).ok().filter(|_| !spec.is_absolute());
+        let wanted = wanted.or_else(|| paths.parse_absolute(&text).ok());
+        if let Some(index) = specs.iter().position(|known| Some(known.path) == wanted) {
+            return Ok(SpecId(index as u32));
+        }
+        let below = |spec: &SpecSource| {
+            paths.relative_to(spec.path, self.folder).map(|path| path.display(&self.session.symbols))
+        };
+        let names: Vec<String> = specs.iter().filter_map(below).collect();
+        let help = nearest(&text, names.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        let message = format!("`{text}` is not a spec that this workspace loads");
+        Err(Box::new(Diagnostic::error(Code::Ds(308), message).maybe_help(help)))
+    }
+}

@@ -1,0 +1,33 @@
+//! An environment of which only some variables are seen (`allowedEnvironmentVariables`).
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::source::system::{Environment, Host};
+
+/// Another environment's variables, as far as they are allowed. All others are not set.
+pub(super) struct RestrictedEnvironment {
+    inner: Arc<dyn Environment>,
+    allowed: BTreeSet<Arc<str>>,
+}
+
+impl RestrictedEnvironment {
+    pub fn new(inner: Arc<dyn Environment>, allowed: &[Arc<str>]) -> Self {
+        Self { inner, allowed: allowed.iter().cloned().collect() }
+    }
+}
+
+impl Environment for RestrictedEnvironment {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.allowed.contains(name).then(|| self.inner.variable(name))?
+    }
+
+    fn user_home(&self) -> Option<PathBuf> {
+        self.inner.user_home()
+    }
+
+    fn host(&self) -> Host {
+        self.inner.host()
+    }
+}

@@ -1,0 +1,47 @@
+//! What all phases of one workspace share: interned names and paths, texts, the world outside, threads.
+
+use std::sync::Arc;
+
+use crate::paths::Paths;
+use crate::source::system::{Environment, FileSystem};
+use crate::source::{Files, Symbols};
+
+/// What all phases of one workspace share.
+pub(super) struct Session {
+    pub symbols: Arc<Symbols>,
+    pub paths: Arc<Paths>,
+    pub files: Files,
+    pub file_system: Arc<dyn FileSystem>,
+    pub environment: Arc<dyn Environment>,
+    /// At least one.
+    pub threads: usize,
+    /// None with one thread, and where no threads could be started: then phases run on the caller's.
+    pool: Option<rayon::ThreadPool>,
+}
+
+impl Session {
+    /// A session without files. No number of threads means one for each processor.
+    pub fn new(
+        file_system: Arc<dyn FileSystem>,
+        environment: Arc<dyn Environment>,
+        threads: Option<std::num::NonZeroUsize>,
+    ) -> Self {
+        let available = || std::thread::available_parallelism().unwrap_or(std::num::NonZeroUsize::MIN);
+        let threads = threads.unwrap_or_else(available).get();
+        let symbols = Arc::new(Symbols::new());
+        let paths = Arc::new(Paths::new(symbols.clone()));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK).build().ok();
+        Self { symbols, paths, files: Files::new(), file_system, environment, threads, pool }
+    }
+
+    /// Runs a phase on the threads of the session.
+    pub fn run<R: Send>(&self, phase: impl FnOnce() -> R + Send) -> R {
+        match &self.pool {
+            Some(pool) => pool.install(phase),
+            None => phase(),
+        }
+    }
+}
+
+/// Bytes of stack of each worker: specs nested up to the parser's limit are walked by recursion.
+const STACK: usize = 8 << 20;
