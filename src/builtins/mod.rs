@@ -12,6 +12,8 @@ mod environment;
 mod file;
 mod glob;
 mod global;
+mod json;
+mod json_text;
 mod map;
 mod math;
 mod number;
@@ -41,6 +43,7 @@ const FUNCTIONS: &[&[(&str, NativeFn)]] = &[
     file::FUNCTIONS,
     glob::FUNCTIONS,
     global::FUNCTIONS,
+    json::FUNCTIONS,
     map::FUNCTIONS,
     math::FUNCTIONS,
     number::FUNCTIONS,
