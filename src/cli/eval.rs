@@ -10,21 +10,21 @@ use crate::source::system::{DiskFileSystem, FileSystem, Stopwatch};
 
 pub(super) fn run(args: EvalArgs) -> Result<Outcome, Failure> {
     let reporter = Reporter::new(&args.messages)?;
-    let qualifiers = library::qualifiers(&args.qualifiers.qualifiers)?;
+    let qualifiers = library::qualifiers(&args.qualifiers.qualifiers);
     let is_there = |path: &Path| DiskFileSystem.kind(path).is_some();
     let (path, expressions) = operands(&args.operands, args.before_at, is_there)?;
     let at = args.at.as_deref().map(|spec| locate(spec, &path, is_there)).transpose()?;
 
     let watch = Stopwatch::start();
     let workspace = library::open(&path, &args.options)?;
-    let results = workspace.eval_at(at.as_deref(), expressions, &qualifiers);
+    let probed = workspace.eval_at(at.as_deref(), expressions, qualifiers.first());
     let seconds = watch.seconds();
 
-    let mut diagnostics = Vec::new();
+    let mut diagnostics = probed.diagnostics;
     let mut lines = String::new();
-    for result in results {
+    for result in probed.values {
         match args.format {
-            ValueFormat::Text => lines.push_str(&result.text),
+            ValueFormat::Text => lines.push_str(result.text.as_deref().unwrap_or("<error>")),
             ValueFormat::Json => lines.push_str(&result.json.to_string()),
         }
         lines.push('\n');

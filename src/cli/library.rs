@@ -12,10 +12,11 @@ use super::args::{EvaluationArgs, GraphFormat};
 use crate::diagnostics::{Code, Diagnostic, Severity, catalogue};
 use crate::graph::PipGraph;
 use crate::graph::export::{self, TextOptions};
-use crate::source::system::{DiskFileSystem, FileSystem};
-use crate::source::{FileId, Files};
+use crate::source::FileId;
+use crate::source::system::{DiskFileSystem, FileSystem, ProcessEnvironment};
 use crate::syntax;
 use crate::syntax::ast::Ast;
+use crate::workspace::{OpenOptions, QualifierRequest, Workspace};
 
 /// Parses one file.
 pub(super) fn parse(file: FileId, text: &Arc<str>) -> (Ast, Vec<Diagnostic>) {
@@ -71,58 +72,9 @@ fn near_code(code: Code) -> Option<Code> {
     catalogue::all().iter().map(|page| page.code).filter(one_slip).min_by_key(distance)
 }
 
-/// One qualifier of the command line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct QualifierRequest {
-    /// A name from the configuration.
-    pub(super) name: Option<String>,
-    /// Keys to set; an empty value removes the key.
-    pub(super) values: Vec<(String, String)>,
-}
-
-/// Reads the values of `-q`: a name, or `key=value;key=value`, or a name followed by such pairs.
-pub(super) fn qualifiers(given: &[String]) -> Result<Vec<QualifierRequest>, Failure> {
-    given.iter().map(|text| qualifier(text)).collect()
-}
-
-fn qualifier(text: &str) -> Result<QualifierRequest, Failure> {
-    let wrong = || {
-        Failure::Usage(format!(
-            "`{text}` is no qualifier: write a name from config.dsc, or `key=value;key=value` (in quotes)"
-        ))
-    };
-    let mut request = QualifierRequest::default();
-    for (index, part) in text.split([';', ',']).map(str::trim).enumerate() {
-        match part.split_once('=') {
-            Some((key, value)) if !key.trim().is_empty() => {
-                request.values.push((key.trim().to_owned(), value.trim().to_owned()));
-            }
-            None if index == 0 && !part.is_empty() => request.name = Some(part.to_owned()),
-            // A separator at the end does no harm.
-            None if index > 0 && part.is_empty() => {}
-            _ => return Err(wrong()),
-        }
-    }
-    Ok(request)
-}
-
-/// An opened workspace.
-pub(super) struct Workspace {
-    files: Files,
-}
-
-/// What evaluation gives.
-pub(super) struct Evaluation {
-    /// None where errors leave no graph.
-    pub(super) graph: Option<PipGraph>,
-    pub(super) diagnostics: Vec<Diagnostic>,
-}
-
-/// The value of one expression.
-pub(super) struct EvalResult {
-    pub(super) text: String,
-    pub(super) json: Value,
-    pub(super) diagnostics: Vec<Diagnostic>,
+/// Reads the values of `-q`; what they mean depends on the configuration.
+pub(super) fn qualifiers(given: &[String]) -> Vec<QualifierRequest> {
+    given.iter().map(|text| QualifierRequest::from(text.as_str())).collect()
 }
 
 /// Opens the workspace at a path. Fails only when there is nothing that can be read.
@@ -131,7 +83,15 @@ pub(super) fn open(path: &Path, options: &EvaluationArgs) -> Result<Workspace, F
     if let Some(sdk) = &options.sdk {
         DiskFileSystem.read_dir(sdk).map_err(|error| Failure::file("read", sdk, error))?;
     }
-    unimplemented!()
+    let set = options.environment.iter();
+    let environment = set.fold(ProcessEnvironment::new(), |known, (name, value)| known.with(name, value));
+    let options = OpenOptions {
+        threads: options.threads,
+        sdk: options.sdk.clone(),
+        environment: Arc::new(environment),
+        ..OpenOptions::default()
+    };
+    Workspace::open(path, options).map_err(|error| Failure::Usage(error.to_string()))
 }
 
 /// Whether the path can be read at all, so that slips on the command line are told in one line.
@@ -142,35 +102,6 @@ fn readable(path: &Path) -> Result<(), Failure> {
         std::fs::File::open(path).map(drop)
     };
     tried.map_err(|error| Failure::file("read", path, error))
-}
-
-impl Workspace {
-    pub(super) fn files(&self) -> &Files {
-        &self.files
-    }
-
-    pub(super) fn file_count(&self) -> usize {
-        unimplemented!()
-    }
-
-    pub(super) fn check(&self) -> Vec<Diagnostic> {
-        unimplemented!()
-    }
-
-    pub(super) fn evaluate(&self, qualifiers: &[QualifierRequest]) -> Evaluation {
-        let _ = qualifiers;
-        unimplemented!()
-    }
-
-    pub(super) fn eval_at(
-        &self,
-        spec: Option<&Path>,
-        expressions: &[String],
-        qualifiers: &[QualifierRequest],
-    ) -> Vec<EvalResult> {
-        let _ = (spec, expressions, qualifiers);
-        unimplemented!()
-    }
 }
 
 /// How many pips a graph holds.
@@ -196,17 +127,5 @@ mod tests {
         assert_eq!(near_code(Code::Ds(9041)), Some(Code::Dx(9041)));
         assert_eq!(near_code(Code::Ds(192)), Some(Code::Ds(191)));
         assert_eq!(near_code(Code::Dx(99999)), None);
-    }
-
-    #[test]
-    fn qualifiers_are_names_and_pairs() {
-        let pairs = |all: &[(&str, &str)]| all.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let request = |name: Option<&str>, values| QualifierRequest { name: name.map(str::to_owned), values };
-        assert_eq!(qualifier("release").unwrap(), request(Some("release"), vec![]));
-        assert_eq!(qualifier("a=1;b=;").unwrap(), request(None, pairs(&[("a", "1"), ("b", "")])));
-        assert_eq!(qualifier("debug;a=1").unwrap(), request(Some("debug"), pairs(&[("a", "1")])));
-        for wrong in ["", "=1", "a=1;b", ";a=1"] {
-            assert!(qualifier(wrong).is_err(), "{wrong}");
-        }
     }
 }

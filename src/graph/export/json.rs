@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use rustc_hash::FxHashMap;
 
-use super::render::{fragments, render};
+use super::render::{arguments, render};
 use super::seal_kind;
 use crate::graph::{
     ContentFilter, DirectoryId, EnvironmentValue, Existence, FileArtifact, IpcPip, PathRendering, Pip, PipGraph, PipId,
@@ -230,7 +230,7 @@ fn write_process(
     object: &mut Object<'_>,
 ) -> io::Result<()> {
     object.text("executable", &graph.display(process.executable.path))?;
-    object.texts("arguments", fragments(graph, &process.arguments))?;
+    object.texts("arguments", arguments(graph, &process.arguments))?;
     let mut environment = object.object("environment")?;
     for variable in &process.environment {
         if let EnvironmentValue::Data(data) = &variable.value {
@@ -358,7 +358,7 @@ fn write_rare(graph: &PipGraph, rare: &RareOptions, object: &mut Object<'_>) -> 
         let mut inner = object.object("responseFile")?;
         inner.maybe_path(graph, "path", response.path.map(|file| file.path))?;
         inner.maybe_symbol(graph, "prefix", response.prefix)?;
-        inner.texts("contents", fragments(graph, &response.contents))?;
+        inner.texts("contents", arguments(graph, &response.contents))?;
         inner.flag("force", response.force)?;
         inner.close()?;
     }

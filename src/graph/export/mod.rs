@@ -10,7 +10,7 @@ mod text;
 
 pub use dot::dot;
 pub use json::json;
-pub use render::{fragments, render};
+pub use render::{arguments, render};
 pub use text::{TextOptions, text};
 
 use crate::graph::SealKind;

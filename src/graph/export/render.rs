@@ -13,13 +13,69 @@ pub fn render(graph: &PipGraph, data: &PipData, paths: PathRendering) -> String 
     text
 }
 
-/// Each top-level fragment as a text of its own, not quoted: a command line as a list of arguments.
-pub fn fragments<'a>(graph: &'a PipGraph, data: &'a PipData) -> impl Iterator<Item = String> + 'a {
-    data.fragments.iter().map(|fragment| {
+/// A command line as the list of arguments that the process receives: what is quoted on the line is one argument,
+/// without its quotes; raw text is split where the C run-time would split it.
+pub fn arguments(graph: &PipGraph, data: &PipData) -> Vec<String> {
+    let mut arguments = Vec::with_capacity(data.fragments.len());
+    for fragment in &data.fragments {
         let mut text = String::new();
-        append_fragment(graph, fragment, PathRendering::None, &mut text);
-        text
-    })
+        append_plain(graph, fragment, &mut text);
+        match fragment {
+            Fragment::Text(_) => split(&text, &mut arguments),
+            Fragment::Nested(inner) if inner.escaping == Escaping::None => split(&text, &mut arguments),
+            _ => arguments.push(text),
+        }
+    }
+    arguments
+}
+
+/// A fragment without quotes.
+fn append_plain(graph: &PipGraph, fragment: &Fragment, text: &mut String) {
+    let Fragment::Nested(inner) = fragment else {
+        append_fragment(graph, fragment, PathRendering::None, text);
+        return;
+    };
+    for (index, fragment) in inner.fragments.iter().enumerate() {
+        if index > 0
+            && let Some(separator) = inner.separator
+        {
+            text.push_str(graph.text(separator));
+        }
+        append_plain(graph, fragment, text);
+    }
+}
+
+/// Splits a line as the C run-time does: at white space outside quotes; a quote after an odd number of backslashes is
+/// plain.
+fn split(line: &str, arguments: &mut Vec<String>) {
+    let mut current: Option<String> = None;
+    let mut quoted = false;
+    let mut backslashes = 0;
+    for c in line.chars() {
+        if c == '\\' {
+            backslashes += 1;
+            continue;
+        }
+        let plain_quote = c == '"' && backslashes % 2 == 1;
+        if backslashes > 0 {
+            // Backslashes mean something only before a quote.
+            let kept = if c == '"' { backslashes / 2 } else { backslashes };
+            current.get_or_insert_default().extend(std::iter::repeat_n('\\', kept));
+            backslashes = 0;
+        }
+        match c {
+            '"' if !plain_quote => {
+                quoted = !quoted;
+                current.get_or_insert_default();
+            }
+            c if c.is_whitespace() && !quoted => arguments.extend(current.take()),
+            c => current.get_or_insert_default().push(c),
+        }
+    }
+    if backslashes > 0 {
+        current.get_or_insert_default().extend(std::iter::repeat_n('\\', backslashes));
+    }
+    arguments.extend(current);
 }
 
 fn append(graph: &PipGraph, data: &PipData, paths: PathRendering, text: &mut String) {
@@ -98,7 +154,21 @@ fn quote(plain: &str, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::quote;
+    use super::{quote, split};
+
+    #[test]
+    fn raw_text_is_split_as_the_c_run_time_splits_it() {
+        for (line, words) in [
+            ("a  b", vec!["a", "b"]),
+            ("\"a b\"c \"\"", vec!["a bc", ""]),
+            (r#"\"a\\b c\\"#, vec!["\"a\\\\b", "c\\\\"]),
+            ("", vec![]),
+        ] {
+            let mut found = Vec::new();
+            split(line, &mut found);
+            assert_eq!(found, words, "{line}");
+        }
+    }
 
     #[test]
     fn quotes_follow_the_c_run_time() {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::render::{fragments, render};
+use super::render::{arguments, render};
 use crate::graph::{
     DirectoryId, Existence, FilterKind, PathRendering, Pip, PipGraph, PipId, ProcessPip, Provenance, SealDirectoryPip,
     SealKind, Summary,
@@ -226,7 +226,7 @@ impl Lines<'_> {
         let head = self.cut(&head);
         self.head("process", &head)?;
         let command: Vec<String> = std::iter::once(graph.display(process.executable.path))
-            .chain(fragments(graph, &process.arguments))
+            .chain(arguments(graph, &process.arguments))
             .map(|word| if word.is_empty() || word.contains(char::is_whitespace) { format!("'{word}'") } else { word })
             .collect();
         let command = self.cut(&command.join(" "));
