@@ -26,6 +26,7 @@ mod string;
 mod string_builder;
 mod support;
 mod transformer;
+mod value_cache;
 
 use crate::eval::{NativeFn, NativeTable, Receiver};
 
@@ -54,6 +55,7 @@ const FUNCTIONS: &[&[(&str, NativeFn)]] = &[
     string::FUNCTIONS,
     string_builder::FUNCTIONS,
     transformer::FUNCTIONS,
+    value_cache::FUNCTIONS,
 ];
 
 /// All natives.
