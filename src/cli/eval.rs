@@ -14,9 +14,11 @@ pub(super) fn run(args: EvalArgs) -> Result<Outcome, Failure> {
     let is_there = |path: &Path| DiskFileSystem.kind(path).is_some();
     let (path, expressions) = operands(&args.operands, args.before_at, is_there)?;
     let at = args.at.as_deref().map(|spec| locate(spec, &path, is_there)).transpose()?;
+    // The workspace takes relative paths as its own; here they count from the current folder.
+    let at = at.map(|spec| std::path::absolute(&spec).unwrap_or(spec));
 
     let watch = Stopwatch::start();
-    let workspace = library::open(&path, &args.options)?;
+    let workspace = library::open(&path, &args.options, at.is_none())?;
     let probed = workspace.eval_at(at.as_deref(), expressions, qualifiers.first());
     let seconds = watch.seconds();
 

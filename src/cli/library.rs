@@ -78,7 +78,9 @@ pub(super) fn qualifiers(given: &[String]) -> Vec<QualifierRequest> {
 }
 
 /// Opens the workspace at a path. Fails only when there is nothing that can be read.
-pub(super) fn open(path: &Path, options: &EvaluationArgs) -> Result<Workspace, Failure> {
+///
+/// Where `allow_missing_config` says so, a folder without `config.dsc` is opened too: expressions need no workspace.
+pub(super) fn open(path: &Path, options: &EvaluationArgs, allow_missing_config: bool) -> Result<Workspace, Failure> {
     readable(path)?;
     if let Some(sdk) = &options.sdk {
         DiskFileSystem.read_dir(sdk).map_err(|error| Failure::file("read", sdk, error))?;
@@ -89,6 +91,7 @@ pub(super) fn open(path: &Path, options: &EvaluationArgs) -> Result<Workspace, F
         threads: options.threads,
         sdk: options.sdk.clone(),
         environment: Arc::new(environment),
+        allow_missing_config,
         ..OpenOptions::default()
     };
     Workspace::open(path, options).map_err(|error| Failure::Usage(error.to_string()))

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 
 use super::config_value::{ConfigKind, ConfigValue, Decoder, Fields, Located};
 use super::known_fields as known;
-use crate::diagnostics::{Code, Diagnostic, Level, Levels, Severity, nearest};
+use crate::diagnostics::{Code, Diagnostic, Level, Levels, Severity, catalogue, nearest};
 use crate::paths::PathId;
 use crate::program::{QualifierMap, QualifierSpace, Semantics};
 use crate::source::{Location, Symbols};
@@ -484,25 +484,25 @@ fn levels(value: &ConfigValue, decoder: &mut Decoder, levels: &mut Levels) {
     let Some(fields) = decoder.fields(value, "`dscript`", &["deny", "warn", "allow"]) else { return };
     for (field, level) in [("warn", Level::Warn), ("allow", Level::Allow), ("deny", Level::Deny)] {
         for name in fields.strings(decoder, field).unwrap_or_default() {
-            if let Err(error) = levels.set(&name.value, level, severity_of) {
-                let diagnostic = Diagnostic::error(Code::Ds(304), error.to_string())
-                    .help("see `dscript explain` for the codes there are");
+            let wrong = match levels.set(&name.value, level, severity_of) {
+                Err(error) => Some(error.to_string()),
+                // A slip in a code would otherwise turn nothing, silently.
+                Ok(()) => match name.value.parse::<Code>() {
+                    Ok(code) if severity_of(code).is_none() => Some(format!("there is no code {code}")),
+                    _ => None,
+                },
+            };
+            if let Some(wrong) = wrong {
+                let diagnostic = Diagnostic::error(Code::Ds(304), wrong).help("`dscript explain` lists all codes");
                 decoder.report(diagnostic, name.location);
             }
         }
     }
 }
 
-/// How grave a condition is when nobody turns it: what a configuration may not turn down.
+/// How grave a condition is when nobody turns it; none for a code that does not exist.
 fn severity_of(code: Code) -> Option<Severity> {
-    match code {
-        // The numbers that BuildXL itself gives to warnings.
-        Code::Dx(7502 | 9031 | 9043 | 9044 | 9103 | 9239 | 9320 | 9321 | 9345 | 11276 | 11277 | 14112 | 14421) => {
-            Some(Severity::Warning)
-        }
-        Code::Dx(_) => Some(Severity::Error),
-        Code::Ds(_) => None,
-    }
+    catalogue::explain(code).map(|page| page.severity)
 }
 
 #[cfg(test)]

@@ -203,7 +203,7 @@ impl Workspace {
     /// The loaded and resolved specs.
     fn resolved(&self) -> &(Loaded, Resolved, Vec<Diagnostic>) {
         self.resolved.get_or_init(|| {
-            let loaded = Loaded::load(&self.load_options(), &[]);
+            let loaded = Loaded::load(&self.load_options(), true, &[]);
             let input = loaded.input(&self.session, &self.catalogue, &self.prelude);
             let (resolved, mut diagnostics) = self.session.run(|| resolve(input));
             diagnostics.retain(|one| !loaded.follows_from_syntax(one));
