@@ -128,8 +128,7 @@ impl<'t> Builder<'t> {
         let from = tag.map_or(start, |tag| tag.span.end) + 1;
         let closed = end > from && self.text.as_bytes().get(end as usize - 1) == Some(&b'`');
         let to = if closed { end - 1 } else { end };
-        let parts =
-            if from < to { self.one(TemplatePart::Text(Span::new(from, to))) } else { List::empty() };
+        let parts = if from < to { self.one(TemplatePart::Text(Span::new(from, to))) } else { List::empty() };
         self.expr(start, end, Expr::Template { tag, parts })
     }
 
@@ -168,7 +167,11 @@ impl<'t> Builder<'t> {
                 ChainItem::Operand(operand) => self.operands.push(operand),
                 ChainItem::Operator(op) => {
                     self.reduce_while(operators_from, |top| {
-                        if op == BinaryOp::Power { precedence(top) > precedence(op) } else { precedence(top) >= precedence(op) }
+                        if op == BinaryOp::Power {
+                            precedence(top) > precedence(op)
+                        } else {
+                            precedence(top) >= precedence(op)
+                        }
                     });
                     self.operators.push(op);
                 }
@@ -241,8 +244,14 @@ impl<'t> Builder<'t> {
 
     /// `name => body`
     pub fn bare_arrow(&mut self, name: Ident, end: u32, body: FunctionBody) -> ExprId {
-        let parameter =
-            Parameter { span: name.span, pattern: Pattern::Ident(name), rest: false, optional: false, ty: None, default: None };
+        let parameter = Parameter {
+            span: name.span,
+            pattern: Pattern::Ident(name),
+            rest: false,
+            optional: false,
+            ty: None,
+            default: None,
+        };
         let parameters = self.one(parameter);
         let span = Span::new(name.span.start, end);
         let function = self.function(span, List::empty(), parameters, None, body);
@@ -312,8 +321,12 @@ impl<'t> Builder<'t> {
                 Modifier::Decorator(decorator) => {
                     self.push(decorator);
                 }
-                Modifier::Export(span) if result.export.is_some() => self.error(span, "`export` stands here twice", None),
-                Modifier::Declare(span) if result.declare.is_some() => self.error(span, "`declare` stands here twice", None),
+                Modifier::Export(span) if result.export.is_some() => {
+                    self.error(span, "`export` stands here twice", None)
+                }
+                Modifier::Declare(span) if result.declare.is_some() => {
+                    self.error(span, "`declare` stands here twice", None)
+                }
                 Modifier::Export(span) => result.export = Some(span),
                 Modifier::Declare(span) => result.declare = Some(span),
                 Modifier::Other(span) => result.other = result.other.or(Some(span)),

@@ -164,7 +164,8 @@ mod tests {
 
     #[test]
     fn numbers_in_every_base() {
-        for (text, value) in [("0", 0), ("42", 42), ("0xFF", 255), ("0o17", 15), ("0b101", 5), ("2147483647", i32::MAX)] {
+        for (text, value) in [("0", 0), ("42", 42), ("0xFF", 255), ("0o17", 15), ("0b101", 5), ("2147483647", i32::MAX)]
+        {
             assert_eq!(number_value(text), Ok(value), "{text}");
         }
         assert_eq!(number_value("2147483648"), Err(NumberProblem::TooLarge));

@@ -80,7 +80,9 @@ fn run(tokens: &[Token], builder: &mut Builder<'_>) -> Result<List<StmtId>, Stop
     result.map_err(|error| match error {
         // The token that cannot be used is always the last one that was read.
         ParseError::UnrecognizedToken { expected, .. } => Stop { index: read - 1, expected: Expected::new(&expected) },
-        ParseError::UnrecognizedEof { expected, .. } => Stop { index: tokens.len(), expected: Expected::new(&expected) },
+        ParseError::UnrecognizedEof { expected, .. } => {
+            Stop { index: tokens.len(), expected: Expected::new(&expected) }
+        }
         // The grammar makes no such errors.
         ParseError::ExtraToken { .. } | ParseError::InvalidToken { .. } | ParseError::User { .. } => {
             Stop { index: read.saturating_sub(1), expected: Expected::new(&[]) }

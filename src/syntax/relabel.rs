@@ -188,12 +188,15 @@ impl Relabel<'_> {
     fn step(&mut self, index: usize) -> usize {
         let tok = self.tokens[index].tok;
         if tok.is_word() {
-            self.prefix_run = if matches!(tok, Tok::TypeOf | Tok::Void | Tok::Delete | Tok::New) { self.prefix_run + 1 } else { 0 };
+            self.prefix_run =
+                if matches!(tok, Tok::TypeOf | Tok::Void | Tok::Delete | Tok::New) { self.prefix_run + 1 } else { 0 };
             return self.word(index, tok);
         }
         match tok {
             Tok::Bang | Tok::Tilde => self.prefix_run += 1,
-            Tok::Plus | Tok::Minus | Tok::PlusPlus | Tok::MinusMinus if !self.prev_ends_operand() => self.prefix_run += 1,
+            Tok::Plus | Tok::Minus | Tok::PlusPlus | Tok::MinusMinus if !self.prev_ends_operand() => {
+                self.prefix_run += 1
+            }
             _ => self.prefix_run = 0,
         }
         match tok {
@@ -209,9 +212,12 @@ impl Relabel<'_> {
                     self.chains -= (frame.chain + frame.elses).min(self.chains);
                 }
                 if tok == Tok::BraceClose {
-                    let body = self.partners.get(index).is_some_and(|open| self.marks.get(*open as usize) == Some(&TYPE_ARGS));
+                    let body =
+                        self.partners.get(index).is_some_and(|open| self.marks.get(*open as usize) == Some(&TYPE_ARGS));
                     let next = index + 1;
-                    let ends = !self.tok(next).is_some_and(|tok| matches!(tok, Tok::Comma | Tok::Semi | Tok::Dot | Tok::Question | Tok::Colon));
+                    let ends = !self.tok(next).is_some_and(|tok| {
+                        matches!(tok, Tok::Comma | Tok::Semi | Tok::Dot | Tok::Question | Tok::Colon)
+                    });
                     if body && ends && self.frame().kind == Kind::Block {
                         self.separate(next, true);
                     }
@@ -234,7 +240,8 @@ impl Relabel<'_> {
                 self.push(index, tok)
             }
             Tok::Question => {
-                let optional = matches!(self.tok(index + 1), Some(Tok::Colon | Tok::Comma | Tok::ParenClose | Tok::Semi));
+                let optional =
+                    matches!(self.tok(index + 1), Some(Tok::Colon | Tok::Comma | Tok::ParenClose | Tok::Semi));
                 if !optional {
                     self.frame().questions += 1;
                     self.nest();
@@ -281,7 +288,13 @@ impl Relabel<'_> {
                 let relabelled = self.name(index);
                 return self.push(index, relabelled);
             }
-            Tok::Const | Tok::Let | Tok::Var => self.frame().declares = true,
+            Tok::Const | Tok::Let | Tok::Var => {
+                // A statement begins, even where the one before lacks its semicolon.
+                if self.frame().kind == Kind::Block && self.prev_ends_operand() {
+                    self.separate(index, true);
+                }
+                self.frame().declares = true;
+            }
             Tok::Catch => self.frame().function = true,
             Tok::Function => {
                 self.frame().function = true;
@@ -339,13 +352,19 @@ impl Relabel<'_> {
                         None | Some(Tok::Semi | Tok::BraceClose | Tok::BodyOpen | Tok::Export | Tok::Declare)
                     ) =>
             {
-                if length == 9 && self.text(index) == b"interface" { Tok::Interface } else { Tok::Namespace }
+                if length == 9 && self.text(index) == b"interface" {
+                    Tok::Interface
+                } else {
+                    Tok::Namespace
+                }
             }
             b"declare" if declaration(next) && same_line(self) => Tok::Declare,
             b"abstract" | b"public" | b"private" | b"protected" | b"static"
-                if (matches!(next, Some(Tok::Const | Tok::Let | Tok::Var | Tok::Function | Tok::Class | Tok::Enum))
-                    || (next == Some(Tok::Ident)
-                        && matches!(self.text(index + 1), b"interface" | b"type" | b"namespace" | b"abstract")))
+                if (matches!(
+                    next,
+                    Some(Tok::Const | Tok::Let | Tok::Var | Tok::Function | Tok::Class | Tok::Enum)
+                ) || (next == Some(Tok::Ident)
+                    && matches!(self.text(index + 1), b"interface" | b"type" | b"namespace" | b"abstract")))
                     && same_line(self) =>
             {
                 Tok::OtherModifier
@@ -357,7 +376,9 @@ impl Relabel<'_> {
                     Tok::Async
                 }
             }
-            b"async" if next == Some(Tok::ParenOpen) && !self.prev_ends_operand() && self.is_arrow(index + 1) => Tok::Async,
+            b"async" if next == Some(Tok::ParenOpen) && !self.prev_ends_operand() && self.is_arrow(index + 1) => {
+                Tok::Async
+            }
             b"async" if next == Some(Tok::Ident) && self.tok(index + 2) == Some(Tok::FatArrow) => Tok::Async,
             b"get" | b"set" | b"async" | b"static"
                 if matches!(self.prev(), Some(Tok::BraceOpen | Tok::Comma))
@@ -367,24 +388,31 @@ impl Relabel<'_> {
                 Tok::OtherModifier
             }
             b"implements" if self.prev_ends_operand() && matches!(next, Some(Tok::Ident)) => Tok::Implements,
-            b"of" if kind == Kind::For
-                && self.prev_ends_operand()
-                && !matches!(next, Some(Tok::Semi | Tok::Assign | Tok::Dot | Tok::Comma | Tok::ParenClose)) =>
+            b"of"
+                if kind == Kind::For
+                    && self.prev_ends_operand()
+                    && !matches!(next, Some(Tok::Semi | Tok::Assign | Tok::Dot | Tok::Comma | Tok::ParenClose)) =>
             {
                 Tok::Of
             }
-            b"from" if imports
-                && matches!(self.prev(), Some(Tok::Star | Tok::BraceClose | Tok::Ident)) =>
-            {
-                Tok::From
-            }
+            b"from" if imports && matches!(self.prev(), Some(Tok::Star | Tok::BraceClose | Tok::Ident)) => Tok::From,
             b"as" => {
                 let in_list = self.frames.len() > 1 && self.frames[self.frames.len() - 2].imports;
                 let word_before = self.prev().is_some_and(Tok::is_word);
                 let star = self.prev() == Some(Tok::Star) && imports;
                 let follows = !matches!(
                     next,
-                    None | Some(Tok::Colon | Tok::Comma | Tok::ParenClose | Tok::Semi | Tok::Assign | Tok::Question | Tok::Dot | Tok::BraceClose | Tok::FatArrow)
+                    None | Some(
+                        Tok::Colon
+                            | Tok::Comma
+                            | Tok::ParenClose
+                            | Tok::Semi
+                            | Tok::Assign
+                            | Tok::Question
+                            | Tok::Dot
+                            | Tok::BraceClose
+                            | Tok::FatArrow
+                    )
                 );
                 let member = self.on_new_line(index) && next == Some(Tok::ParenOpen);
                 let same_line = self.prev_ends_operand() && !self.on_new_line(index);
@@ -394,9 +422,10 @@ impl Relabel<'_> {
                     Tok::Ident
                 }
             }
-            b"is" if matches!(self.prev(), Some(Tok::Ident | Tok::This))
-                && !self.on_new_line(index)
-                && !matches!(next, None | Some(Tok::Colon | Tok::Question | Tok::Semi | Tok::Comma | Tok::Dot)) =>
+            b"is"
+                if matches!(self.prev(), Some(Tok::Ident | Tok::This))
+                    && !self.on_new_line(index)
+                    && !matches!(next, None | Some(Tok::Colon | Tok::Question | Tok::Semi | Tok::Comma | Tok::Dot)) =>
             {
                 Tok::Is
             }
@@ -443,9 +472,13 @@ impl Relabel<'_> {
         }
         let body_from = at;
         let mut close = None;
-        while let Some(tok) = self.tok(at) {
+        let limit = at + 200;
+        while let Some(tok) = self.tok(at).filter(|_| at < limit) {
             match tok {
-                Tok::BraceOpen if self.tokens[at - 1].tok.ends_operand() || matches!(self.tokens[at - 1].tok, Tok::Class | Tok::Greater) => {
+                Tok::BraceOpen
+                    if self.tokens[at - 1].tok.ends_operand()
+                        || matches!(self.tokens[at - 1].tok, Tok::Class | Tok::Greater) =>
+                {
                     close = Some(self.partners[at] as usize);
                     break;
                 }
@@ -502,14 +535,16 @@ impl Relabel<'_> {
     fn colon_follows(&self, mut at: usize) -> bool {
         let mut questions = 0;
         // Far more than any real condition is long; keeps hostile text linear.
-        let limit = at + 4000;
+        let limit = at + 1000;
         while let Some(tok) = self.tok(at) {
             if at > limit {
                 return false;
             }
             match tok {
                 Tok::ParenOpen | Tok::SquareOpen | Tok::BraceOpen | Tok::HoleOpen => at = self.partners[at] as usize,
-                Tok::ParenClose | Tok::SquareClose | Tok::BraceClose | Tok::HoleClose | Tok::Comma | Tok::Semi => return false,
+                Tok::ParenClose | Tok::SquareClose | Tok::BraceClose | Tok::HoleClose | Tok::Comma | Tok::Semi => {
+                    return false;
+                }
                 Tok::Question => questions += 1,
                 Tok::Colon if questions == 0 => return true,
                 Tok::Colon => questions -= 1,
@@ -569,17 +604,32 @@ impl Relabel<'_> {
 
     /// Reads on from a `<` as if it opened types.
     fn scan_angles(&self, start: usize) -> AngleScan {
-        let mut scan = AngleScan { closed: false, whole: true, last: start, opens: vec![start as u32], all: vec![start as u32], closers: Vec::new() };
+        let mut scan = AngleScan {
+            closed: false,
+            whole: true,
+            last: start,
+            opens: vec![start as u32],
+            all: vec![start as u32],
+            closers: Vec::new(),
+        };
         let mut at = start + 1;
         while let Some(tok) = self.tok(at) {
             match tok {
+                // Types nest a few levels; the limit keeps hostile text linear.
+                Tok::Less if scan.opens.len() > 64 => return scan,
                 Tok::Less => {
                     scan.opens.push(at as u32);
                     scan.all.push(at as u32);
                 }
-                Tok::Greater | Tok::ShiftRight | Tok::ShiftRightUnsigned | Tok::GreaterEqual | Tok::ShiftRightAssign | Tok::ShiftRightUnsignedAssign => {
+                Tok::Greater
+                | Tok::ShiftRight
+                | Tok::ShiftRightUnsigned
+                | Tok::GreaterEqual
+                | Tok::ShiftRightAssign
+                | Tok::ShiftRightUnsignedAssign => {
                     let length = (self.tokens[at].end - self.tokens[at].start) as usize;
-                    let assigns = matches!(tok, Tok::GreaterEqual | Tok::ShiftRightAssign | Tok::ShiftRightUnsignedAssign);
+                    let assigns =
+                        matches!(tok, Tok::GreaterEqual | Tok::ShiftRightAssign | Tok::ShiftRightUnsignedAssign);
                     let count = length - usize::from(assigns);
                     let closing = count.min(scan.opens.len());
                     scan.opens.truncate(scan.opens.len() - closing);
@@ -595,7 +645,14 @@ impl Relabel<'_> {
                     }
                 }
                 Tok::ParenOpen | Tok::SquareOpen | Tok::BraceOpen => at = self.partners[at] as usize,
-                Tok::Ident | Tok::Dot | Tok::Comma | Tok::Bar | Tok::Amp | Tok::String | Tok::Number | Tok::FatArrow => {}
+                Tok::Ident
+                | Tok::Dot
+                | Tok::Comma
+                | Tok::Bar
+                | Tok::Amp
+                | Tok::String
+                | Tok::Number
+                | Tok::FatArrow => {}
                 Tok::Void | Tok::Null | Tok::This | Tok::True | Tok::False | Tok::TypeOf | Tok::Extends | Tok::New => {}
                 _ => return scan,
             }
@@ -624,11 +681,26 @@ impl Relabel<'_> {
         let kind = if self.prev_ends_operand() {
             let operand_follows = scan.whole
                 && match self.tok(after) {
-                    Some(Tok::Ident) => !self.on_new_line(after) && !matches!(self.text(after), b"implements" | b"is" | b"as"),
-                    Some(tok) => matches!(
-                        tok,
-                        Tok::Number | Tok::String | Tok::True | Tok::False | Tok::Null | Tok::This | Tok::Bang | Tok::Tilde | Tok::TypeOf | Tok::New | Tok::Plus | Tok::Minus
-                    ) && !self.on_new_line(after),
+                    Some(Tok::Ident) => {
+                        !self.on_new_line(after) && !matches!(self.text(after), b"implements" | b"is" | b"as")
+                    }
+                    Some(tok) => {
+                        matches!(
+                            tok,
+                            Tok::Number
+                                | Tok::String
+                                | Tok::True
+                                | Tok::False
+                                | Tok::Null
+                                | Tok::This
+                                | Tok::Bang
+                                | Tok::Tilde
+                                | Tok::TypeOf
+                                | Tok::New
+                                | Tok::Plus
+                                | Tok::Minus
+                        ) && !self.on_new_line(after)
+                    }
                     None => false,
                 };
             if operand_follows {
