@@ -27,6 +27,7 @@ pub fn lex(text: &str, comments: &mut Vec<Comment>, errors: &mut SyntaxErrors<'_
         errors,
         templates: Vec::new(),
         braces: 0,
+        no_regexp_before: 0,
     };
     lexer.run();
     lexer.tokens
@@ -49,6 +50,8 @@ struct Lexer<'t, 'e, 'd> {
     errors: &'e mut SyntaxErrors<'d>,
     templates: Vec<OpenTemplate>,
     braces: u32,
+    /// No regular expression ends before this offset: the search is not repeated.
+    no_regexp_before: usize,
 }
 
 impl Lexer<'_, '_, '_> {
@@ -71,7 +74,11 @@ impl Lexer<'_, '_, '_> {
                     self.inner.bump(length);
                 }
                 Ok(Tok::BlockComment) => self.block_comment(span.start, span.end),
-                Ok(Tok::Slash | Tok::DivideAssign) if self.operand_expected() => self.regexp(span.start),
+                Ok(Tok::Slash | Tok::DivideAssign)
+                    if self.operand_expected() && span.start >= self.no_regexp_before =>
+                {
+                    self.regexp(span.start)
+                }
                 Ok(Tok::Number) => self.number(span.start, span.end),
                 Ok(Tok::BraceOpen) => {
                     self.braces += 1;
@@ -241,7 +248,12 @@ impl Lexer<'_, '_, '_> {
         let double = matches!(self.text[start..after].chars().next(), Some('\u{201C}' | '\u{201D}'));
         let straight = if double { '"' } else { '\'' };
         self.errors.curly_quote(Span::new(start as u32, after as u32), straight);
-        let line_end = memchr::memchr2(b'\n', b'\r', &self.bytes[after..]).map_or(self.bytes.len(), |n| after + n);
+        // A window keeps a file of one endless line linear.
+        let mut window = self.bytes.len().min(after + 4000);
+        while !self.text.is_char_boundary(window) {
+            window -= 1;
+        }
+        let line_end = memchr::memchr2(b'\n', b'\r', &self.bytes[after..window]).map_or(window, |n| after + n);
         let line = &self.text[after..line_end];
         let closing: &[char] = if double { &['\u{201C}', '\u{201D}', '"'] } else { &['\u{2018}', '\u{2019}', '\''] };
         // A later opening quote after a `,` or `:` belongs to the next string, not to this one.
@@ -281,7 +293,7 @@ impl Lexer<'_, '_, '_> {
                 None | Some(b'\n' | b'\r') => {
                     // Not a regular expression after all: a stray operator.
                     self.push(Tok::Slash, start as u32, start as u32 + 1);
-                    self.inner.bump(0);
+                    self.no_regexp_before = at;
                     return;
                 }
                 Some(b'\\') => at += 1 + self.text[at + 1..].chars().next().map_or(0, char::len_utf8),

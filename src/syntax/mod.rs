@@ -3,8 +3,8 @@
 pub mod ast;
 mod brackets;
 mod builder;
-mod errors;
 mod equality;
+mod errors;
 mod expected;
 pub mod json;
 mod lexer;

@@ -7,8 +7,14 @@ use crate::source::Span;
 
 /// Prints a tree as DScript. Never recurses, however deep the tree is.
 pub fn print(ast: &Ast) -> String {
-    let mut printer =
-        Printer { ast, out: String::with_capacity(ast.text.len()), work: Vec::new(), depth: 0, comment: 0, line_start: true };
+    let mut printer = Printer {
+        ast,
+        out: String::with_capacity(ast.text.len()),
+        work: Vec::new(),
+        depth: 0,
+        comment: 0,
+        line_start: true,
+    };
     let mut pieces = Vec::new();
     for stmt in ast.list(ast.body) {
         pieces.extend([Piece::Stmt(*stmt), Piece::Line]);
@@ -214,9 +220,15 @@ impl Printer<'_> {
             }
             Expr::Array { items } => {
                 let items = ast.list(items);
-                let mut pieces = self.bracketed(["[", "]"], span, items, |id| ast.expr_span(*id).start, |pieces, id| {
-                    pieces.push(Piece::Expr(*id));
-                });
+                let mut pieces = self.bracketed(
+                    ["[", "]"],
+                    span,
+                    items,
+                    |id| ast.expr_span(*id).start,
+                    |pieces, id| {
+                        pieces.push(Piece::Expr(*id));
+                    },
+                );
                 let one_line = !self.multi_line(span.start, items.first().map(|id| ast.expr_span(*id).start));
                 if one_line && items.last().is_some_and(|last| matches!(ast.expr(*last), Expr::Hole)) {
                     // A comma at the end does not make a hole, two do.
@@ -225,11 +237,15 @@ impl Printer<'_> {
                 pieces
             }
             Expr::Spread(operand) => vec![Text("..."), Piece::Expr(operand)],
-            Expr::Object { members } => {
-                self.bracketed(["{", "}"], span, ast.list(members), |member| member.span.start, |pieces, member| {
+            Expr::Object { members } => self.bracketed(
+                ["{", "}"],
+                span,
+                ast.list(members),
+                |member| member.span.start,
+                |pieces, member| {
                     self.member(pieces, member);
-                })
-            }
+                },
+            ),
             Expr::Arrow(function) => self.function(function, ""),
             Expr::Function(function) => self.function(function, "function "),
             Expr::Call { callee, type_arguments, arguments } => {
@@ -273,7 +289,9 @@ impl Printer<'_> {
                 vec![Piece::Expr(condition), Text(" ? "), Piece::Expr(then), Text(" : "), Piece::Expr(otherwise)]
             }
             Expr::Cast { ty, operand, postfix: true } => vec![Piece::Expr(operand), Text(" as "), Piece::Type(ty)],
-            Expr::Cast { ty, operand, postfix: false } => vec![Text("<"), Piece::Type(ty), Text(">"), Piece::Expr(operand)],
+            Expr::Cast { ty, operand, postfix: false } => {
+                vec![Text("<"), Piece::Type(ty), Text(">"), Piece::Expr(operand)]
+            }
             Expr::Paren(inner) => vec![Text("("), Piece::Expr(inner), Text(")")],
         }
     }
@@ -653,13 +671,19 @@ impl Printer<'_> {
                 pieces.extend(self.modifiers(modifiers));
                 pieces.extend([Text(if is_const { "const enum " } else { "enum " }), Source(name.span), Text(" ")]);
                 let members = ast.list(members);
-                pieces.extend(self.bracketed(["{", "}"], span, members, |member| member.span.start, |pieces, member| {
-                    self.decorators(pieces, member.decorators, false);
-                    self.key(pieces, member.name);
-                    if let Some(value) = member.value {
-                        pieces.extend([Text(" = "), Piece::Expr(value)]);
-                    }
-                }));
+                pieces.extend(self.bracketed(
+                    ["{", "}"],
+                    span,
+                    members,
+                    |member| member.span.start,
+                    |pieces, member| {
+                        self.decorators(pieces, member.decorators, false);
+                        self.key(pieces, member.name);
+                        if let Some(value) = member.value {
+                            pieces.extend([Text(" = "), Piece::Expr(value)]);
+                        }
+                    },
+                ));
             }
             Stmt::Namespace { modifiers, name, body } => {
                 pieces.extend(self.modifiers(modifiers));

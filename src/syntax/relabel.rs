@@ -288,7 +288,13 @@ impl Relabel<'_> {
                 let relabelled = self.name(index);
                 return self.push(index, relabelled);
             }
-            Tok::Const | Tok::Let | Tok::Var => self.frame().declares = true,
+            Tok::Const | Tok::Let | Tok::Var => {
+                // A statement begins, even where the one before lacks its semicolon.
+                if self.frame().kind == Kind::Block && self.prev_ends_operand() {
+                    self.separate(index, true);
+                }
+                self.frame().declares = true;
+            }
             Tok::Catch => self.frame().function = true,
             Tok::Function => {
                 self.frame().function = true;
@@ -346,7 +352,11 @@ impl Relabel<'_> {
                         None | Some(Tok::Semi | Tok::BraceClose | Tok::BodyOpen | Tok::Export | Tok::Declare)
                     ) =>
             {
-                if length == 9 && self.text(index) == b"interface" { Tok::Interface } else { Tok::Namespace }
+                if length == 9 && self.text(index) == b"interface" {
+                    Tok::Interface
+                } else {
+                    Tok::Namespace
+                }
             }
             b"declare" if declaration(next) && same_line(self) => Tok::Declare,
             b"abstract" | b"public" | b"private" | b"protected" | b"static"
@@ -462,9 +472,13 @@ impl Relabel<'_> {
         }
         let body_from = at;
         let mut close = None;
-        while let Some(tok) = self.tok(at) {
+        let limit = at + 200;
+        while let Some(tok) = self.tok(at).filter(|_| at < limit) {
             match tok {
-                Tok::BraceOpen if self.tokens[at - 1].tok.ends_operand() || matches!(self.tokens[at - 1].tok, Tok::Class | Tok::Greater) => {
+                Tok::BraceOpen
+                    if self.tokens[at - 1].tok.ends_operand()
+                        || matches!(self.tokens[at - 1].tok, Tok::Class | Tok::Greater) =>
+                {
                     close = Some(self.partners[at] as usize);
                     break;
                 }
@@ -521,7 +535,7 @@ impl Relabel<'_> {
     fn colon_follows(&self, mut at: usize) -> bool {
         let mut questions = 0;
         // Far more than any real condition is long; keeps hostile text linear.
-        let limit = at + 4000;
+        let limit = at + 1000;
         while let Some(tok) = self.tok(at) {
             if at > limit {
                 return false;
@@ -601,6 +615,8 @@ impl Relabel<'_> {
         let mut at = start + 1;
         while let Some(tok) = self.tok(at) {
             match tok {
+                // Types nest a few levels; the limit keeps hostile text linear.
+                Tok::Less if scan.opens.len() > 64 => return scan,
                 Tok::Less => {
                     scan.opens.push(at as u32);
                     scan.all.push(at as u32);
