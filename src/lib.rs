@@ -5,7 +5,7 @@
 //! This crate is the library behind the `dscript` command. A host program opens a [`Workspace`], from disk or from
 //! memory, may give its specs functions of its own, evaluates it under one or several qualifiers, and walks the
 //! [`PipGraph`]. Every mistake in the specs becomes a [`Diagnostic`]. No spec makes the library panic, print, or end
-//! the process, and the graph is the same on every machine, in every folder, with any number of threads.
+//! the process, and the graph is the same in every folder and with any number of threads.
 //!
 //! # A graph
 //!
@@ -146,3 +146,8 @@ pub use diagnostics::render::Renderer;
 pub use diagnostics::{Code, Diagnostic, Severity};
 pub use graph::{Pip, PipGraph, PipId};
 pub use workspace::{Evaluation, HostFunctionError, HostValue, OpenError, OpenOptions, QualifierRequest, Workspace};
+
+/// The Rust code of the README is tested with the crate's own.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
