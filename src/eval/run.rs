@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bumpalo::Bump;
+use rustc_hash::FxHashMap;
 
 use crate::diagnostics::Diagnostic;
 use crate::graph::{GraphBuilder, PipGraph};
@@ -154,6 +155,7 @@ impl<'s, 'h> Machine<'s, 'h> {
             nesting: 0,
             running: Vec::new(),
             error: None,
+            literals: FxHashMap::default(),
             last_coercion: (QualifierId::EMPTY, SpaceId::EMPTY, QualifierId::EMPTY),
         }
     }
