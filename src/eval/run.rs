@@ -119,16 +119,25 @@ impl Evaluation<'_> {
     }
 }
 
+/// How many values of one spec a worker takes at a time. Values of one spec need one another more often than not: two
+/// workers in one spec would mostly wait.
+const BATCH: usize = 32;
+
 /// Computes all roots with one worker for each heap; gives the thunk of each root.
 fn compute<'h>(shared: &Shared<'h>, roots: &[Root], heaps: &'h mut [Bump]) -> Vec<ThunkId> {
+    let program = &shared.resolved.program;
+    let spec_of = |root: &Root| program.decls[root.0.index()].spec;
+    let batches: Vec<&[Root]> =
+        roots.chunk_by(|a, b| spec_of(a) == spec_of(b)).flat_map(|spec| spec.chunks(BATCH)).collect();
     let next = AtomicUsize::new(0);
     let work = |worker: usize, heap: &'h Bump| {
         let mut machine = Machine::new(shared, heap, worker as u32 + 1);
-        while let Some((decl, qualifier)) = roots.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let reference = shared.resolved.program.decl_location(*decl);
-            // A failure is on record with the value.
-            let _ = machine.force(*decl, *qualifier, reference);
-            machine.error = None;
+        while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+            for (decl, qualifier) in *batch {
+                // A failure is on record with the value.
+                let _ = machine.force(*decl, *qualifier, program.decl_location(*decl));
+                machine.error = None;
+            }
         }
     };
     match heaps {
