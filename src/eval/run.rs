@@ -42,18 +42,23 @@ impl Evaluation<'_> {
     /// The graph is there even when there are errors, with what could be made.
     pub fn graph(&self, qualifiers: &[QualifierId], builder: GraphBuilder) -> (PipGraph, Vec<Diagnostic>) {
         let (roots, mut diagnostics) = self.extent_roots(qualifiers);
-        let mut heaps = self.heaps();
-        let shared = Shared::new(self.resolved, self.host, self.natives, self.files);
-        let thunks = compute(&shared, &roots, &mut heaps);
-        let mut replay = Replay::new(&shared, self.files, builder);
-        for thunk in thunks {
-            replay.value(thunk);
-        }
-        let (builder, said) = replay.finish();
+        let (builder, said) = self.filled(&roots, builder);
         diagnostics.extend(said);
         let (graph, found) = builder.finish();
         diagnostics.extend(found);
         (graph, diagnostics)
+    }
+
+    /// The builder with the pips of all roots. The values are gone when it returns: nothing in the graph needs them.
+    fn filled(&self, roots: &[Root], builder: GraphBuilder) -> (GraphBuilder, Vec<Diagnostic>) {
+        let mut heaps = self.heaps();
+        let shared = Shared::new(self.resolved, self.host, self.natives, self.files);
+        let thunks = compute(&shared, roots, &mut heaps);
+        let mut replay = Replay::new(&shared, self.files, builder);
+        for thunk in thunks {
+            replay.value(thunk);
+        }
+        replay.finish()
     }
 
     /// Computes some values and hands each to `take` with its root; a value that failed is `None`.
