@@ -30,13 +30,13 @@ pub(super) fn and_other(diagnostic: Diagnostic, first: &Provenance, other: &Prov
     }
     // One place in a spec made both, so two labels there would look the same: say how the two differ.
     let note = if first.value != other.value {
-        format!("one call made both: once for value `{}` and once for value `{}`", first.value, other.value)
+        format!("one call made both: once for value `{}` and once for value `{}`", other.value, first.value)
     } else if first.qualifier != other.qualifier {
         let show = |provenance: &Provenance| {
             let pairs: Vec<String> = provenance.qualifier.iter().map(|(key, value)| format!("{key}={value}")).collect();
             if pairs.is_empty() { "no qualifier".to_owned() } else { format!("`{}`", pairs.join(";")) }
         };
-        format!("one call made both: for {} and for {}", show(first), show(other))
+        format!("one call made both: for {} and for {}", show(other), show(first))
     } else {
         format!("one call made both, while value `{}` was evaluated", first.value)
     };
