@@ -16,24 +16,18 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// its number, and ours.
 const RULES: &[&str] = &[
     // Inputs.
-    "DX2001", "DX0213", "DX0310", "DX0215", "DX0217", "DX13102",
-    // Output files.
+    "DX2001", "DX0213", "DX0310", "DX0215", "DX0217", "DX13102", // Output files.
     "DX0206", "DX14415", "DX2000", "DX0246", "DX0210", "DX0211", "DX0209", "DX0208", "DX0207", "DX0248", "DX2005",
     // Processes.
     "DX0216", "DX0218", "DX0212", "DX13101", "DX13100", "DX2004", "DX2003", "DX0296", "DX0303", "DX0302", "DX0304",
-    "DX14411", "DX14112", "DX14420", "DX14421",
-    // Copies, writes, messages.
-    "DX0220", "DX0221",
-    // Seals.
+    "DX14411", "DX14112", "DX14420", "DX14421", // Copies, writes, messages.
+    "DX0220", "DX0221", // Seals.
     "DX0284", "DX0285", "DX0247", "DX14412", "DX14413", "DX14403", "DX14402", "DX14416",
     // Files asserted in opaque directories.
-    "DX14417", "DX14414",
-    // The whole graph.
+    "DX14417", "DX14414", // The whole graph.
     "DX14100", "DX14101", "DX14102", "DX14103", "DX14104", "DX14105", "DX14107", "DX14108", "DX14109", "DX14110",
-    "DX14111", "DX14113", "DX14114",
-    // Before the graph.
-    "DX9357", "DX9327",
-    // Ours.
+    "DX14111", "DX14113", "DX14114", // Before the graph.
+    "DX9357", "DX9327", // Ours.
     "DS0501", "DS0502",
 ];
 

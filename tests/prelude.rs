@@ -1,5 +1,7 @@
 //! The prelude declares exactly the natives that exist, with the shapes that they have.
 
+#![expect(clippy::disallowed_methods, reason = "tests read the tree as it is")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

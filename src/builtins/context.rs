@@ -78,6 +78,10 @@ fn unique_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, root: Path
     let kind = if root == m.host().temp_root { "temp" } else { "out" };
     let repetition = m.repetition(&format!("{kind}:{hint_text}"));
     let mut key = format!("{}\0{spec}\0{value}\0{hint_text}\0{repetition}", module.name);
+    if let Some(cached) = m.cache_key() {
+        // Pips of a cached value belong to its key, whichever value asked first.
+        let _ = write!(key, "\0{cached}");
+    }
     for (name, setting) in program.qualifiers.map_of(qualifier).iter() {
         let _ = write!(key, "\0{name}={setting}");
     }

@@ -144,7 +144,12 @@ fn argument_words<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, value: Value
                 return argument_words(m, args, path);
             }
             if values.is_undefined() {
-                return argument_words(m, args, field(m, object, "value"));
+                let value = field(m, object, "value");
+                // `ArgumentKind.flag`: the name of the argument stands alone.
+                if value.is_undefined() && matches!(field(m, object, "kind"), Value::Enum(_, 3)) {
+                    return Ok(vec![String::new()]);
+                }
+                return argument_words(m, args, value);
             }
             let separator = plain(m, field(m, object, "separator")).unwrap_or_default();
             Ok(vec![argument_words(m, args, values)?.join(&separator)])

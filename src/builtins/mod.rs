@@ -12,6 +12,8 @@ mod environment;
 mod file;
 mod glob;
 mod global;
+mod json;
+mod json_text;
 mod map;
 mod math;
 mod number;
@@ -24,6 +26,7 @@ mod string;
 mod string_builder;
 mod support;
 mod transformer;
+mod value_cache;
 
 use crate::eval::{NativeFn, NativeTable, Receiver};
 
@@ -41,6 +44,7 @@ const FUNCTIONS: &[&[(&str, NativeFn)]] = &[
     file::FUNCTIONS,
     glob::FUNCTIONS,
     global::FUNCTIONS,
+    json::FUNCTIONS,
     map::FUNCTIONS,
     math::FUNCTIONS,
     number::FUNCTIONS,
@@ -51,6 +55,7 @@ const FUNCTIONS: &[&[(&str, NativeFn)]] = &[
     string::FUNCTIONS,
     string_builder::FUNCTIONS,
     transformer::FUNCTIONS,
+    value_cache::FUNCTIONS,
 ];
 
 /// All natives.

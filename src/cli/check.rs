@@ -8,12 +8,12 @@ use crate::source::system::Stopwatch;
 pub(super) fn run(args: CheckArgs) -> Result<Outcome, Failure> {
     let reporter = Reporter::new(&args.messages)?;
     let watch = Stopwatch::start();
-    let workspace = library::open(&args.workspace.path, &args.options)?;
+    let workspace = library::open(&args.workspace.path, &args.options, false)?;
     let diagnostics = workspace.check();
     let seconds = watch.seconds();
     let outcome = reporter.report(diagnostics, workspace.files());
     if args.options.stats {
-        statistics(&format!("checked {} files in {seconds:.3} s", grouped(workspace.spec_count() as u64)));
+        statistics(&format!("checked {} specs in {seconds:.3} s", grouped(workspace.spec_count() as u64)));
     }
     Ok(outcome)
 }

@@ -25,6 +25,8 @@ pub struct ThunkId(pub u32);
 pub(super) struct Thunk<'h> {
     pub decl: DeclId,
     pub qualifier: QualifierId,
+    /// The key of a value that a spec keeps in the value cache; none for declared values.
+    pub cache_key: Option<Arc<str>>,
     /// The worker that computes it; 0 while none does.
     pub owner: AtomicU32,
     /// The value; `None` when computing it failed.
@@ -85,6 +87,8 @@ pub(super) struct Shared<'h> {
     /// The first thunk of each declaration: most have only one qualifier.
     first: Vec<OnceLock<ThunkId>>,
     more: DashMap<(DeclId, QualifierId), ThunkId, FxBuildHasher>,
+    /// Values that specs keep under keys of their own.
+    cached: DashMap<(Arc<str>, QualifierId), ThunkId, FxBuildHasher>,
     /// Files of SDK modules and the prelude.
     library: FxHashSet<FileId>,
     /// The string literals of each spec, made when its code first runs.
@@ -116,6 +120,7 @@ impl<'h> Shared<'h> {
             thunks: boxcar::Vec::new(),
             first: (0..program.decls.len()).map(|_| OnceLock::new()).collect(),
             more: DashMap::default(),
+            cached: DashMap::default(),
             library: program.specs.iter().filter(|spec| is_library(program, spec)).map(|spec| spec.file).collect(),
             texts: (0..program.specs.len()).map(|_| OnceLock::new()).collect(),
             waiting: Mutex::new(FxHashMap::default()),
@@ -138,14 +143,14 @@ impl<'h> Shared<'h> {
 
     /// The thunk of a declaration under a qualifier; made when it is first asked for.
     pub fn thunk_of(&self, decl: DeclId, qualifier: QualifierId) -> ThunkId {
-        let first = *self.first[decl.index()].get_or_init(|| self.new_thunk(decl, qualifier));
+        let first = *self.first[decl.index()].get_or_init(|| self.new_thunk(decl, qualifier, None));
         if self.thunk(first).qualifier == qualifier {
             return first;
         }
         if let Some(known) = self.more.get(&(decl, qualifier)) {
             return *known;
         }
-        *self.more.entry((decl, qualifier)).or_insert_with(|| self.new_thunk(decl, qualifier))
+        *self.more.entry((decl, qualifier)).or_insert_with(|| self.new_thunk(decl, qualifier, None))
     }
 
     /// What each value did that was computed, in no particular order.
@@ -157,9 +162,15 @@ impl<'h> Shared<'h> {
         }
     }
 
-    fn new_thunk(&self, decl: DeclId, qualifier: QualifierId) -> ThunkId {
-        let thunk =
-            Thunk { decl, qualifier, owner: AtomicU32::new(0), result: OnceLock::new(), record: OnceLock::new() };
+    /// The thunk of a value that is kept under a key. `decl` is where pips made for it are said to come from.
+    pub fn cached_thunk(&self, key: &Arc<str>, decl: DeclId, qualifier: QualifierId) -> ThunkId {
+        let place = (key.clone(), qualifier);
+        *self.cached.entry(place).or_insert_with(|| self.new_thunk(decl, qualifier, Some(key.clone())))
+    }
+
+    fn new_thunk(&self, decl: DeclId, qualifier: QualifierId, cache_key: Option<Arc<str>>) -> ThunkId {
+        let (owner, result, record) = (AtomicU32::new(0), OnceLock::new(), OnceLock::new());
+        let thunk = Thunk { decl, qualifier, cache_key, owner, result, record };
         ThunkId(self.thunks.push(thunk) as u32)
     }
 

@@ -1,6 +1,7 @@
 //! Top-level values: computed on demand, at most once, with every cycle shown whole.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -17,10 +18,41 @@ impl<'h> Machine<'_, 'h> {
     /// The value of a declaration under a qualifier of its own space. `reference` is where it is needed.
     pub(super) fn force(&mut self, decl: DeclId, qualifier: QualifierId, reference: Location) -> Eval<'h> {
         let id = self.shared.thunk_of(decl, qualifier);
+        self.force_thunk(id, reference, &mut |m| m.compute_body(decl, qualifier, reference))
+    }
+
+    /// A value that is computed once for each key and qualifier, by `compute`, and shared by all top-level values.
+    /// `decl` is where pips made for it are said to come from; it must follow from the key alone.
+    ///
+    /// # Errors
+    /// When computing it fails, or needs the same key again (DX9378).
+    pub fn cached(
+        &mut self,
+        key: &Arc<str>,
+        decl: DeclId,
+        qualifier: QualifierId,
+        reference: Location,
+        compute: &mut dyn FnMut(&mut Self) -> Eval<'h>,
+    ) -> Eval<'h> {
+        let id = self.shared.cached_thunk(key, decl, qualifier);
+        self.force_thunk(id, reference, &mut |m| m.enter(reference, |m| compute(m)))
+    }
+
+    /// The key of the cached value being computed; none while a declared value is.
+    pub fn cache_key(&self) -> Option<Arc<str>> {
+        self.shared.thunk(self.running.last()?.thunk).cache_key.clone()
+    }
+
+    fn force_thunk(
+        &mut self,
+        id: ThunkId,
+        reference: Location,
+        body: &mut dyn FnMut(&mut Self) -> Eval<'h>,
+    ) -> Eval<'h> {
         let thunk = self.shared.thunk(id);
         if thunk.result.get().is_none() {
             if self.shared.claim(thunk, self.worker) {
-                self.compute(id, reference);
+                self.compute(id, reference, body);
             } else if let Err(cycle) = self.shared.wait(id, reference, self.worker, &self.running) {
                 return Err(self.fail_cycle(cycle));
             }
@@ -42,7 +74,7 @@ impl<'h> Machine<'_, 'h> {
         }
     }
 
-    fn compute(&mut self, id: ThunkId, reference: Location) {
+    fn compute(&mut self, id: ThunkId, reference: Location, body: &mut dyn FnMut(&mut Self) -> Eval<'h>) {
         let thunk = self.shared.thunk(id);
         self.running.push(Running {
             thunk: id,
@@ -53,7 +85,7 @@ impl<'h> Machine<'_, 'h> {
             diagnostics: Vec::new(),
             repetitions: FxHashMap::default(),
         });
-        let result = self.compute_body(thunk.decl, thunk.qualifier, reference);
+        let result = body(self);
         let Some(mut running) = self.running.pop() else { return };
         if result.is_err() {
             if self.error.is_some() {

@@ -103,7 +103,7 @@ impl Lowerer<'_, '_> {
         // A rule refuses what is not a literal.
         let Some(name) = literals::text(self.ast, argument) else { return self.broken(span) };
         let place = self.place(self.ast.expr_span(argument));
-        match imports::find(self.t, self.spec, &name, place, true) {
+        match imports::find(self.t, self.spec, &name, place) {
             Ok(id) => Operand::Namespace { id, qualifiers: Vec::new(), span },
             Err(diagnostic) => {
                 self.diagnostics.extend(diagnostic.map(|diagnostic| *diagnostic));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::imports;
 use super::literals;
@@ -27,7 +27,13 @@ pub(super) fn declare(input: &Input) -> (Tables<'_>, Vec<Diagnostic>) {
     for index in 0..input.specs.len() {
         let spec = SpecId(index as u32);
         let block = pass.t.file_blocks[index];
-        let body = pass.t.asts[index].body;
+        let ast = pass.t.asts[index];
+        if ast.all_stmts().any(|(_, stmt)| matches!(stmt, Stmt::Error))
+            || ast.all_exprs().any(|(_, expr)| matches!(expr, Expr::Error))
+        {
+            pass.t.broken_specs.push(spec);
+        }
+        let body = ast.body;
         pass.statements(spec, block, body);
     }
     pass.probes();
@@ -66,12 +72,13 @@ fn empty_tables(input: &Input) -> Tables<'_> {
         file_blocks: Vec::new(),
         members: Vec::new(),
         stars: Vec::new(),
+        incomplete: FxHashSet::default(),
+        broken_specs: Vec::new(),
         items: Vec::new(),
         decorators: Vec::new(),
         aliases: Vec::new(),
         signatures: FxHashMap::default(),
         qualifier_decls: Vec::new(),
-        edges: Vec::new(),
         configurations: Vec::new(),
         probes: Vec::new(),
         known,
@@ -304,7 +311,8 @@ impl<'i> Pass<'i> {
         let module = &self.t.program.modules[self.t.program.specs[spec.index()].module.index()];
         let (origin, explicit) = (module.origin, module.semantics == Semantics::Explicit);
         let list = self.t.program.specs[spec.index()].kind == SpecKind::List;
-        let exported = modifiers.export.is_some() || origin == Origin::Prelude;
+        // A configuration sees everything in a list that it imports.
+        let exported = modifiers.export.is_some() || list || origin == Origin::Prelude;
         if let Some(place) = public {
             if explicit {
                 let message = "`@@public` has a meaning only in modules with implicit references".to_owned();
@@ -505,7 +513,7 @@ impl<'i> Pass<'i> {
     ) {
         let ast = self.ast(spec);
         let Some(name) = literals::text(ast, from) else { return };
-        let root = imports::import(&mut self.t, &mut self.diagnostics, spec, &name, ast.expr_span(from), false);
+        let root = self.module_root(spec, &name, ast.expr_span(from));
         let (public, _) = self.decorators(spec, block, modifiers.decorators);
         let viewer = self.t.module_of_spec(spec);
         let add = |this: &mut Self, here: Ident, source: AliasSource, star: Option<NamespaceId>| {
@@ -547,6 +555,18 @@ impl<'i> Pass<'i> {
         }
     }
 
+    /// What stands after `from`; a mistake there is reported.
+    fn module_root(&mut self, spec: SpecId, name: &str, span: Span) -> Option<NamespaceId> {
+        let place = self.at(spec, span);
+        match imports::find(&self.t, spec, name, place) {
+            Ok(root) => Some(root),
+            Err(diagnostic) => {
+                self.diagnostics.extend(diagnostic.map(|diagnostic| *diagnostic));
+                None
+            }
+        }
+    }
+
     fn alias(&mut self, source: AliasSource, place: Location, public: bool) -> AliasId {
         self.t.aliases.push(Alias { source, place, public, state: AliasState::Pending });
         AliasId(self.t.aliases.len() as u32 - 1)
@@ -568,13 +588,18 @@ impl<'i> Pass<'i> {
             Some(from) => {
                 let Some(name) = literals::text(ast, from) else { return };
                 let span = ast.expr_span(from);
-                Some(imports::import(&mut self.t, &mut self.diagnostics, spec, &name, span, false))
+                Some(self.module_root(spec, &name, span))
             }
         };
         let Some(names) = names else {
-            if let (Some(Some(root)), Some(from)) = (root, from) {
-                let place = self.at(spec, ast.expr_span(from));
-                self.t.stars[namespace.index()].push(Star { from: root, public: public.is_some(), place });
+            match (root, from) {
+                (Some(Some(root)), Some(from)) => {
+                    let place = self.at(spec, ast.expr_span(from));
+                    self.t.stars[namespace.index()].push(Star { from: root, public: public.is_some(), place });
+                }
+                _ => {
+                    self.t.incomplete.insert(namespace);
+                }
             }
             return;
         };

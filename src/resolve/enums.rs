@@ -1,11 +1,11 @@
 //! The numbers of enum members.
 
-use super::literals;
 use super::tables::{Node, Tables, Target};
 use crate::diagnostics::{Code, Diagnostic, nearest};
 use crate::program::{DeclKind, EnumId};
 use crate::source::Location;
 use crate::syntax::ast::{self, Ast, BinaryOp, Expr, PropertyName, UnaryOp};
+use crate::syntax::literals::{negated_number_value, number_value, string_value};
 
 /// Computes all enums, in order of declaration; members may refer to earlier members and to other enums.
 pub(super) fn compute(t: &mut Tables<'_>, diagnostics: &mut Vec<Diagnostic>) {
@@ -36,7 +36,7 @@ fn compute_one(t: &mut Tables<'_>, diagnostics: &mut Vec<Diagnostic>, state: &mu
     for member in ast.list(members) {
         let (text, span) = match member.name {
             PropertyName::Ident(name) => (ast.name(name).to_owned(), name.span),
-            PropertyName::String(span) => (literals::string(ast.text_of(span)).into_owned(), span),
+            PropertyName::String(span) => (string_value(ast.text_of(span)).into_owned(), span),
             PropertyName::Number(span) => (ast.text_of(span).to_owned(), span),
             PropertyName::Computed(_) => continue,
         };
@@ -122,7 +122,7 @@ impl Evaluator<'_, '_> {
     fn evaluate_inner(&mut self, id: ast::ExprId) -> Result<i32, Problem> {
         let place = self.place(id);
         match self.ast.expr(id) {
-            Expr::Number => literals::number(self.ast.text_of(place.span)).ok_or(Problem::Reported),
+            Expr::Number => number_value(self.ast.text_of(place.span)).map_err(|_| Problem::Reported),
             Expr::Paren(inner) | Expr::Cast { operand: inner, .. } => self.evaluate(inner),
             Expr::Name => {
                 let text = self.ast.text_of(place.span);
@@ -134,6 +134,10 @@ impl Evaluator<'_, '_> {
                     compute_one(self.t, self.diagnostics, self.state, target);
                 }
                 self.member(target, self.ast.name(name), name.span.in_file(self.ast.file))
+            }
+            Expr::Unary { op: UnaryOp::Minus, operand } if matches!(self.ast.expr(operand), Expr::Number) => {
+                let text = self.ast.text_of(self.ast.expr_span(operand));
+                negated_number_value(text).map_err(|_| Problem::Reported)
             }
             Expr::Unary { op, operand } => {
                 let value = self.evaluate(operand)?;

@@ -1,13 +1,13 @@
 //! Expressions other than names and calls.
 
 use super::ir::{BinaryOp, Expr, ExprId, Variable};
-use super::literals;
 use super::lower::Lowerer;
 use super::names::Local;
 use super::variables::Stage;
 use crate::diagnostics::{Code as Number, Diagnostic};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, MemberKind, PropertyName, UnaryOp};
+use crate::syntax::literals::{negated_number_value, number_value, string_value};
 
 impl Lowerer<'_, '_> {
     /// Lowers an expression that is used as a value.
@@ -32,9 +32,9 @@ impl Lowerer<'_, '_> {
         let expr = match ast.expr(id) {
             ast::Expr::True => Expr::Bool(true),
             ast::Expr::False => Expr::Bool(false),
-            ast::Expr::Number => literals::number(ast.text_of(span)).map_or(Expr::Error, Expr::Number),
+            ast::Expr::Number => number_value(ast.text_of(span)).map_or(Expr::Error, Expr::Number),
             ast::Expr::String => {
-                let text = literals::string(ast.text_of(span));
+                let text = string_value(ast.text_of(span));
                 Expr::String(self.string(&text))
             }
             ast::Expr::Template { tag, parts } => return self.template(span, tag, parts),
@@ -51,7 +51,7 @@ impl Lowerer<'_, '_> {
             }
             ast::Expr::Unary { op: UnaryOp::Minus, operand } if matches!(ast.expr(operand), ast::Expr::Number) => {
                 // The smallest number has no positive counterpart: the sign belongs to the literal.
-                let value = literals::negated(ast.text_of(ast.expr_span(operand)));
+                let value = negated_number_value(ast.text_of(ast.expr_span(operand)));
                 value.map_or(Expr::Error, Expr::Number)
             }
             ast::Expr::Unary { op, operand } => {
@@ -119,7 +119,7 @@ impl Lowerer<'_, '_> {
             let (text, value) = match member.kind {
                 MemberKind::Property { key, value } => match key {
                     PropertyName::Ident(name) => (ast.name(name).into(), value),
-                    PropertyName::String(span) => (literals::string(ast.text_of(span)), value),
+                    PropertyName::String(span) => (string_value(ast.text_of(span)), value),
                     PropertyName::Number(span) => (ast.text_of(span).into(), value),
                     PropertyName::Computed(key) => {
                         self.expr(key);

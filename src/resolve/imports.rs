@@ -3,40 +3,14 @@
 use rustc_hash::FxHashMap;
 
 use super::ImportTarget;
-use super::tables::{ImportEdge, Tables};
+use super::tables::Tables;
 use crate::diagnostics::{Code, Diagnostic, nearest};
-use crate::program::{ModuleId, NamespaceId, Semantics, SpecId};
-use crate::source::{Location, Span};
+use crate::program::{Module, NamespaceId, Semantics, SpecId};
+use crate::source::Location;
 
 /// Whether a name after `from` is that of a file, not of a module.
 fn is_file_name(name: &str) -> bool {
     name.starts_with(['.', '/'])
-}
-
-/// The root namespace that `import … from "name"` in `spec` means; an edge between the modules is noted.
-pub(super) fn import(
-    t: &mut Tables<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
-    spec: SpecId,
-    name: &str,
-    span: Span,
-    inline: bool,
-) -> Option<NamespaceId> {
-    let place = t.location(spec, span);
-    let from = t.module_of_spec(spec);
-    match find(t, spec, name, place, inline) {
-        Ok(root) => {
-            let to = t.program.namespaces[root.index()].module;
-            if to != from {
-                t.edges.push(ImportEdge { from, to, place });
-            }
-            Some(root)
-        }
-        Err(diagnostic) => {
-            diagnostics.extend(diagnostic.map(|diagnostic| *diagnostic));
-            None
-        }
-    }
 }
 
 /// The root namespace that a module name (or a file name) in `spec` means. An error without a diagnostic was reported
@@ -46,7 +20,6 @@ pub(super) fn find(
     spec: SpecId,
     name: &str,
     place: Location,
-    _inline: bool,
 ) -> Result<NamespaceId, Option<Box<Diagnostic>>> {
     let importer = t.module_of_spec(spec);
     let module = &t.program.modules[importer.index()];
@@ -99,45 +72,45 @@ pub(super) fn find(
     }
 }
 
-/// Refuses cycles of imports between modules that are not declared friends.
+/// Refuses cycles of modules that list their allowed dependencies, unless a member of the cycle is a friend of the one
+/// before it. Modules that list nothing may be part of any cycle: values are what must not depend on each other.
 pub(super) fn check_cycles(t: &Tables<'_>, diagnostics: &mut Vec<Diagnostic>) {
-    let count = t.program.modules.len();
-    let mut first: FxHashMap<(ModuleId, ModuleId), Location> = FxHashMap::default();
-    let mut next: Vec<Vec<ModuleId>> = vec![Vec::new(); count];
-    for edge in &t.edges {
-        let explicit = |module: ModuleId| t.program.modules[module.index()].semantics == Semantics::Explicit;
-        if explicit(edge.from) || explicit(edge.to) || friends(t, edge.from, edge.to) {
-            continue;
-        }
-        if first.insert((edge.from, edge.to), edge.place).is_none() {
-            next[edge.from.index()].push(edge.to);
-        }
+    let modules = &t.program.modules;
+    if modules.iter().all(|module| module.allowed_dependencies.is_none()) {
+        return;
     }
-    // Depth first with an explicit stack; each module that closes a cycle is reported once.
-    let mut state = vec![0u8; count];
-    for start in 0..count {
+    let ids: FxHashMap<&str, usize> = modules.iter().enumerate().map(|(id, module)| (&*module.name, id)).collect();
+    let mut next: Vec<Vec<usize>> = Vec::with_capacity(modules.len());
+    for module in modules {
+        let allowed = module.allowed_dependencies.iter().flatten().filter_map(|name| ids.get(&**name).copied());
+        next.push(allowed.filter(|target| !modules[*target].cyclical_friends.contains(&module.name)).collect());
+    }
+    // Depth first with an explicit stack; one cycle is enough to see.
+    let mut state = vec![0u8; modules.len()];
+    for start in 0..modules.len() {
         if state[start] != 0 {
             continue;
         }
-        let mut stack = vec![(ModuleId(start as u32), 0usize)];
+        let mut stack = vec![(start, 0usize)];
         state[start] = 1;
         while let Some((module, at)) = stack.last_mut() {
             let module = *module;
-            let Some(&target) = next[module.index()].get(*at) else {
-                state[module.index()] = 2;
+            let Some(&target) = next[module].get(*at) else {
+                state[module] = 2;
                 stack.pop();
                 continue;
             };
             *at += 1;
-            match state[target.index()] {
+            match state[target] {
                 0 => {
-                    state[target.index()] = 1;
+                    state[target] = 1;
                     stack.push((target, 0));
                 }
                 1 => {
                     let from = stack.iter().position(|(module, _)| *module == target).unwrap_or(0);
-                    let cycle: Vec<ModuleId> = stack[from..].iter().map(|(module, _)| *module).collect();
-                    diagnostics.push(cycle_error(t, &cycle, &first));
+                    let cycle: Vec<&Module> = stack[from..].iter().map(|(module, _)| &modules[*module]).collect();
+                    diagnostics.push(cycle_error(&cycle));
+                    return;
                 }
                 _ => {}
             }
@@ -145,22 +118,16 @@ pub(super) fn check_cycles(t: &Tables<'_>, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-fn friends(t: &Tables<'_>, from: ModuleId, to: ModuleId) -> bool {
-    let (from, to) = (&t.program.modules[from.index()], &t.program.modules[to.index()]);
-    from.cyclical_friends.contains(&to.name) || to.cyclical_friends.contains(&from.name)
-}
-
-fn cycle_error(t: &Tables<'_>, cycle: &[ModuleId], first: &FxHashMap<(ModuleId, ModuleId), Location>) -> Diagnostic {
-    let name = |module: ModuleId| &t.program.modules[module.index()].name;
-    let mut shown: Vec<String> = cycle.iter().map(|module| format!("`{}`", name(*module))).collect();
-    shown.extend(cycle.first().map(|module| format!("`{}`", name(*module))));
-    let mut diagnostic =
-        Diagnostic::error(Code::Dx(11230), format!("modules import each other: {}", shown.join(" → ")));
+fn cycle_error(cycle: &[&Module]) -> Diagnostic {
+    let mut shown: Vec<String> = cycle.iter().map(|module| format!("`{}`", module.name)).collect();
+    shown.extend(cycle.first().map(|module| format!("`{}`", module.name)));
+    let message = format!("modules depend on each other: {}", shown.join(" → "));
+    let mut diagnostic = Diagnostic::error(Code::Dx(11230), message);
     for (at, module) in cycle.iter().enumerate() {
-        let target = cycle[(at + 1) % cycle.len()];
-        let Some(place) = first.get(&(*module, target)) else { continue };
-        let label = format!("`{}` imports `{}`", name(*module), name(target));
-        diagnostic = if at == 0 { diagnostic.at(*place, label) } else { diagnostic.and_at(*place, label) };
+        let Some(place) = module.location else { continue };
+        let label = format!("`{}` allows itself `{}`", module.name, cycle[(at + 1) % cycle.len()].name);
+        let first = diagnostic.labels.is_empty();
+        diagnostic = if first { diagnostic.at(place, label) } else { diagnostic.and_at(place, label) };
     }
-    diagnostic.help("move what both need to a third module, or name them in `cyclicalFriendModules`")
+    diagnostic.help("move what both need to a third module, or name the earlier one in `cyclicalFriendModules`")
 }

@@ -3,17 +3,13 @@
 use rustc_hash::FxHashSet;
 
 use super::declare::member_of;
-use super::imports;
-use super::literals;
 use super::tables::{AliasId, AliasSource, AliasState, BlockId, Entry, Sighting, Star, Tables, Target};
 use crate::diagnostics::{Code, Diagnostic, nearest};
-use crate::program::{DeclId, NamespaceId, SpecId};
+use crate::program::{DeclId, NamespaceId};
 use crate::source::Symbol;
-use crate::syntax::ast::Expr;
 
 /// Links all aliases.
 pub(super) fn link(t: &mut Tables<'_>, diagnostics: &mut Vec<Diagnostic>) {
-    note_inline_imports(t);
     let (from_star, clashes) = (FxHashSet::default(), Vec::new());
     let mut linker = Linker { t, diagnostics, expanded: Vec::new(), from_star, clashes };
     linker.expanded = vec![false; linker.t.members.len()];
@@ -27,23 +23,10 @@ pub(super) fn link(t: &mut Tables<'_>, diagnostics: &mut Vec<Diagnostic>) {
     linker.fill();
 }
 
-/// `importFrom("M")` in bodies counts for cycles of modules; unknown names are reported where bodies are lowered.
-fn note_inline_imports(t: &mut Tables<'_>) {
-    for index in 0..t.input.specs.len() {
-        let ast = t.asts[index];
-        for (_, expr) in ast.all_exprs() {
-            let Expr::Call { callee, arguments, .. } = expr else { continue };
-            if !matches!(ast.expr(callee), Expr::Name) || ast.text_of(ast.expr_span(callee)) != "importFrom" {
-                continue;
-            }
-            let Some(&argument) = ast.list(arguments).first() else { continue };
-            let Some(name) = literals::text(ast, argument) else { continue };
-            let mut ignored = Vec::new();
-            imports::import(t, &mut ignored, SpecId(index as u32), &name, ast.expr_span(argument), true);
-        }
-    }
-}
+/// The meanings of a name with who may see them.
+type Sightings = (Option<Sighting<Target>>, Option<Sighting<DeclId>>);
 
+/// What a linked alias stands for.
 type Meaning = (Option<Target>, Option<DeclId>);
 
 struct Linker<'a, 'i> {
@@ -66,6 +49,9 @@ impl Linker<'_, '_> {
         for star in self.t.stars[namespace.index()].clone() {
             let Star { from, public, place } = star;
             stacker::maybe_grow(64 * 1024, 1024 * 1024, || self.expand_stars(from));
+            if self.t.incomplete.contains(&from) {
+                self.t.incomplete.insert(namespace);
+            }
             let names: Vec<Symbol> = self.t.members[from.index()]
                 .iter()
                 .filter(|(_, entry)| self.shows(entry, from, viewer))
@@ -133,7 +119,7 @@ impl Linker<'_, '_> {
     }
 
     /// The meanings of an entry, its alias linked first.
-    fn meaning(&mut self, entry: Entry) -> (Option<Sighting<Target>>, Option<Sighting<DeclId>>) {
+    fn meaning(&mut self, entry: Entry) -> Sightings {
         let Some(id) = entry.alias else { return (entry.value, entry.ty) };
         let (value, ty) = self.resolve(id);
         let alias = &self.t.aliases[id.0 as usize];
@@ -143,18 +129,14 @@ impl Linker<'_, '_> {
         (value, ty)
     }
 
-    fn member(
-        &mut self,
-        namespace: NamespaceId,
-        name: Symbol,
-    ) -> Option<(Option<Sighting<Target>>, Option<Sighting<DeclId>>)> {
+    fn member(&mut self, namespace: NamespaceId, name: Symbol) -> Option<Sightings> {
         let entry = *self.t.members[namespace.index()].get(&name)?;
         Some(self.meaning(entry))
     }
 
     fn check_member(
         &mut self,
-        found: Option<(Option<Sighting<Target>>, Option<Sighting<DeclId>>)>,
+        found: Option<Sightings>,
         namespace: NamespaceId,
         viewer: crate::program::ModuleId,
         name: Symbol,
@@ -163,6 +145,10 @@ impl Linker<'_, '_> {
         let text = self.t.text(name).to_owned();
         let module = self.t.module_name(namespace);
         let Some((value, ty)) = found else {
+            let owner = self.t.program.namespaces[namespace.index()].module;
+            if self.t.incomplete.contains(&namespace) || self.t.is_lost(owner, &text) {
+                return (None, None);
+            }
             let names = self.t.members[namespace.index()]
                 .iter()
                 .filter(|(_, entry)| self.shows(entry, namespace, viewer))

@@ -145,7 +145,10 @@ impl Lowerer<'_, '_> {
                 None => self.broken(span),
             },
             None => {
-                self.not_found(name, span);
+                let root = self.t.spec_roots[self.spec.index()];
+                if !self.t.incomplete.contains(&root) && !self.t.is_lost(self.viewer, text) {
+                    self.not_found(name, span);
+                }
                 self.broken(span)
             }
         }
@@ -262,7 +265,10 @@ impl Lowerer<'_, '_> {
             let message = "`$` stands alone: it is the root namespace of this module".to_owned();
             return plain(self.error(50118, name.span, message, "cannot be a member", None));
         }
-        self.no_member(id, name, entry);
+        let owner = self.t.program.namespaces[id.index()].module;
+        if !self.t.incomplete.contains(&id) && !self.t.is_lost(owner, text) {
+            self.no_member(id, name, entry);
+        }
         self.broken(span)
     }
 

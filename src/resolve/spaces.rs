@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::literals;
 use super::tables::{BlockId, Entry, Node, Tables, Target};
 use crate::diagnostics::{Code, Diagnostic, nearest};
 use crate::program::{DeclId, QualifierSpace, SpaceId, SpecId};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, PropertyName, Type, TypeMemberKind};
+use crate::syntax::literals::string_value;
 
 /// Gives each namespace and declaration its space.
 pub(super) fn assign(t: &mut Tables<'_>, diagnostics: &mut Vec<Diagnostic>) {
@@ -63,6 +63,8 @@ impl Reader<'_, '_> {
             match ast.ty(id) {
                 Type::Paren(inner) => self.read(block, inner, space),
                 Type::Object(members) => self.members(block, members, space),
+                // Only the prelude may declare a qualifier of any type; elsewhere a rule refuses it.
+                Type::Reference { .. } if ast.text_of(span) == "any" => {}
                 Type::Reference { name, .. } => {
                     if let Some(decl) = self.find(block, name) {
                         self.declared(decl, span, block, space);
@@ -117,7 +119,7 @@ impl Reader<'_, '_> {
             let TypeMemberKind::Property { name, ty, .. } = member.kind else { continue };
             let key = match name {
                 PropertyName::Ident(name) => Arc::from(ast.name(name)),
-                PropertyName::String(span) => Arc::from(literals::string(ast.text_of(span))),
+                PropertyName::String(span) => Arc::from(string_value(ast.text_of(span))),
                 PropertyName::Number(_) | PropertyName::Computed(_) => continue,
             };
             let mut values = Vec::new();
@@ -135,7 +137,7 @@ impl Reader<'_, '_> {
         if self.depth < 100 {
             match ast.ty(id) {
                 Type::StringLiteral => {
-                    let value: Arc<str> = Arc::from(literals::string(ast.text_of(ast.type_span(id))));
+                    let value: Arc<str> = Arc::from(string_value(ast.text_of(ast.type_span(id))));
                     if !values.contains(&value) {
                         values.push(value);
                     }
@@ -225,6 +227,11 @@ impl Reader<'_, '_> {
     }
 
     fn unknown(&mut self, block: BlockId, name: Symbol, span: Span, namespace: Option<crate::program::NamespaceId>) {
+        let from = namespace.unwrap_or(self.t.spec_roots[self.t.block(block).spec.index()]);
+        let owner = self.t.program.namespaces[from.index()].module;
+        if self.t.incomplete.contains(&from) || self.t.is_lost(owner, self.t.text(name)) {
+            return;
+        }
         let text = self.t.text(name).to_owned();
         let names: Vec<&str> = match namespace {
             Some(namespace) => self.t.members[namespace.index()].keys().map(|name| self.t.text(*name)).collect(),

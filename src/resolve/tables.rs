@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::{ConfigurationCall, Input};
 use crate::program::{DeclId, DeclKind, ModuleId, NamespaceId, Program, Semantics, SpecId};
@@ -132,14 +132,6 @@ pub(super) struct QualifierDecl {
     pub place: Location,
 }
 
-/// An import of a module by a module, for cycles.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ImportEdge {
-    pub from: ModuleId,
-    pub to: ModuleId,
-    pub place: Location,
-}
-
 /// Names with a meaning of their own.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WellKnown {
@@ -169,6 +161,10 @@ pub(super) struct Tables<'i> {
     pub members: Vec<Members>,
     /// By [`NamespaceId`].
     pub stars: Vec<Vec<Star>>,
+    /// Namespaces whose `export *` failed: what is missing in them was reported there.
+    pub incomplete: FxHashSet<NamespaceId>,
+    /// Specs with syntax errors: what they declare may be missing here.
+    pub broken_specs: Vec<SpecId>,
     /// By [`DeclId`].
     pub items: Vec<Item>,
     /// The decorators of each spec, by [`SpecId`], with the block they stand in.
@@ -177,7 +173,6 @@ pub(super) struct Tables<'i> {
     pub signatures: FxHashMap<DeclId, Signature>,
     /// By [`NamespaceId`].
     pub qualifier_decls: Vec<Option<QualifierDecl>>,
-    pub edges: Vec<ImportEdge>,
     pub configurations: Vec<ConfigurationCall>,
     pub probes: Vec<Option<DeclId>>,
     pub known: WellKnown,
@@ -261,6 +256,12 @@ impl Tables<'_> {
             || self.program.modules[module.index()].semantics == Semantics::Explicit
     }
 
+    /// Whether a spec of `module` with syntax errors seems to declare `name`: then its absence is no mistake of its own.
+    pub fn is_lost(&self, module: ModuleId, name: &str) -> bool {
+        let of_module = self.broken_specs.iter().filter(|spec| self.module_of_spec(**spec) == module);
+        of_module.into_iter().any(|spec| declares(&self.asts[spec.index()].text, name))
+    }
+
     /// Whether a declaration is a value whose definition is evaluated in order (not a function, enum or type).
     pub fn is_variable(&self, decl: DeclId) -> bool {
         matches!(self.program.decls[decl.index()].kind, DeclKind::Value { .. })
@@ -271,4 +272,19 @@ impl Tables<'_> {
         let module = self.program.namespaces[namespace.index()].module;
         self.program.modules[module.index()].name.clone()
     }
+}
+
+/// Whether a text has a word such as `const` directly before `name`.
+fn declares(text: &str, name: &str) -> bool {
+    const WORDS: [&str; 8] = ["const", "function", "namespace", "enum", "interface", "type", "import", "as"];
+    let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
+    text.match_indices(name).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + name.len()..]);
+        if before.ends_with(part) || after.starts_with(part) {
+            return false;
+        }
+        // Names in the braces of an import or the parts of a dotted namespace.
+        let before = before.trim_end();
+        before.ends_with(['{', ',', '.']) || WORDS.iter().any(|word| before.ends_with(word))
+    })
 }

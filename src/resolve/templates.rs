@@ -1,11 +1,11 @@
 //! Back-tick literals: strings with holes, paths, atoms.
 
 use super::ir::{Expr, ExprId, Part, PathKind};
-use super::literals;
 use super::lower::Lowerer;
 use crate::paths::{PathId, RelativePath};
 use crate::source::Span;
 use crate::syntax::ast::{self, TemplatePart};
+use crate::syntax::literals::template_text;
 
 impl Lowerer<'_, '_> {
     pub(super) fn template(&mut self, span: Span, tag: Option<ast::Ident>, parts: ast::List<TemplatePart>) -> ExprId {
@@ -27,7 +27,7 @@ impl Lowerer<'_, '_> {
         match parts {
             [] => self.path_text(span, kind, ""),
             [TemplatePart::Text(text)] => {
-                let text = literals::template(ast.text_of(*text), true);
+                let text = template_text(ast.text_of(*text), true);
                 self.path_text(span, kind, &text)
             }
             _ => self.path_with_holes(span, kind, parts),
@@ -49,7 +49,7 @@ impl Lowerer<'_, '_> {
         for part in parts {
             match part {
                 TemplatePart::Text(text) => {
-                    let text = literals::template(ast.text_of(*text), false);
+                    let text = template_text(ast.text_of(*text), false);
                     if let Some(only) = &mut only_text {
                         only.push_str(&text);
                     }
@@ -127,7 +127,7 @@ impl Lowerer<'_, '_> {
                     fine &= kind == PathKind::Atom || !matches!(parts.get(index + 1), Some(TemplatePart::Hole(_)));
                 }
                 TemplatePart::Text(at) => {
-                    let text = literals::template(ast.text_of(*at), true);
+                    let text = template_text(ast.text_of(*at), true);
                     if kind == PathKind::Atom {
                         fine &= !text.contains(['/', '\\', '\0', '\n', '\r']);
                     } else {

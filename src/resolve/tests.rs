@@ -6,6 +6,9 @@
 //! `friends=A,B`. `//// unsupported NAME KIND` names a module that cannot be provided, `//// probe PATH` is followed by
 //! an expression, and `//// dump` asks for the lowered form in the snapshot. `UPDATE=1` writes the snapshots.
 
+// Tests read their fixtures from the disk.
+#![allow(clippy::disallowed_methods)]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +20,7 @@ use super::{ImportMap, ImportTarget, Input, ModuleInput, Probe, SpecSource, reso
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::paths::{PathId, Paths};
 use crate::program::{ModuleId, Origin, Qualifiers, Semantics, SpecId, SpecKind};
-use crate::source::{Files, Location, Symbols};
+use crate::source::{Files, Location, Span, Symbols};
 use crate::syntax::parse;
 
 /// The files of a program and what is said about its modules.
@@ -83,6 +86,54 @@ impl World {
         self.input.specs.push(SpecSource { module, path, kind, ast: std::sync::Arc::new(ast) });
     }
 
+    /// All specs below a folder that belong to a module; with `own`, the others are a module of the folder's own.
+    fn load(&mut self, root: &Path, own: bool) {
+        let mut folders = vec![root.to_owned()];
+        let mut specs: Vec<PathBuf> = Vec::new();
+        let mut modules: Vec<(PathBuf, String)> = Vec::new();
+        if own {
+            modules.push((root.to_owned(), "(own)".to_owned()));
+        }
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+                let name = entry.file_name().unwrap().to_string_lossy().into_owned();
+                if entry.is_dir() {
+                    if !name.starts_with('.') {
+                        folders.push(entry);
+                    }
+                } else if matches!(&*name, "module.config.dsc" | "module.config.bm" | "package.config.dsc") {
+                    let text = std::fs::read_to_string(&entry).unwrap();
+                    let name = text.split("name:").nth(1).and_then(|rest| rest.split('"').nth(1));
+                    // Which specs belong to the modules of such a file takes evaluation.
+                    let simple = !text.contains("projects:") && text.matches("name:").count() == 1;
+                    let name = if simple { name.unwrap_or("?") } else { "?" };
+                    modules.push((folder.clone(), name.to_owned()));
+                } else if (name.ends_with(".dsc") || name.ends_with(".bxt"))
+                    && !matches!(&*name, "config.dsc")
+                    && !name.contains("config.")
+                {
+                    specs.push(entry);
+                }
+            }
+        }
+        let owner = |spec: &PathBuf| {
+            let modules = modules.iter().filter(|(folder, _)| spec.starts_with(folder));
+            modules.max_by_key(|(folder, _)| folder.as_os_str().len()).cloned()
+        };
+        let mut owned: Vec<(PathBuf, PathBuf, String)> =
+            specs.into_iter().filter_map(|spec| owner(&spec).map(|(folder, name)| (folder, spec, name))).collect();
+        owned.sort();
+        for (folder, spec, name) in owned {
+            if name == "?" || spec.components().any(|part| part.as_os_str() == "UnitTests") {
+                continue;
+            }
+            let origin = if name == "Sdk.Prelude" { Origin::Prelude } else { Origin::Library };
+            let module = self.module(&name, folder.to_str().unwrap(), origin);
+            let text = std::fs::read_to_string(&spec).unwrap();
+            self.spec(module, spec.to_str().unwrap(), SpecKind::Spec, &text);
+        }
+    }
+
     fn find_spec(&self, path: &str) -> SpecId {
         let path = self.path(path);
         SpecId(self.input.specs.iter().position(|spec| spec.path == path).unwrap() as u32)
@@ -122,9 +173,12 @@ fn read_fixture(text: &str) -> (World, bool) {
     }
     for (name, words) in orders {
         let main = words.iter().find_map(|word| word.strip_prefix("main=")).map(|path| world.path(path));
+        let location = world.input.specs.iter().find(|spec| *world.input.modules[spec.module.index()].name == *name);
+        let location = location.map(|spec| Span::default().in_file(spec.ast.file));
         let module = world.input.modules.iter_mut().find(|module| *module.name == *name).unwrap();
         let list = |text: &str| text.split(',').filter(|name| !name.is_empty()).map(Arc::from).collect();
         module.main = main;
+        module.location = location;
         for word in words {
             match word.split_once('=') {
                 None => module.semantics = Semantics::Explicit,
@@ -216,6 +270,26 @@ fn a_chain_of_a_hundred_thousand_terms_is_lowered_without_recursion() {
     assert_eq!(resolved.code[0].exprs.len(), 199_999);
 }
 
+/// The standard library and the examples resolve without a mistake.
+#[test]
+fn the_standard_library_and_the_examples_have_no_mistakes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for example in std::fs::read_dir(root.join("examples")).unwrap().map(|entry| entry.unwrap().path()) {
+        if !example.is_dir() {
+            continue;
+        }
+        let mut world = World::new();
+        world.load(&root.join("stdlib"), false);
+        world.load(&example, true);
+        assert!(world.input.prelude.is_some());
+        let files = std::mem::take(&mut world.files);
+        let syntax = world.syntax;
+        let (_, diagnostics) = resolve(world.input);
+        let all: String = syntax.iter().chain(&diagnostics).map(|diagnostic| show(&files, diagnostic)).collect();
+        assert!(all.is_empty(), "{}:\n{all}", example.display());
+    }
+}
+
 /// Real specs have no mistakes: nothing may be reported but modules of packages that are not there.
 /// Runs when `BUILDXL_SRC` names a checkout of microsoft/BuildXL.
 #[test]
@@ -224,42 +298,7 @@ fn the_specs_of_buildxl_have_no_mistakes() {
         return;
     };
     let mut world = World::new();
-    let mut folders = vec![root.clone()];
-    let mut specs: Vec<PathBuf> = Vec::new();
-    let mut modules: Vec<(PathBuf, String)> = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
-            let name = entry.file_name().unwrap().to_string_lossy().into_owned();
-            if entry.is_dir() {
-                if !name.starts_with('.') {
-                    folders.push(entry);
-                }
-            } else if name == "module.config.dsc" || name == "module.config.bm" || name == "package.config.dsc" {
-                let text = std::fs::read_to_string(&entry).unwrap();
-                let name = text.split("name:").nth(1).and_then(|rest| rest.split('"').nth(1));
-                modules.push((folder.clone(), name.unwrap_or("?").to_owned()));
-            } else if name.ends_with(".dsc") && !name.contains("config") {
-                specs.push(entry);
-            }
-        }
-    }
-    specs.sort();
-    modules.sort();
-    let mut of_module: Vec<(ModuleId, PathBuf)> = Vec::new();
-    for spec in specs {
-        let owner =
-            modules.iter().filter(|(folder, _)| spec.starts_with(folder)).max_by_key(|(f, _)| f.as_os_str().len());
-        let Some((folder, name)) = owner else { continue };
-        let origin =
-            if name == "Sdk.Prelude" || folder.ends_with("Prelude") { Origin::Prelude } else { Origin::Library };
-        let module = world.module(name, folder.to_str().unwrap(), origin);
-        of_module.push((module, spec));
-    }
-    of_module.sort();
-    for (module, spec) in of_module {
-        let Ok(text) = std::fs::read_to_string(&spec) else { continue };
-        world.spec(module, spec.to_str().unwrap(), SpecKind::Spec, &text);
-    }
+    world.load(&root.join("Public"), false);
     let files = std::mem::take(&mut world.files);
     let count = world.input.specs.len();
     let started = std::time::Instant::now();

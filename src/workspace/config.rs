@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 
 use super::config_value::{ConfigKind, ConfigValue, Decoder, Fields, Located};
 use super::known_fields as known;
-use crate::diagnostics::{Code, Diagnostic, Level, Levels, Severity, nearest};
+use crate::diagnostics::{Code, Diagnostic, Level, Levels, Severity, catalogue, nearest};
 use crate::paths::PathId;
 use crate::program::{QualifierMap, QualifierSpace, Semantics};
 use crate::source::{Location, Symbols};
@@ -246,7 +246,7 @@ fn mount(value: &ConfigValue, symbols: &Symbols, decoder: &mut Decoder) -> Optio
         }
         None => {
             let diagnostic = Diagnostic::error(Code::Dx(2854), "a mount has no `name`")
-                .help("give it a name, such as `name: a`Name``, by which specs ask for it");
+                .help("add a name by which specs ask for it, such as name: a`Tools`");
             decoder.report(diagnostic, value.location);
             None
         }
@@ -406,7 +406,7 @@ fn qualifiers(value: &ConfigValue, decoder: &mut Decoder) -> QualifierConfig {
             let wrong = |key: bool| if key { Code::Dx(11288) } else { Code::Dx(11289) };
             let what = format!("the named qualifier `{name}`");
             let Some(qualifier) = qualifier(value, &what, wrong, decoder) else { continue };
-            if qualifier.value.is_empty() {
+            if matches!(&value.kind, ConfigKind::Object(fields) if fields.is_empty()) {
                 let diagnostic = Diagnostic::error(Code::Dx(11287), format!("{what} has no keys"))
                     .help("give it at least one key, such as `configuration: \"debug\"`");
                 decoder.report(diagnostic, value.location);
@@ -422,11 +422,6 @@ fn qualifiers(value: &ConfigValue, decoder: &mut Decoder) -> QualifierConfig {
             let mut values = Vec::new();
             for item in decoder.items(value, &what) {
                 values.extend(decoder.string(item, &format!("each value of {what}")));
-            }
-            if values.is_empty() {
-                let diagnostic = Diagnostic::error(Code::Dx(9025), format!("{what} lists no value"))
-                    .help("list the values that the key may have");
-                decoder.report(diagnostic, value.location);
             }
             check_text(key, &what, Code::Dx(7506), value.location, decoder);
             space.insert(key.clone(), values);
@@ -484,25 +479,25 @@ fn levels(value: &ConfigValue, decoder: &mut Decoder, levels: &mut Levels) {
     let Some(fields) = decoder.fields(value, "`dscript`", &["deny", "warn", "allow"]) else { return };
     for (field, level) in [("warn", Level::Warn), ("allow", Level::Allow), ("deny", Level::Deny)] {
         for name in fields.strings(decoder, field).unwrap_or_default() {
-            if let Err(error) = levels.set(&name.value, level, severity_of) {
-                let diagnostic = Diagnostic::error(Code::Ds(304), error.to_string())
-                    .help("see `dscript explain` for the codes there are");
+            let wrong = match levels.set(&name.value, level, severity_of) {
+                Err(error) => Some(error.to_string()),
+                // A slip in a code would otherwise turn nothing, silently.
+                Ok(()) => match name.value.parse::<Code>() {
+                    Ok(code) if severity_of(code).is_none() => Some(format!("there is no code {code}")),
+                    _ => None,
+                },
+            };
+            if let Some(wrong) = wrong {
+                let diagnostic = Diagnostic::error(Code::Ds(304), wrong).help("`dscript explain` lists all codes");
                 decoder.report(diagnostic, name.location);
             }
         }
     }
 }
 
-/// How grave a condition is when nobody turns it: what a configuration may not turn down.
+/// How grave a condition is when nobody turns it; none for a code that does not exist.
 fn severity_of(code: Code) -> Option<Severity> {
-    match code {
-        // The numbers that BuildXL itself gives to warnings.
-        Code::Dx(7502 | 9031 | 9043 | 9044 | 9103 | 9239 | 9320 | 9321 | 9345 | 11276 | 11277 | 14112 | 14421) => {
-            Some(Severity::Warning)
-        }
-        Code::Dx(_) => Some(Severity::Error),
-        Code::Ds(_) => None,
-    }
+    catalogue::explain(code).map(|page| page.severity)
 }
 
 #[cfg(test)]
@@ -550,7 +545,7 @@ mod tests {
             ("frontend", object(&[])),
         ]));
         assert!(config.disable_default_source_resolver && config.mounts.is_empty());
-        let expected = ["DS0301", "DX9392", "DX2855", "DX2854", "DX11289", "DX11287", "DX11287"];
+        let expected = ["DS0301", "DX9392", "DX2855", "DX2854", "DX11289", "DX11287"];
         assert_eq!(codes(&diagnostics), expected);
     }
 }

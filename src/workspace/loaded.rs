@@ -41,8 +41,8 @@ pub(super) struct LoadOptions<'a> {
 }
 
 impl Loaded {
-    /// Loads the build extent, what it imports, and the modules of the names in `extra`.
-    pub fn load(options: &LoadOptions, extra: &[Arc<str>]) -> Self {
+    /// Loads the build extent if `extent` says so, the modules of the names in `extra`, and what they import.
+    pub fn load(options: &LoadOptions, extent: bool, extra: &[Arc<str>]) -> Self {
         let modules = &options.catalogue.modules;
         let session = options.session;
         let mut tree = Tree::new(&*session.file_system, &session.paths, options.skipped.clone());
@@ -51,7 +51,7 @@ impl Loaded {
         let mut specs = Vec::new();
         let mut asked: BTreeSet<usize> = BTreeSet::new();
         let mut next: BTreeSet<usize> =
-            (0..modules.len()).filter(|index| modules[*index].origin == Origin::Extent).collect();
+            (0..modules.len()).filter(|index| extent && modules[*index].origin == Origin::Extent).collect();
         next.extend(extra.iter().filter_map(|name| options.module(name)));
         while !next.is_empty() {
             asked.extend(&next);
@@ -63,7 +63,7 @@ impl Loaded {
                         Some(first) if first == index => {}
                         Some(first) => {
                             owners.insert(one.path, first);
-                            diagnostics.push(claimed_twice(session, &one, &modules[index], &modules[first]));
+                            diagnostics.extend(claimed_twice(session, &one, &modules[index], &modules[first]));
                         }
                     }
                 }
@@ -80,7 +80,7 @@ impl Loaded {
         }
         diagnostics.extend(tree.diagnostics);
         specs.sort_by(|(a, left), (b, right)| a.cmp(b).then_with(|| session.paths.compare(left.path, right.path)));
-        let unreliable = unreliable(options, &specs);
+        let unreliable = unreliable(&specs);
         for (_, file) in &mut specs {
             diagnostics.append(&mut file.syntax);
             diagnostics.append(&mut file.lint);
@@ -182,12 +182,18 @@ fn specs_of(session: &Session, module: &FoundModule, tree: &mut Tree<'_>) -> Vec
         .map(|one| Wanted {
             location: one.location,
             semantics: description.semantics,
+            wraps_transformer: &*description.name == "Sdk.Transformers",
             ..Wanted::new(one.value, SpecKind::Spec)
         })
         .collect()
 }
 
-fn claimed_twice(session: &Session, spec: &Wanted, module: &FoundModule, first: &FoundModule) -> Diagnostic {
+fn claimed_twice(session: &Session, spec: &Wanted, module: &FoundModule, first: &FoundModule) -> Option<Diagnostic> {
+    let owns_all = module.description.projects.is_none() || first.description.projects.is_none();
+    if module.folder == first.folder && owns_all {
+        // Discovery said so already (DX9313, DX9314).
+        return None;
+    }
     let (name, other) = (&module.description.name, &first.description.name);
     let message =
         format!("spec `{}` belongs to module `{other}` and to module `{name}`", session.paths.display(spec.path));
@@ -198,24 +204,11 @@ fn claimed_twice(session: &Session, spec: &Wanted, module: &FoundModule, first: 
     if let Some(location) = first.description.location {
         diagnostic = diagnostic.and_at(location, format!("`{other}` claims it first"));
     }
-    diagnostic.help("a spec belongs to one module: remove it from one of them")
+    Some(diagnostic.help("a spec belongs to one module: remove it from one of them"))
 }
 
-fn unreliable(options: &LoadOptions, specs: &[(usize, Parsed)]) -> FxHashSet<FileId> {
-    let broken: FxHashSet<usize> = specs
-        .iter()
-        .filter(|(_, file)| file.syntax.iter().any(Diagnostic::is_error))
-        .map(|(module, _)| *module)
-        .collect();
-    if broken.is_empty() {
-        return FxHashSet::default();
-    }
-    let imports_broken = |file: &Parsed| {
-        file.imports.iter().filter_map(|name| options.module(name)).any(|index| broken.contains(&index))
-    };
-    specs
-        .iter()
-        .filter(|(module, file)| broken.contains(module) || imports_broken(file))
-        .map(|(_, file)| file.ast.file)
-        .collect()
+/// The files with syntax errors. What other files miss in them the resolver keeps quiet about itself.
+fn unreliable(specs: &[(usize, Parsed)]) -> FxHashSet<FileId> {
+    let broken = specs.iter().filter(|(_, file)| file.syntax.iter().any(Diagnostic::is_error));
+    broken.map(|(_, file)| file.ast.file).collect()
 }

@@ -9,10 +9,10 @@ use rayon::prelude::*;
 use super::config_value::{Located, place};
 use super::session::Session;
 use crate::check::{FileKind, Policies, lint};
-use crate::diagnostics::{Code, Diagnostic};
+use crate::diagnostics::{Code, Diagnostic, decode};
 use crate::paths::PathId;
 use crate::program::{Semantics, SpecKind};
-use crate::source::{FileId, Location, Span};
+use crate::source::{FileId, Location};
 use crate::syntax::ast::{Ast, Expr, Stmt, TemplatePart};
 use crate::syntax::parse;
 
@@ -27,12 +27,14 @@ pub(super) struct Wanted {
     pub semantics: Semantics,
     /// Whether it is part of the prelude.
     pub prelude: bool,
+    /// Whether it wraps the prelude's own `Transformer`, which a policy forbids to all others.
+    pub wraps_transformer: bool,
 }
 
 impl Wanted {
     /// A file of a module with implicit semantics.
     pub fn new(path: PathId, kind: SpecKind) -> Self {
-        Self { path, location: None, kind, semantics: Semantics::Implicit, prelude: false }
+        Self { path, location: None, kind, semantics: Semantics::Implicit, prelude: false, wraps_transformer: false }
     }
 }
 
@@ -69,7 +71,7 @@ pub(super) fn load(
         match content {
             Err(error) => diagnostics.extend(unreadable(&shown, &error, one.location, allow_missing)),
             Ok(bytes) => {
-                let (file, wrong) = add_file(session, &shown, bytes);
+                let (file, wrong) = decode(Path::new(&shown), bytes, &session.files);
                 diagnostics.extend(wrong);
                 texts.push((*one, file));
             }
@@ -94,26 +96,6 @@ fn unreadable(shown: &str, error: &io::Error, location: Option<Location>, allow_
     Some(place(diagnostic, location))
 }
 
-/// Enters the text of a file. Wrong bytes are reported and replaced, so that the rest can still be looked at.
-fn add_file(session: &Session, shown: &str, bytes: Vec<u8>) -> (FileId, Option<Diagnostic>) {
-    let error = match String::from_utf8(bytes) {
-        Ok(text) => return (session.files.add(shown, text), None),
-        Err(error) => error,
-    };
-    let at = error.utf8_error().valid_up_to();
-    let bytes = error.as_bytes();
-    let byte = bytes[at];
-    let mark = if bytes.starts_with("\u{FEFF}".as_bytes()) { 3 } else { 0 };
-    let file = session.files.add(shown, String::from_utf8_lossy(bytes).into_owned());
-    let start = (at - mark) as u32;
-    let location = Span::new(start, start + 3).in_file(file);
-    let position = session.files.get(file).line_column(start);
-    let message =
-        format!("`{shown}` is not UTF-8: byte 0x{byte:02X} at line {}, column {}", position.line, position.column);
-    let wrong = Diagnostic::error(Code::Ds(302), message).at(location, "the first wrong byte");
-    (file, Some(wrong.help("save the file with the encoding UTF-8")))
-}
-
 /// Parses a text that no file holds.
 pub(super) fn parse_text(session: &Session, wanted: &Wanted, text: String) -> Parsed {
     let file = session.files.add(session.paths.display(wanted.path), text);
@@ -132,7 +114,8 @@ fn parsed(session: &Session, wanted: &Wanted, file: FileId, policies: &Policies)
         SpecKind::Spec if wanted.semantics == Semantics::Explicit => FileKind::ExplicitSpec,
         SpecKind::Spec => FileKind::Spec,
     };
-    let lint = lint(&ast, kind, policies);
+    let policies = Policies { no_transformers: policies.no_transformers && !wanted.wraps_transformer, ..*policies };
+    let lint = lint(&ast, kind, &policies);
     let mut parsed = Parsed {
         path: wanted.path,
         kind: wanted.kind,

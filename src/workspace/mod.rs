@@ -165,6 +165,7 @@ impl Workspace {
     pub fn check(&self) -> Vec<Diagnostic> {
         let mut diagnostics = self.diagnostics.clone();
         if !self.broken {
+            diagnostics.extend(self.policies().1);
             let (loaded, _, found) = self.resolved();
             diagnostics.extend(loaded.diagnostics.iter().chain(found).cloned());
         }
@@ -203,7 +204,7 @@ impl Workspace {
     /// The loaded and resolved specs.
     fn resolved(&self) -> &(Loaded, Resolved, Vec<Diagnostic>) {
         self.resolved.get_or_init(|| {
-            let loaded = Loaded::load(&self.load_options(), &[]);
+            let loaded = Loaded::load(&self.load_options(), true, &[]);
             let input = loaded.input(&self.session, &self.catalogue, &self.prelude);
             let (resolved, mut diagnostics) = self.session.run(|| resolve(input));
             diagnostics.retain(|one| !loaded.follows_from_syntax(one));

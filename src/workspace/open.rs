@@ -40,6 +40,9 @@ pub struct OpenOptions {
     pub environment: Arc<dyn Environment>,
     /// What `Context.getBuildEngineDirectory` gives; none: a folder in the build's own output folder.
     pub engine_folder: Option<PathBuf>,
+    /// Whether a folder without `config.dsc` is opened too: as a workspace without specs of its own. Otherwise that is
+    /// an error.
+    pub allow_missing_config: bool,
 }
 
 impl Default for OpenOptions {
@@ -51,6 +54,7 @@ impl Default for OpenOptions {
             file_system: Arc::new(DiskFileSystem),
             environment: Arc::new(ProcessEnvironment::new()),
             engine_folder: None,
+            allow_missing_config: false,
         }
     }
 }
@@ -59,8 +63,18 @@ impl Default for OpenOptions {
 struct Opened {
     folder: PathId,
     config: Option<PathId>,
-    /// The spec, where only one was named.
-    single: Option<PathId>,
+    own: Own,
+}
+
+/// Which specs belong to no module.
+#[derive(Clone, Copy)]
+enum Own {
+    /// Those that lie outside of all modules.
+    Found,
+    /// Only the one that was named.
+    Single(PathId),
+    /// None, and there are no modules but those of the SDK.
+    Nothing,
 }
 
 pub(super) fn open(path: &Path, options: OpenOptions, config_optional: bool) -> Result<Workspace, OpenError> {
@@ -77,22 +91,22 @@ pub(super) fn open(path: &Path, options: OpenOptions, config_optional: bool) -> 
 
 /// Opens an absolute path at which something lies.
 pub(super) fn opened(path: &Path, options: OpenOptions, config_optional: bool) -> Workspace {
-    let (mut workspace, sdk, single) = start(path, options, config_optional);
+    let (mut workspace, sdk, own) = start(path, options, config_optional);
     if !workspace.broken {
-        find_modules(&mut workspace, sdk, single);
+        find_modules(&mut workspace, sdk, own);
     }
     workspace
 }
 
 /// Everything up to the configuration.
 ///
-/// Gives the folder of the SDK and the single spec that was named, too.
-fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace, Option<PathId>, Option<PathId>) {
+/// Gives the folder of the SDK and which specs are the configuration's own, too.
+fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace, Option<PathId>, Own) {
     let mut diagnostics = Vec::new();
     let file_system: Arc<dyn FileSystem> = Arc::new(WithSdk::new(options.file_system));
     let session = Session::new(file_system, options.environment, options.threads);
     let paths = session.paths.clone();
-    let opened = locate(&session, path, config_optional, &mut diagnostics);
+    let opened = locate(&session, path, config_optional, options.allow_missing_config, &mut diagnostics);
     let sdk = options.sdk.as_deref().and_then(|sdk| sdk_folder(&session, sdk, &mut diagnostics));
     let (prelude, found) = Prelude::load(&session, sdk);
     diagnostics.extend(found);
@@ -142,11 +156,11 @@ fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace
         resolved: OnceLock::new(),
         session,
     };
-    (workspace, sdk, opened.single)
+    (workspace, sdk, opened.own)
 }
 
 /// Finds the modules, reads their files, and adds their mounts.
-fn find_modules(workspace: &mut Workspace, sdk: Option<PathId>, single: Option<PathId>) {
+fn find_modules(workspace: &mut Workspace, sdk: Option<PathId>, own: Own) {
     let (session, config) = (&workspace.session, &workspace.config);
     let paths = &session.paths;
     let skipped = vec![workspace.layout.output, workspace.layout.object];
@@ -158,19 +172,20 @@ fn find_modules(workspace: &mut Workspace, sdk: Option<PathId>, single: Option<P
         tree: Tree::new(&*session.file_system, paths, skipped),
         diagnostics: Vec::new(),
     };
-    let mut groups = if single.is_some() { Vec::new() } else { discovery.groups() };
+    let mut groups = if let Own::Found = own { discovery.groups() } else { Vec::new() };
     if !config.disable_in_box_sdk {
         let root = sdk.or_else(|| paths.parse_absolute(EMBEDDED_ROOT).ok());
         let sources = root.map(|root| discovery.walk(root)).unwrap_or_default();
         groups.push(ModuleGroup { sources, extent: Extent::None });
     }
-    let own = match single {
-        Some(spec) => Some(FoundModule {
+    let own = match own {
+        Own::Single(spec) => Some(FoundModule {
             description: own_module(Semantics::Implicit, vec![Located { value: spec, location: None }]),
             origin: Origin::Extent,
             folder: workspace.folder,
         }),
-        None => discovery.configuration_module(),
+        Own::Found => discovery.configuration_module(),
+        Own::Nothing => None,
     };
     let mut wanted: Vec<Wanted> = Vec::new();
     for source in groups.iter().flat_map(|group| &group.sources) {
@@ -218,29 +233,30 @@ fn old_semantics(name: &str, location: Option<Location>) -> Option<Diagnostic> {
     Some(Diagnostic::warning(Code::Dx(9239), message).at(location, "").help(help))
 }
 
-/// What a path means.
-fn locate(session: &Session, path: &Path, config_optional: bool, diagnostics: &mut Vec<Diagnostic>) -> Opened {
+/// What a path means. Without a configuration a folder is searched for specs where that is `optional`, taken as empty
+/// where it is `allowed`, and else refused.
+fn locate(session: &Session, path: &Path, optional: bool, allowed: bool, diagnostics: &mut Vec<Diagnostic>) -> Opened {
     let paths = &session.paths;
     let id = paths.parse_absolute(&path.to_string_lossy()).unwrap_or(PathId::ROOT);
-    let nothing = |folder| Opened { folder, config: None, single: None };
     if session.file_system.is_dir(path) {
         let config = CONFIG_FILES.iter().find(|name| session.file_system.is_file(&path.join(name)));
-        if config.is_none() && !config_optional {
+        let own = if config.is_some() || optional { Own::Found } else { Own::Nothing };
+        if config.is_none() && !optional && !allowed {
             diagnostics.push(no_config(session, path));
         }
-        return Opened { config: config.map(|name| paths.child_named(id, name)), ..nothing(id) };
+        return Opened { folder: id, config: config.map(|name| paths.child_named(id, name)), own };
     }
     let folder = paths.parent(id).unwrap_or(PathId::ROOT);
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     if is_config_file(&name) {
-        return Opened { config: Some(id), ..nothing(folder) };
+        return Opened { folder, config: Some(id), own: Own::Found };
     }
     if is_module_file(&name) {
         let message = format!("`{}` is the file of a module, not a configuration", path.display());
         let help = "open the folder that holds `config.dsc`, or a single spec";
         diagnostics.push(Diagnostic::error(Code::Dx(11229), message).help(help));
     }
-    Opened { single: Some(id), ..nothing(folder) }
+    Opened { folder, config: None, own: Own::Single(id) }
 }
 
 fn no_config(session: &Session, folder: &Path) -> Diagnostic {

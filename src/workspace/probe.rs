@@ -55,12 +55,14 @@ impl Workspace {
             .enumerate()
             .map(|(index, text)| {
                 let path = self.session.paths.child_named(self.folder, &format!("<expression {}>", index + 1));
-                let text = format!("{};", text.trim_end().trim_end_matches(';'));
+                let text = text.trim().trim_end_matches(';');
+                // At the start of a statement, `{` would open a block.
+                let text = if text.starts_with('{') { format!("({text});") } else { format!("{text};") };
                 parse_text(&self.session, &Wanted::new(path, SpecKind::Spec), text)
             })
             .collect();
         let imports: Vec<Arc<str>> = parsed.iter().flat_map(|file| file.imports.iter().cloned()).collect();
-        let loaded = Loaded::load(&self.load_options(), &imports);
+        let loaded = Loaded::load(&self.load_options(), spec.is_some(), &imports);
         diagnostics.extend(loaded.diagnostics.iter().cloned());
         let mut input = loaded.input(&self.session, &self.catalogue, &self.prelude);
         let at = match spec {
@@ -92,8 +94,10 @@ impl Workspace {
         };
         let mut syntax = Vec::new();
         let mut files = Vec::new();
-        for file in parsed {
+        for mut file in parsed {
             files.push(file.ast.file);
+            // What a spec may not hold is all that an expression is.
+            file.lint.retain(|one| one.code != Code::Dx(9037));
             syntax.push([file.syntax, file.lint].concat());
             if let Ok(ast) = Arc::try_unwrap(file.ast) {
                 input.probes.push(Probe { spec: at, ast });

@@ -9,7 +9,8 @@ use crate::program::QualifierMap;
 /// What to evaluate under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QualifierRequest {
-    /// An expression of the command line: the name of a named qualifier, or `key=value;key=value`.
+    /// An expression of the command line: the name of a named qualifier, `key=value;key=value` laid over the default, or
+    /// both, the name first.
     Expression(String),
     /// Keys and values as they are, nothing merged.
     Exact(QualifierMap),
@@ -82,8 +83,17 @@ fn explicit(text: &str, config: &QualifierConfig) -> Result<QualifierMap, Box<Di
             Diagnostic::error(Code::Dx(code), message).help("write `key=value`, several with `;` between them"),
         ))
     };
-    let mut map = default_of(config);
-    for part in text.split(';') {
+    let mut parts: Vec<&str> = text.split(';').collect();
+    // A first part without `=` names the qualifier that the others change.
+    let base = parts.first().map(|first| first.trim()).filter(|first| !first.is_empty() && !first.contains('='));
+    let mut map = match base {
+        Some(name) => named(name, config)?,
+        None => default_of(config),
+    };
+    if base.is_some() {
+        parts.remove(0);
+    }
+    for part in parts {
         if part.trim().is_empty() {
             return refuse(11285, "a part is empty".to_owned());
         }
@@ -165,6 +175,7 @@ mod tests {
         assert_eq!(of("c=release"), Some(map(&[("c", "release"), ("p", "x64")])));
         assert_eq!(of("c= ;p=x86;p=arm64"), Some(map(&[("p", "arm64")])));
         assert_eq!(of("release"), Some(map(&[("c", "release")])));
+        assert_eq!(of("release;p=x86"), Some(map(&[("c", "release"), ("p", "x86")])));
         assert_eq!(requested_qualifiers(&[], &config()).0, [map(&[("c", "debug"), ("p", "x64")])]);
         let twice = requested_qualifiers(&["c=debug".into(), "c=debug".into()], &config());
         assert_eq!((twice.0.len(), twice.1.len()), (1, 0));

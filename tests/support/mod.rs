@@ -51,7 +51,8 @@ impl Ran {
 pub fn run<S: AsRef<std::ffi::OsStr>>(folder: &Path, args: &[S]) -> Result<Ran, Failed> {
     let output = program(folder).args(args).output()?;
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|error| Failed::from(error.to_string()));
-    let ran = Ran { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout)?, stderr: text(output.stderr)? };
+    let ran =
+        Ran { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout)?, stderr: text(output.stderr)? };
     for said in [&ran.stdout, &ran.stderr] {
         if said.contains(&*folder.to_string_lossy()) {
             return Err(format!("an absolute path is shown:\n{said}").into());

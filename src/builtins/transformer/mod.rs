@@ -9,7 +9,7 @@ mod process;
 mod result;
 mod seal;
 mod tool;
-mod write;
+pub(super) mod write;
 
 use crate::eval::{Member, NativeFn};
 

@@ -118,8 +118,19 @@ fn write<'h>(
     Value::File(destination)
 }
 
+/// The `pathRenderingOption` of an object given as an argument.
+pub(in crate::builtins) fn rendering_option<'h>(
+    m: &mut Machine<'_, 'h>,
+    args: &Args<'_, 'h>,
+    index: usize,
+    owner: &str,
+) -> Result<PathRendering, Raised> {
+    let fields = Fields::of_argument(m, args, index, owner)?;
+    Ok(fields.choice(m, "pathRenderingOption", &RENDERINGS)?.unwrap_or_default())
+}
+
 /// Tags and description given as positional arguments.
-pub(super) fn labels<'h>(
+pub(in crate::builtins) fn labels<'h>(
     m: &mut Machine<'_, 'h>,
     args: &Args<'_, 'h>,
     tags: usize,
@@ -142,7 +153,7 @@ pub(super) fn labels<'h>(
 }
 
 /// Records a request at the user's call.
-pub(super) fn emit<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, kind: RequestKind) {
+pub(in crate::builtins) fn emit<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, kind: RequestKind) {
     let location = m.call_in_spec(args.site.location());
     m.emit(Event::Made(Box::new(Request { location, kind })));
 }
