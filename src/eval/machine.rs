@@ -56,6 +56,11 @@ impl<'s, 'h> Machine<'s, 'h> {
         &self.shared.resolved.program.paths
     }
 
+    /// A path as messages name it: relative to the workspace where it lies below it.
+    pub fn show(&self, path: PathId) -> String {
+        crate::graph::show(self.paths(), self.host().source_root, path)
+    }
+
     /// The interned strings.
     pub fn symbols(&self) -> &'h Symbols {
         &self.shared.resolved.program.symbols

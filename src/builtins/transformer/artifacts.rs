@@ -24,7 +24,7 @@ impl Artifacts {
             Value::File(file) => self.inputs.push(file),
             Value::StaticDirectory(directory) => self.directory_inputs.push(DirectoryId(directory.seal.0)),
             Value::Directory(path) => {
-                let shown = m.paths().display(path);
+                let shown = m.show(path);
                 let message = format!("`{shown}` is a plain folder, not a sealed directory, so it cannot be an input");
                 let error = Diagnostic::error(Code::Dx(13102), message).at(place, "");
                 return Err(m.fail(error.help(

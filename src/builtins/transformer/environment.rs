@@ -22,7 +22,10 @@ pub(super) fn apply<'h>(
         let name = entry.string(m, "name")?.unwrap_or("");
         let place = origin(entry.get("name")).unwrap_or(fields.place);
         if name.is_empty() || name.contains(['=', '\0']) {
-            let message = format!("`{}` is not the name of an environment variable", name.escape_debug());
+            let message = match name {
+                "" => "an environment variable has no name".to_owned(),
+                _ => format!("`{}` is not the name of an environment variable", name.escape_debug()),
+            };
             return Err(m.fail(Diagnostic::error(Code::Dx(9357), message).at(place, "")));
         }
         if RESERVED.contains(&name) {

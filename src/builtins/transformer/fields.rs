@@ -249,10 +249,8 @@ pub(super) fn check_regex<'h>(
     place: Location,
 ) -> Result<(), Raised> {
     let Err(error) = Regex::new(text) else { return Ok(()) };
-    let mut diagnostic = Diagnostic::error(Code::Dx(9357), format!("`{field}` is not a valid regular expression"))
-        .at(origin(value).unwrap_or(place), "");
-    for line in error.to_string().lines().filter(|line| !line.trim().is_empty()) {
-        diagnostic = diagnostic.note(line.to_owned());
-    }
+    let diagnostic = Diagnostic::error(Code::Dx(9357), format!("`{field}` is not a valid regular expression"))
+        .at(origin(value).unwrap_or(place), "")
+        .note(error.to_string().trim_end().to_owned());
     Err(m.fail(diagnostic))
 }

@@ -14,7 +14,7 @@ use super::arguments::CommandLine;
 use super::artifacts::{Artifacts, extend_paths};
 use super::data::pip_data;
 use super::environment;
-use super::fields::{Fields, check_regex};
+use super::fields::{Fields, check_regex, origin};
 use super::tool;
 
 /// `Transformer.execute(arguments)`
@@ -309,7 +309,8 @@ fn read_unsafe<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &m
         other => {
             let message =
                 format!("`allowPreservedOutputs` must be a boolean or a number, but it is {}", m.describe(other));
-            return Err(m.fail(Diagnostic::error(Code::Dx(9357), message).at(fields.place, "")));
+            let place = origin(other).unwrap_or(fields.place);
+            return Err(m.fail(Diagnostic::error(Code::Dx(9357), message).at(place, "")));
         }
     }
     let allowed = fields.paths(m, "preserveOutputAllowlist")?;

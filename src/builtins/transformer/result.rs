@@ -13,8 +13,8 @@ pub(super) fn get_output_file<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) 
         return Ok(Value::File(*file));
     }
     let known =
-        result.map_or(Vec::new(), |result| result.files.iter().map(|(file, _)| m.paths().display(file.path)).collect());
-    let shown = m.paths().display(path);
+        result.map_or(Vec::new(), |result| result.files.iter().map(|(file, _)| m.show(file.path)).collect());
+    let shown = m.show(path);
     Err(missing(m, args, "file", &shown, &known))
 }
 
@@ -41,9 +41,9 @@ pub(super) fn get_output_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 
         return Ok(Value::StaticDirectory(directory));
     }
     let known = result.map_or(Vec::new(), |result| {
-        result.directories.iter().map(|directory| m.paths().display(directory.path)).collect()
+        result.directories.iter().map(|directory| m.show(directory.path)).collect()
     });
-    let shown = m.paths().display(path);
+    let shown = m.show(path);
     Err(missing(m, args, "directory", &shown, &known))
 }
 

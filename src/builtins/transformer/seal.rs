@@ -144,10 +144,11 @@ pub(super) fn assert_existence<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>)
             None => return Err(m.wrong_type(args, 0, "a path, relative path or atom")),
         },
     };
-    let (shown, root) = (m.paths().display(path), m.paths().display(directory.path));
+    let (shown, root) = (m.show(path), m.show(directory.path));
     if path == directory.path || !m.paths().is_within(path, directory.path) {
         let message = format!("`{shown}` does not lie beneath the directory `{root}`");
-        return Err(m.fail_at(args, 0, Code::Dx(9377), message));
+        let error = Diagnostic::error(Code::Dx(9377), message).at(args.site.argument(0), "");
+        return Err(m.fail(error.help(format!("assert a path below `{root}`; a relative path starts there"))));
     }
     match directory.kind {
         SealKind::SharedOpaque | SealKind::ExclusiveOpaque => {
