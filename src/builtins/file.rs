@@ -35,7 +35,7 @@ fn source_arg<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<String
     match args.get(0) {
         Value::File(FileArtifact { path, rewrite: 0 }) => Ok(m.paths().display(path)),
         Value::File(file) => {
-            let path = m.paths().display(file.path);
+            let path = m.show(file.path);
             let message = format!("`{}` needs a source file, but `{path}` is the output of a pip", args.name);
             let diagnostic = Diagnostic::error(Code::Dx(9349), message).at(args.site.argument(0), "");
             Err(m.fail(diagnostic.help("outputs do not exist before the build runs")))

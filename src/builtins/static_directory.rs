@@ -70,7 +70,7 @@ fn listed<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, value: Value<'h>) ->
     if let Some(file) = find(m, directory, path) {
         return Ok(Value::File(file));
     }
-    let (file, folder) = (m.paths().display(path), m.paths().display(directory.path));
+    let (file, folder) = (m.show(path), m.show(directory.path));
     let message = format!("`{file}` is not a file of the sealed directory `{folder}`");
     let diagnostic = Diagnostic::error(Code::Dx(9377), message).at(args.site.argument(0), "");
     let diagnostic = match directory.kind {

@@ -23,6 +23,7 @@ mod stable;
 pub use builder::{CredentialScan, GraphBuilder, GraphOptions, Mount};
 pub use csr::Rows;
 pub use data::{Escaping, Fragment, PathRendering, PipData};
+pub(crate) use frozen::show;
 pub use frozen::{PipGraph, Summary};
 pub use ids::{DirectoryId, FileArtifact, PipId, Provenance, Qualifier};
 pub use pip::{CopyFilePip, IpcPip, Pip, WriteFilePip};

@@ -39,6 +39,7 @@ pub(super) fn lower_spec(t: &Tables<'_>, spec: SpecId) -> LoweredSpec {
         }
     }
     lowerer.decorators();
+    lowerer.code.shrink();
     LoweredSpec { code: lowerer.code, functions, diagnostics: lowerer.diagnostics }
 }
 

@@ -114,8 +114,8 @@ impl<'a> Discovery<'a> {
             None => Vec::new(),
         };
         if let Some(root) = &resolver.root {
-            let shown = self.paths.display(root.value);
-            if self.file_system.is_dir(Path::new(&shown)) {
+            let shown = crate::graph::show(self.paths, self.folder, root.value);
+            if self.file_system.is_dir(Path::new(&self.paths.display(root.value))) {
                 sources.extend(self.walk(root.value));
             } else {
                 let message = format!("the root `{shown}` of a resolver is not a folder");
@@ -156,7 +156,7 @@ impl<'a> Discovery<'a> {
     fn entry(&mut self, entry: &Located<PathId>, must_be_within: bool) -> Option<PathId> {
         let paths = self.paths;
         let path = entry.value;
-        let shown = paths.display(path);
+        let shown = crate::graph::show(paths, self.folder, path);
         let name = paths.name(path).map_or("", |name| paths.symbols().text(name));
         let file = if is_module_file(name) {
             path
@@ -183,9 +183,9 @@ impl<'a> Discovery<'a> {
         if self.config.front_end.allow_missing_specs {
             return None;
         }
-        let message = match self.file_system.kind(Path::new(&shown)) {
+        let message = match self.file_system.kind(Path::new(&paths.display(path))) {
             Some(_) if !is_module => format!("`{shown}` is neither a module file nor a folder that has one"),
-            _ => format!("there is no module file `{}`", paths.display(file)),
+            _ => format!("there is no module file `{}`", crate::graph::show(paths, self.folder, file)),
         };
         let help = "list files named `module.config.dsc`, or remove this item";
         self.diagnostics.push(place(Diagnostic::error(Code::Dx(9302), message).help(help), entry.location));
@@ -198,10 +198,11 @@ impl<'a> Discovery<'a> {
             return None;
         }
         let inline = |entry: &ModuleEntry| matches!(entry, ModuleEntry::Inline(_));
-        let has_inline = self.config.resolvers.iter().any(|resolver| match &resolver.kind {
+        let of_resolvers = self.config.resolvers.iter().any(|resolver| match &resolver.kind {
             ResolverKind::DScript(one) => one.modules.iter().flatten().any(inline),
             ResolverKind::Unsupported { .. } => false,
         });
+        let has_inline = of_resolvers || self.config.modules.iter().flatten().any(inline);
         let projects = match &self.config.projects {
             Some(projects) => projects.clone(),
             // Inline modules own the folder of the configuration, as a module file there would.

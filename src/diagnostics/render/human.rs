@@ -31,6 +31,7 @@ pub(super) fn write(
     if diagnostic.labels.is_empty() {
         header(renderer, diagnostic, &mut text)?;
     } else {
+        let diagnostic = &first_lines(diagnostic, files);
         let (shown, hidden) = shown_labels(diagnostic);
         excerpts(renderer, diagnostic, &shown, files, &mut text)?;
         if hidden > 0 {
@@ -111,6 +112,23 @@ fn header(renderer: &Renderer, diagnostic: &Diagnostic, out: &mut Vec<u8>) -> io
         Severity::Info => "36",
     };
     writeln!(out, "{}: {}", paint(renderer, style, &kind(diagnostic)), one_line(&diagnostic.message))
+}
+
+/// Places cut to their first line. A place of several lines is a call or a literal, which its first line names;
+/// drawn whole, several of them would cross one another.
+fn first_lines(diagnostic: &Diagnostic, files: &Files) -> Diagnostic {
+    let mut diagnostic = diagnostic.clone();
+    for label in &mut diagnostic.labels {
+        let span = &mut label.location.span;
+        let text = files.get(label.location.file).text();
+        let whole = excerpt::clamp(text, *span);
+        let shown = text.get(whole.0..whole.1).unwrap_or_default();
+        // A place that starts with a line break is that line break.
+        if let Some(end) = shown.find(['\n', '\r']).filter(|end| *end > 0) {
+            *span = Span::new(whole.0 as u32, (whole.0 + shown[..end].trim_end().len().max(1)) as u32);
+        }
+    }
+    diagnostic
 }
 
 /// The labels in the order that reads best: the primary one's file first, in each file from top to bottom.

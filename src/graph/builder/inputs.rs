@@ -1,6 +1,6 @@
 //! Rules about what a pip reads (moments A1 and A2).
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::GraphBuilder;
 use super::report::refuse;
@@ -12,9 +12,11 @@ impl GraphBuilder {
     /// Checks each input file, and that no path is read in two versions.
     pub(super) fn check_inputs(&self, inputs: &[FileArtifact], at: &Provenance, found: &mut Vec<Diagnostic>) {
         let mut seen: FxHashMap<PathId, u32> = FxHashMap::default();
+        // Two versions are one mistake: that the older of them is out of date is not said as well.
+        let mut in_two_versions = FxHashSet::default();
         for input in inputs {
             match seen.insert(input.path, input.rewrite) {
-                Some(version) if version != input.rewrite => {
+                Some(version) if version != input.rewrite && in_two_versions.insert(input.path) => {
                     let shown = self.show(input.path);
                     let message = format!("`{shown}` is read in two versions: {version} and {}", input.rewrite);
                     let mut diagnostic = refuse(Code::Dx(216), message, at, format!("`{shown}` is read here"))
@@ -28,8 +30,12 @@ impl GraphBuilder {
                     }
                     found.push(diagnostic);
                 }
-                Some(_) => {}
-                None => self.check_input(*input, at, found),
+                _ => {}
+            }
+        }
+        for input in inputs.iter().filter(|input| !in_two_versions.contains(&input.path)) {
+            if seen.remove(&input.path).is_some() {
+                self.check_input(*input, at, found);
             }
         }
     }

@@ -65,8 +65,9 @@ impl GraphBuilder {
         let wrong_input = input.filter(|input| input.rewrite + 1 != output.rewrite);
         if let Some(input) = wrong_input.filter(|_| output.rewrite > 1) {
             let message = format!(
-                "`{shown}` is rewritten to version {} from version {}, which does not come just before it",
-                output.rewrite, input.rewrite
+                "`{shown}` is rewritten from version {}, but the same process reads version {} of it",
+                output.rewrite - 1,
+                input.rewrite
             );
             let diagnostic = refuse(Code::Dx(210), message, at, label);
             found.push(
@@ -76,16 +77,18 @@ impl GraphBuilder {
         } else if state.version == 1 && output.rewrite == 1 {
             let message = format!("`{shown}` is written by two pips");
             let diagnostic = refuse(Code::Dx(211), message, at, label);
-            found.push(self.with_pip(diagnostic, at, producer, "and here").help(
+            let what = format!("`{shown}` is written here");
+            found.push(self.with_pip(diagnostic, at, producer, &what).help(
                 "give one of them another path; to change a file that another pip made, declare it with \
                  `Artifact.rewritten`",
             ));
         } else if state.version >= output.rewrite {
             let message = format!(
-                "`{shown}` is rewritten from an old version: version {} is there already, this writes version {}",
-                state.version, output.rewrite
+                "version {} of `{shown}` is rewritten, but version {} is there already",
+                output.rewrite - 1,
+                state.version
             );
-            let diagnostic = refuse(Code::Dx(209), message, at, label);
+            let diagnostic = refuse(Code::Dx(209), message, at, format!("`{shown}` is rewritten here"));
             found.push(
                 self.with_pip(diagnostic, at, producer, &format!("version {} is written here", state.version))
                     .help("rewrite the newest version: each rewrite must start from the one before it"),
@@ -187,7 +190,7 @@ impl GraphBuilder {
             let message = format!("`{shown}` is written by another pip already, and a write cannot rewrite");
             let diagnostic = refuse(Code::Dx(221), message, at, format!("`{shown}` is written here"));
             let diagnostic = match self.files.get(write.destination.path).and_then(|state| state.producer()) {
-                Some(producer) => self.with_pip(diagnostic, at, producer, "and here"),
+                Some(producer) => self.with_pip(diagnostic, at, producer, &format!("`{shown}` is written here")),
                 None => diagnostic,
             };
             found.push(diagnostic.help("write to a path of its own"));

@@ -280,7 +280,7 @@ impl GraphBuilder {
                 let message = format!("`{shown}` is the temporary directory of two pips");
                 let diagnostic = refuse(Code::Dx(14411), message, at, format!("`{shown}` is used here"));
                 found.push(
-                    self.with_pip(diagnostic, at, *other, "and here")
+                    self.with_pip(diagnostic, at, *other, &format!("`{shown}` is used here"))
                         .help("take one for each: `Context.getTempDirectory(\"name\")`"),
                 );
             }

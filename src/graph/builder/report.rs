@@ -25,19 +25,18 @@ pub(super) fn kind_words(kind: SealKind) -> &'static str {
 
 /// Adds the second place: where `other` was made. `first` is the pip of the primary label.
 pub(super) fn and_other(diagnostic: Diagnostic, first: &Provenance, other: &Provenance, what: &str) -> Diagnostic {
-    let diagnostic = diagnostic.and_at(other.location, format!("{what} by value `{}`", other.value));
     if other.location != first.location {
-        return diagnostic;
+        return diagnostic.and_at(other.location, format!("{what} by value `{}`", other.value));
     }
-    // One place in a spec made both, so the two labels look the same: say how the two differ.
+    // One place in a spec made both, so two labels there would look the same: say how the two differ.
     let note = if first.value != other.value {
-        format!("one call made both: once for value `{}` and once for value `{}`", first.value, other.value)
+        format!("one call made both: once for value `{}` and once for value `{}`", other.value, first.value)
     } else if first.qualifier != other.qualifier {
         let show = |provenance: &Provenance| {
             let pairs: Vec<String> = provenance.qualifier.iter().map(|(key, value)| format!("{key}={value}")).collect();
             if pairs.is_empty() { "no qualifier".to_owned() } else { format!("`{}`", pairs.join(";")) }
         };
-        format!("one call made both: for {} and for {}", show(first), show(other))
+        format!("one call made both: for {} and for {}", show(other), show(first))
     } else {
         format!("one call made both, while value `{}` was evaluated", first.value)
     };

@@ -425,11 +425,11 @@ fn a_refused_pip_leaves_no_trace() {
 #[test]
 fn one_call_that_makes_both_is_told_apart_in_a_note() {
     let outcome = run("a: write >out/x
-                       a: write >out/x ! DX0211 a");
+                       a: write >out/x ! DX0211");
     let [only] = outcome.diagnostics.as_slice() else { panic!("one refusal") };
     assert_eq!(only.notes, ["one call made both, while value `a` was evaluated"]);
-    assert_eq!(only.labels[0].message, "`out/x` is written here");
-    assert_eq!(only.labels[1].message, "and here by value `a`");
+    let [label] = only.labels.as_slice() else { panic!("one place") };
+    assert_eq!(label.message, "`out/x` is written here");
 }
 
 #[test]
