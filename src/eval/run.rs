@@ -152,6 +152,8 @@ impl<'s, 'h> Machine<'s, 'h> {
             stack: Vec::with_capacity(1024),
             sites: Vec::new(),
             nesting: 0,
+            steps: 0,
+            counted: 0,
             running: Vec::new(),
             error: None,
             last_coercion: (QualifierId::EMPTY, SpaceId::EMPTY, QualifierId::EMPTY),
