@@ -194,6 +194,7 @@ fn run_case(path: &Path) -> Result<(), Failed> {
         engine_directory: at("/engine"),
         home: at("/home/user"),
         limits: Limits::default(),
+        system: dscript::eval::SystemFolders::unix(&program.paths),
         allow_unsafe_ambient: false,
         functions: Default::default(),
     };

@@ -1,6 +1,6 @@
 //! Static rules over the syntax tree: what DScript refuses although the grammar can read it.
 //!
-//! One walk visits every node with its place ([`walk`]); each theme has its rules in a file of its own. The rules see
+//! One walk visits every node with its place (`walk.rs`); each theme has its rules in a file of its own. The rules see
 //! one file at a time: whatever needs names of other files belongs to the resolver.
 
 mod any;

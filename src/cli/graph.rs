@@ -12,6 +12,7 @@ pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
     let qualifiers = library::qualifiers(&args.qualifiers.qualifiers)?;
     // A target that cannot be written is told at once, not after a long evaluation.
     let output = Output::open(args.output.as_deref())?;
+    library::limit_threads(options.threads);
     let watch = Stopwatch::start();
     let workspace = library::open(&args.workspace.path, options, false)?;
     let evaluation = workspace.evaluate(&qualifiers);

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use super::machine::Machine;
 use super::native::{Args, Eval};
 use crate::graph::Mount;
-use crate::paths::PathId;
+use crate::paths::{PathId, Paths};
 use crate::source::system::{Environment, FileSystem};
 
 /// The world of one evaluation.
@@ -32,12 +32,55 @@ pub struct Host {
     pub limits: Limits,
     /// Whether `Unsafe.*` may be called.
     pub allow_unsafe_ambient: bool,
+    /// The folders of the system, for tools that say they depend on them.
+    pub system: SystemFolders,
     /// Functions of the host program by dotted name; the prelude declares them like natives.
     pub functions: FxHashMap<String, HostFunction>,
 }
 
 /// A function of the host program.
 pub type HostFunction = Arc<dyn for<'s, 'h> Fn(&mut Machine<'s, 'h>, &Args<'_, 'h>) -> Eval<'h> + Send + Sync>;
+
+/// What a program that depends on the folders of the system may use untracked.
+#[derive(Clone, Debug)]
+pub struct SystemFolders {
+    /// Entries that are untracked themselves, not what lies below them.
+    pub paths: Arc<[PathId]>,
+    /// Folders with everything below them.
+    pub scopes: Arc<[PathId]>,
+}
+
+impl SystemFolders {
+    /// Those of Unix.
+    pub fn unix(paths: &Paths) -> Self {
+        // Constants that are all absolute.
+        let known = |list: &[&str]| list.iter().filter_map(|path| paths.parse_absolute(path).ok()).collect();
+        Self { paths: known(&UNIX_PATHS), scopes: known(&UNIX_SCOPES) }
+    }
+}
+
+const UNIX_PATHS: [&str; 7] =
+    ["/etc", "/etc/hosts", "/etc/ld.so.cache", "/etc/localtime", "/etc/nsswitch.conf", "/etc/passwd", "/tmp"];
+const UNIX_SCOPES: [&str; 18] = [
+    "/bin",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/private",
+    "/proc",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/usr/bin",
+    "/usr/include",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/local",
+    "/usr/sbin",
+    "/usr/share",
+];
 
 /// How far evaluation may go before it is taken to be endless.
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bumpalo::Bump;
+use rustc_hash::FxHashMap;
 
 use crate::diagnostics::{Code, Diagnostic, Label, TraceFrame};
 use crate::paths::{PathId, Paths};
@@ -32,6 +33,9 @@ pub struct Machine<'s, 'h> {
     pub(super) running: Vec<Running>,
     /// Why evaluation is unwinding; none while it is not, or when the reason was reported already.
     pub(super) error: Option<Box<Diagnostic>>,
+    /// The symbols of string literals by the address of their text: most arguments of processes are literals, and the
+    /// table of all strings is shared by all workers.
+    pub(super) literals: FxHashMap<usize, Symbol>,
     /// The last coercion of a qualifier: nearly always the next one too.
     pub(super) last_coercion: (QualifierId, crate::program::SpaceId, QualifierId),
 }
@@ -78,6 +82,15 @@ impl<'s, 'h> Machine<'s, 'h> {
     pub fn string(&self, text: &str) -> Value<'h> {
         let text = self.heap.alloc_str(text);
         Value::String(self.heap.alloc(Text { text, origin: None }))
+    }
+
+    /// The symbol of a string.
+    pub fn intern(&mut self, text: &'h Text<'h>) -> Symbol {
+        if text.origin.is_none() {
+            return self.symbols().intern(text.text);
+        }
+        let symbols = self.symbols();
+        *self.literals.entry(std::ptr::from_ref(text) as usize).or_insert_with(|| symbols.intern(text.text))
     }
 
     /// An array.

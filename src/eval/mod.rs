@@ -24,7 +24,7 @@ mod value;
 
 pub use collections::{Map, MutableSet, Set, StringBuilder, unique};
 pub use display::{enum_name, to_display, to_inline};
-pub use host::{Host, HostFunction, Limits};
+pub use host::{Host, HostFunction, Limits, SystemFolders};
 pub use machine::Machine;
 pub use native::{Args, Eval, Member, NativeFn, NativeTable, Raised, Receiver, Site, Values};
 pub use requests::{Request, RequestKind};

@@ -1,7 +1,7 @@
 //! Requests into pips: walks the top-level values as one worker would have evaluated them and hands their requests to
 //! the graph, which applies its rules as each arrives.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use rustc_hash::FxHashMap;
 
@@ -47,32 +47,39 @@ impl<'s, 'h> Replay<'s, 'h> {
     pub fn value(&mut self, root: ThunkId) {
         // Values can need one another very deeply: a stack of our own, not of calls.
         let mut stack = Vec::new();
-        if self.visit(root) {
-            stack.push((root, 0));
-        }
-        while let Some((id, next)) = stack.pop() {
+        self.begin(root, &mut stack);
+        while let Some((id, mut events)) = stack.pop() {
             let thunk = self.shared.thunk(id);
-            let Some(record) = thunk.record.get() else { continue };
-            if next == 0 {
-                self.diagnostics.extend(record.diagnostics.iter().cloned());
-            }
-            let mut pushed = false;
-            for (index, event) in record.events.iter().enumerate().skip(next) {
+            while let Some(event) = events.next() {
                 match event {
-                    Event::Needed(needed) if self.visit(*needed) => {
-                        stack.push((id, index + 1));
-                        stack.push((*needed, 0));
-                        pushed = true;
-                        break;
+                    Event::Made(request) => self.request(thunk.decl, thunk.qualifier, *request),
+                    Event::Needed(needed) => {
+                        let above = stack.len();
+                        self.begin(needed, &mut stack);
+                        if stack.len() > above {
+                            // What it needed comes first, the rest of it afterwards.
+                            stack.insert(above, (id, events));
+                            break;
+                        }
                     }
-                    Event::Needed(_) => {}
-                    Event::Made(request) => self.request(thunk.decl, thunk.qualifier, request),
                 }
             }
-            if pushed {
-                continue;
-            }
         }
+    }
+
+    /// Puts a value that was not replayed yet on the stack, and its messages to the others.
+    fn begin(&mut self, id: ThunkId, stack: &mut Vec<(ThunkId, std::vec::IntoIter<Event>)>) {
+        let index = id.0 as usize;
+        if index >= self.visited.len() {
+            self.visited.resize(index + 1, false);
+        }
+        if std::mem::replace(&mut self.visited[index], true) {
+            return;
+        }
+        let Some(record) = self.shared.thunk(id).record.get() else { return };
+        self.diagnostics.extend(record.diagnostics.iter().cloned());
+        let mut events = record.events.lock().unwrap_or_else(PoisonError::into_inner);
+        stack.push((id, std::mem::take(&mut *events).into_iter()));
     }
 
     /// The builder with all pips in it, and what was said on the way.
@@ -80,22 +87,12 @@ impl<'s, 'h> Replay<'s, 'h> {
         (self.builder, self.diagnostics)
     }
 
-    /// True the first time.
-    fn visit(&mut self, id: ThunkId) -> bool {
-        let index = id.0 as usize;
-        if index >= self.visited.len() {
-            self.visited.resize(index + 1, false);
-        }
-        !std::mem::replace(&mut self.visited[index], true)
-    }
-
-    fn request(&mut self, decl: DeclId, qualifier: QualifierId, request: &Request) {
+    fn request(&mut self, decl: DeclId, qualifier: QualifierId, request: Request) {
         let provenance = self.provenance(decl, qualifier, request.location);
         // A request that needs a directory which the graph refused is dropped, and so is what needs its outputs: the
         // refusal was reported.
-        let refused = match &request.kind {
-            RequestKind::Process(process, handles) => {
-                let mut process = process.clone();
+        let refused = match request.kind {
+            RequestKind::Process(mut process, handles) => {
                 let known = self.map_all(&mut process.directory_inputs) && self.map_data(&mut process.arguments);
                 if !known {
                     let outputs = process.outputs.iter().map(|output| output.artifact);
@@ -113,12 +110,11 @@ impl<'s, 'h> Replay<'s, 'h> {
                     Err(refused) => refused,
                 }
             }
-            RequestKind::CopyFile(copy) => match self.builder.add_copy_file(copy.clone(), provenance) {
+            RequestKind::CopyFile(copy) => match self.builder.add_copy_file(copy, provenance) {
                 Ok(_) => return,
                 Err(refused) => refused,
             },
-            RequestKind::WriteFile(write) => {
-                let mut write = write.clone();
+            RequestKind::WriteFile(mut write) => {
                 if !self.map_data(&mut write.contents) {
                     self.builder.lose([write.destination]);
                     return;
@@ -128,8 +124,7 @@ impl<'s, 'h> Replay<'s, 'h> {
                     Err(refused) => refused,
                 }
             }
-            RequestKind::Ipc(ipc) => {
-                let mut ipc = ipc.clone();
+            RequestKind::Ipc(mut ipc) => {
                 let known = self.map_all(&mut ipc.directory_inputs)
                     && self.map_all(&mut ipc.lazily_materialized_directories)
                     && self.map_data(&mut ipc.message);
@@ -142,25 +137,24 @@ impl<'s, 'h> Replay<'s, 'h> {
                     Err(refused) => refused,
                 }
             }
-            RequestKind::Seal(seal, handle) => {
-                let mut seal = seal.clone();
+            RequestKind::Seal(mut seal, handle) => {
                 if !self.map_all(&mut seal.directories) {
                     return;
                 }
                 match self.builder.seal(seal, provenance) {
                     Ok(directory) => {
-                        self.directories.insert(*handle, directory);
+                        self.directories.insert(handle, directory);
                         return;
                     }
                     Err(refused) => refused,
                 }
             }
             RequestKind::Assert(handle, path) => {
-                let Some(directory) = self.directories.get(handle) else {
-                    self.builder.lose([FileArtifact::output(*path)]);
+                let Some(directory) = self.directories.get(&handle) else {
+                    self.builder.lose([FileArtifact::output(path)]);
                     return;
                 };
-                match self.builder.assert_existence(*directory, *path, request.location) {
+                match self.builder.assert_existence(*directory, path, request.location) {
                     Ok(_) => return,
                     Err(refused) => refused,
                 }

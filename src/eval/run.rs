@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bumpalo::Bump;
+use rustc_hash::FxHashMap;
 
 use crate::diagnostics::Diagnostic;
 use crate::graph::{GraphBuilder, PipGraph};
@@ -41,18 +42,23 @@ impl Evaluation<'_> {
     /// The graph is there even when there are errors, with what could be made.
     pub fn graph(&self, qualifiers: &[QualifierId], builder: GraphBuilder) -> (PipGraph, Vec<Diagnostic>) {
         let (roots, mut diagnostics) = self.extent_roots(qualifiers);
-        let mut heaps = self.heaps();
-        let shared = Shared::new(self.resolved, self.host, self.natives, self.files);
-        let thunks = compute(&shared, &roots, &mut heaps);
-        let mut replay = Replay::new(&shared, self.files, builder);
-        for thunk in thunks {
-            replay.value(thunk);
-        }
-        let (builder, said) = replay.finish();
+        let (builder, said) = self.filled(&roots, builder);
         diagnostics.extend(said);
         let (graph, found) = builder.finish();
         diagnostics.extend(found);
         (graph, diagnostics)
+    }
+
+    /// The builder with the pips of all roots. The values are gone when it returns: nothing in the graph needs them.
+    fn filled(&self, roots: &[Root], builder: GraphBuilder) -> (GraphBuilder, Vec<Diagnostic>) {
+        let mut heaps = self.heaps();
+        let shared = Shared::new(self.resolved, self.host, self.natives, self.files);
+        let thunks = compute(&shared, roots, &mut heaps);
+        let mut replay = Replay::new(&shared, self.files, builder);
+        for thunk in thunks {
+            replay.value(thunk);
+        }
+        replay.finish()
     }
 
     /// Computes some values and hands each to `take` with its root; a value that failed is `None`.
@@ -118,16 +124,25 @@ impl Evaluation<'_> {
     }
 }
 
+/// How many values of one spec a worker takes at a time. Values of one spec need one another more often than not: two
+/// workers in one spec would mostly wait.
+const BATCH: usize = 32;
+
 /// Computes all roots with one worker for each heap; gives the thunk of each root.
 fn compute<'h>(shared: &Shared<'h>, roots: &[Root], heaps: &'h mut [Bump]) -> Vec<ThunkId> {
+    let program = &shared.resolved.program;
+    let spec_of = |root: &Root| program.decls[root.0.index()].spec;
+    let batches: Vec<&[Root]> =
+        roots.chunk_by(|a, b| spec_of(a) == spec_of(b)).flat_map(|spec| spec.chunks(BATCH)).collect();
     let next = AtomicUsize::new(0);
     let work = |worker: usize, heap: &'h Bump| {
         let mut machine = Machine::new(shared, heap, worker as u32 + 1);
-        while let Some((decl, qualifier)) = roots.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let reference = shared.resolved.program.decl_location(*decl);
-            // A failure is on record with the value.
-            let _ = machine.force(*decl, *qualifier, reference);
-            machine.error = None;
+        while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+            for (decl, qualifier) in *batch {
+                // A failure is on record with the value.
+                let _ = machine.force(*decl, *qualifier, program.decl_location(*decl));
+                machine.error = None;
+            }
         }
     };
     match heaps {
@@ -154,6 +169,7 @@ impl<'s, 'h> Machine<'s, 'h> {
             nesting: 0,
             running: Vec::new(),
             error: None,
+            literals: FxHashMap::default(),
             last_coercion: (QualifierId::EMPTY, SpaceId::EMPTY, QualifierId::EMPTY),
         }
     }

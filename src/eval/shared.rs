@@ -38,8 +38,10 @@ pub(super) struct Thunk<'h> {
 /// What computing a value did besides giving the value.
 #[derive(Default)]
 pub(super) struct Record {
-    /// Pips made and values needed, in order.
-    pub events: Vec<Event>,
+    /// Pips made and values needed, in order. The replay takes them, so that no request is ever there twice.
+    pub events: Mutex<Vec<Event>>,
+    /// Whether it made pips, needed values that did, or has messages.
+    pub told: bool,
     /// Messages in order; the error that ended it last.
     pub diagnostics: Vec<Diagnostic>,
 }

@@ -12,7 +12,7 @@ use crate::source::system::{MapEnvironment, MemoryFileSystem};
 use crate::source::{Files, Symbols};
 use crate::syntax::parse;
 
-use super::{Evaluation, Host, Limits};
+use super::{Evaluation, Host, Limits, SystemFolders};
 
 /// Evaluates one spec with the prelude and `Sdk.Transformers`; gives the graph as JSON and the messages.
 fn evaluate(text: &str, threads: usize) -> (String, Vec<String>) {
@@ -91,6 +91,7 @@ fn evaluate(text: &str, threads: usize) -> (String, Vec<String>) {
         home: path("/home"),
         limits: Limits::default(),
         allow_unsafe_ambient: false,
+        system: SystemFolders::unix(&paths),
         functions: Default::default(),
     };
     let natives = crate::builtins::natives();

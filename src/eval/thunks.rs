@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
+use std::sync::Mutex;
 
 use rustc_hash::FxHashMap;
 
@@ -65,7 +66,7 @@ impl<'h> Machine<'_, 'h> {
     /// Remembers that the running value needed another one that has something to tell.
     fn note_need(&mut self, id: ThunkId) {
         let thunk = self.shared.thunk(id);
-        let told = thunk.record.get().is_some_and(|record| !record.events.is_empty() || !record.diagnostics.is_empty());
+        let told = thunk.record.get().is_some_and(|record| record.told);
         if told && let Some(running) = self.running.last_mut() {
             let again = running.events.iter().rev().take(16).any(|event| matches!(event, Event::Needed(x) if *x == id));
             if !again {
@@ -99,7 +100,8 @@ impl<'h> Machine<'_, 'h> {
                 running.diagnostics.push(*error);
             }
         }
-        let record = Record { events: running.events, diagnostics: running.diagnostics };
+        let told = !running.events.is_empty() || !running.diagnostics.is_empty();
+        let record = Record { events: Mutex::new(running.events), told, diagnostics: running.diagnostics };
         self.shared.finish(thunk, result.ok(), record);
     }
 

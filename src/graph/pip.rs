@@ -1,6 +1,8 @@
 //! The kinds of pip other than processes and seals.
 
-use crate::graph::{DirectoryId, FileArtifact, PathRendering, PipData, PipId, ProcessPip, SealDirectoryPip};
+use crate::graph::{
+    DirectoryId, FileArtifact, FileOutput, PathRendering, PipData, PipId, ProcessPip, SealDirectoryPip,
+};
 use crate::source::Symbol;
 
 /// One node of the graph.
@@ -39,6 +41,19 @@ impl Pip {
             Pip::SealDirectory(pip) => &pip.tags,
             Pip::Ipc(pip) => &pip.tags,
         }
+    }
+
+    /// The files that it makes, in the order in which they were declared. What an opaque directory will hold is not
+    /// among them.
+    pub fn output_files(&self) -> impl Iterator<Item = FileArtifact> + '_ {
+        let (many, one): (&[FileOutput], _) = match self {
+            Pip::Process(pip) => (&pip.outputs, None),
+            Pip::CopyFile(pip) => (&[], Some(pip.destination)),
+            Pip::WriteFile(pip) => (&[], Some(pip.destination)),
+            Pip::SealDirectory(_) => (&[], None),
+            Pip::Ipc(pip) => (&[], Some(pip.output)),
+        };
+        many.iter().map(|output| output.artifact).chain(one)
     }
 
     /// What people are told about it.

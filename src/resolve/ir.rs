@@ -465,6 +465,19 @@ impl Code {
         }
     }
 
+    /// Gives back what the vectors have to spare: code lives as long as the program.
+    pub fn shrink(&mut self) {
+        self.exprs.shrink_to_fit();
+        self.expr_spans.shrink_to_fit();
+        self.stmts.shrink_to_fit();
+        self.stmt_spans.shrink_to_fit();
+        self.functions.shrink_to_fit();
+        self.strings.shrink_to_fit();
+        self.shapes.shrink_to_fit();
+        self.expr_lists.shrink_to_fit();
+        self.parts.shrink_to_fit();
+    }
+
     /// The expressions of a list.
     pub fn exprs_of(&self, list: List<ExprId>) -> &[ExprId] {
         &self.expr_lists[list.start as usize..][..list.len as usize]

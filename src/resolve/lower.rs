@@ -40,6 +40,7 @@ pub(super) fn lower_spec(t: &Tables<'_>, spec: SpecId) -> LoweredSpec {
     }
     lowerer.decorators();
     lowerer.strays();
+    lowerer.code.shrink();
     LoweredSpec { code: lowerer.code, functions, diagnostics: lowerer.diagnostics }
 }
 

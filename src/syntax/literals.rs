@@ -54,7 +54,7 @@ pub fn string_value(raw: &str) -> Cow<'_, str> {
     let inner = raw.strip_prefix(QUOTES).unwrap_or(raw);
     // A string that was not closed has no quote at its end; an escaped one does not close it.
     let inner = match inner.strip_suffix(QUOTES) {
-        Some(shorter) if trailing_backslashes(shorter) % 2 == 0 => shorter,
+        Some(shorter) if trailing_backslashes(shorter).is_multiple_of(2) => shorter,
         _ => inner,
     };
     unescape(inner)

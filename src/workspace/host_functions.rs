@@ -60,25 +60,30 @@ pub(super) struct HostFunctions {
 }
 
 impl Workspace {
-    /// Gives a function to all specs, under a dotted name such as `Host.compute`. It must give the same result for the
-    /// same arguments, and may be called from any thread. Arguments may be plain data only: no functions, no outputs
-    /// of pips.
+    /// Gives a function of `arity` parameters to all specs, under a dotted name such as `Host.compute`. It must give
+    /// the same result for the same arguments, and may be called from any thread. Arguments may be plain data only: no
+    /// functions, no sealed directories, no results of pips but their files. An `Err` is shown at the call.
     ///
     /// ```
-    /// use std::sync::Arc;
-    /// use dscript::workspace::{HostValue, Workspace};
+    /// use dscript::{HostValue, Workspace};
     ///
     /// let mut workspace = Workspace::from_memory([("build.dsc", "export const x = Host.double(21);")]);
-    /// workspace.register("Host.double", 1, Arc::new(|arguments: &[HostValue]| match arguments {
+    /// workspace.register("Host.double", 1, |arguments| match arguments {
     ///     [HostValue::Number(n)] => Ok(HostValue::Number(n * 2)),
     ///     _ => Err("a number is wanted".to_owned()),
-    /// })).unwrap();
+    /// })?;
     /// assert!(workspace.evaluate(&[]).diagnostics.is_empty());
+    /// # Ok::<(), dscript::HostFunctionError>(())
     /// ```
     ///
     /// # Errors
     /// When the name is not one, or is taken.
-    pub fn register(&mut self, name: &str, arity: usize, function: Behaviour) -> Result<(), HostFunctionError> {
+    pub fn register(
+        &mut self,
+        name: &str,
+        arity: usize,
+        function: impl Fn(&[HostValue]) -> Result<HostValue, String> + Send + Sync + 'static,
+    ) -> Result<(), HostFunctionError> {
         let is_name = |part: &str| {
             let mut letters = part.chars();
             letters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
@@ -90,7 +95,7 @@ impl Workspace {
         if self.natives.functions.contains_key(name) || self.host_functions.functions.contains_key(name) {
             return Err(HostFunctionError::Exists(name.to_owned()));
         }
-        self.host_functions.functions.insert(name.to_owned(), (arity, function));
+        self.host_functions.functions.insert(name.to_owned(), (arity, Arc::new(function)));
         let path = self.session.paths.child_named(self.prelude.folder, "<host>.dsc");
         let wanted = Wanted { prelude: true, ..Wanted::new(path, SpecKind::Spec) };
         let parsed = parse_text(&self.session, &wanted, self.host_functions.declarations());

@@ -22,8 +22,11 @@ use crate::source::FileId;
 /// All parsed specs.
 #[derive(Debug)]
 pub(super) struct Loaded {
-    /// Specs with the place of their module in the catalogue, ordered by module and path.
+    /// Specs with the place of their module in the catalogue, ordered by module and path; empty once the resolver has
+    /// them: nobody else needs their trees.
     specs: Vec<(usize, Parsed)>,
+    /// The files of all specs in order.
+    pub files: Vec<(PathId, FileId)>,
     /// Syntax errors and broken rules, in the order of the specs.
     pub diagnostics: Vec<Diagnostic>,
     /// Files whose names cannot be trusted: those of modules with syntax errors, and of modules that import them.
@@ -85,7 +88,8 @@ impl Loaded {
             diagnostics.append(&mut file.syntax);
             diagnostics.append(&mut file.lint);
         }
-        Self { specs, diagnostics, unreliable }
+        let files = specs.iter().map(|(_, file)| (file.path, file.ast.file)).collect();
+        Self { specs, files, diagnostics, unreliable }
     }
 
     /// Whether a diagnostic of a later phase only follows from a syntax error.
@@ -93,21 +97,16 @@ impl Loaded {
         diagnostic.primary().is_some_and(|label| self.unreliable.contains(&label.location.file))
     }
 
-    /// The files of all specs in order.
-    pub fn files(&self) -> impl Iterator<Item = (PathId, FileId)> + '_ {
-        self.specs.iter().map(|(_, file)| (file.path, file.ast.file))
-    }
-
     /// What the resolver gets. The prelude is module 0, module n of the catalogue is module n + 1.
-    pub fn input(&self, session: &Session, catalogue: &Catalogue, prelude: &Prelude) -> Input {
+    pub fn input(&mut self, session: &Session, catalogue: &Catalogue, prelude: &Prelude) -> Input {
         let mut modules = vec![prelude.module()];
         modules.extend(catalogue.modules.iter().map(module_input));
         let mut specs = prelude.specs(ModuleId(0));
-        specs.extend(self.specs.iter().map(|(module, file)| SpecSource {
-            module: ModuleId(*module as u32 + 1),
+        specs.extend(std::mem::take(&mut self.specs).into_iter().map(|(module, file)| SpecSource {
+            module: ModuleId(module as u32 + 1),
             path: file.path,
             kind: file.kind,
-            ast: file.ast.clone(),
+            ast: file.ast,
         }));
         let mut imports = ImportMap::default();
         for (name, known) in &catalogue.names {

@@ -158,7 +158,7 @@ impl Workspace {
 
     /// How many specs are loaded. Loads them.
     pub fn spec_count(&self) -> usize {
-        if self.broken { 0 } else { self.resolved().0.files().count() }
+        if self.broken { 0 } else { self.resolved().0.files.len() }
     }
 
     /// Everything that can be found without evaluating specs, in the order of the files.
@@ -204,7 +204,7 @@ impl Workspace {
     /// The loaded and resolved specs.
     fn resolved(&self) -> &(Loaded, Resolved, Vec<Diagnostic>) {
         self.resolved.get_or_init(|| {
-            let loaded = Loaded::load(&self.load_options(), true, &[]);
+            let mut loaded = Loaded::load(&self.load_options(), true, &[]);
             let input = loaded.input(&self.session, &self.catalogue, &self.prelude);
             let (resolved, mut diagnostics) = self.session.run(|| resolve(input));
             diagnostics.retain(|one| !loaded.follows_from_syntax(one));

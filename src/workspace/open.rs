@@ -21,7 +21,7 @@ use super::session::Session;
 use super::tree::Tree;
 use super::{OpenError, Workspace};
 use crate::diagnostics::{Code, Diagnostic};
-use crate::eval::{Host, Limits};
+use crate::eval::{Host, Limits, SystemFolders};
 use crate::paths::PathId;
 use crate::program::{Origin, Semantics, SpecKind};
 use crate::source::Location;
@@ -310,6 +310,7 @@ pub(super) fn host(session: &Session, layout: &Layout, mounts: &Mounts, environm
         home: home.unwrap_or(layout.source),
         limits: Limits::default(),
         allow_unsafe_ambient: false,
+        system: SystemFolders::unix(&session.paths),
         functions: FxHashMap::default(),
     }
 }

@@ -62,7 +62,7 @@ impl Workspace {
             })
             .collect();
         let imports: Vec<Arc<str>> = parsed.iter().flat_map(|file| file.imports.iter().cloned()).collect();
-        let loaded = Loaded::load(&self.load_options(), spec.is_some(), &imports);
+        let mut loaded = Loaded::load(&self.load_options(), spec.is_some(), &imports);
         diagnostics.extend(loaded.diagnostics.iter().cloned());
         let mut input = loaded.input(&self.session, &self.catalogue, &self.prelude);
         let at = match spec {

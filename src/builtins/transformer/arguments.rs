@@ -7,6 +7,7 @@ use crate::paths::RelativePath;
 use crate::source::{Location, Symbol};
 
 use super::artifacts::Artifacts;
+use super::fields::{field, origin};
 
 /// What an artifact in an argument is to the process; the numbers of the prelude's `ArtifactKind`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -289,7 +290,7 @@ impl<'a> CommandLine<'a> {
     }
 
     fn place_of(&self, value: Value<'_>) -> Location {
-        super::fields::origin(value).unwrap_or(self.place)
+        origin(value).unwrap_or(self.place)
     }
 
     fn wrong<'h>(&self, m: &mut Machine<'_, 'h>, name: &str, expected: &str, found: Value<'h>) -> Raised {
@@ -299,9 +300,9 @@ impl<'a> CommandLine<'a> {
 }
 
 /// Text, numbers and paths; none for everything else.
-pub(super) fn primitive<'h>(m: &Machine<'_, 'h>, value: Value<'h>) -> Option<Fragment> {
+pub(super) fn primitive<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>) -> Option<Fragment> {
     Some(match value {
-        Value::String(text) => Fragment::Text(m.symbols().intern(text.text)),
+        Value::String(text) => Fragment::Text(m.intern(text)),
         Value::Number(number) => Fragment::Text(m.symbols().intern(&number.to_string())),
         Value::Atom(atom) => Fragment::Text(atom),
         Value::Relative(relative) => {
@@ -319,8 +320,4 @@ fn joined(mut fragments: Vec<Fragment>, escaping: Escaping) -> Fragment {
         return fragments.remove(0);
     }
     Fragment::Nested(Box::new(PipData { separator: None, escaping, fragments: fragments.into() }))
-}
-
-fn field<'h>(m: &Machine<'_, 'h>, object: &'h Object<'h>, name: &str) -> Value<'h> {
-    m.symbols().lookup(name).and_then(|symbol| object.get(symbol)).unwrap_or(Value::Undefined)
 }

@@ -63,16 +63,12 @@ impl Artifacts {
     }
 }
 
-/// Adds paths to a shared list.
-pub(super) fn extend_paths(paths: &mut Arc<[PathId]>, more: Vec<PathId>) {
-    if more.is_empty() {
-        return;
+/// Adds paths to a list that most processes share as it is.
+pub(super) fn extend_paths(paths: &mut Arc<[PathId]>, more: &Arc<[PathId]>) {
+    if paths.is_empty() {
+        *paths = more.clone();
+    } else if !more.is_empty() {
+        let added = more.iter().filter(|path| !paths.contains(path));
+        *paths = paths.iter().chain(added).copied().collect();
     }
-    let mut all = paths.to_vec();
-    for path in more {
-        if !all.contains(&path) {
-            all.push(path);
-        }
-    }
-    *paths = all.into();
 }

@@ -6,7 +6,7 @@ use crate::graph::{Escaping, Fragment, PipData};
 use crate::source::{Location, Symbol};
 
 use super::arguments::primitive;
-use super::fields::origin;
+use super::fields::{field, origin};
 
 /// Structured text from a value: one fragment, or those of `{separator, contents}`.
 pub(super) fn pip_data<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>, place: Location) -> Result<PipData, Raised> {
@@ -41,10 +41,8 @@ fn fragment<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>, place: Location) -> R
         Value::File(file) => return Ok(Fragment::Path(file.path)),
         Value::StaticDirectory(directory) => return Ok(Fragment::Path(directory.path)),
         Value::Object(object) => {
-            let field =
-                |name: &str| m.symbols().lookup(name).and_then(|symbol| object.get(symbol)).unwrap_or(Value::Undefined);
-            let contents = field("contents");
-            if let (Value::String(separator), Value::Array(contents)) = (field("separator"), contents) {
+            let contents = field(m, object, "contents");
+            if let (Value::String(separator), Value::Array(contents)) = (field(m, object, "separator"), contents) {
                 let data = joined_data(m, contents.items, separator.text, place)?;
                 return Ok(Fragment::Nested(Box::new(data)));
             }

@@ -20,7 +20,7 @@ pub(super) fn apply<'h>(
     for value in fields.array(m, field)? {
         let entry = Fields::of_value(m, *value, "an environment variable", fields.place)?;
         let name = entry.string(m, "name")?.unwrap_or("");
-        let place = origin(entry.get(m, "name")).unwrap_or(fields.place);
+        let place = origin(entry.get("name")).unwrap_or(fields.place);
         if name.is_empty() || name.contains(['=', '\0']) {
             let message = match name {
                 "" => "an environment variable has no name".to_owned(),
@@ -43,7 +43,7 @@ pub(super) fn apply<'h>(
             Some(separator) => separator,
             None => ";",
         };
-        let data = match entry.get(m, "value") {
+        let data = match entry.get("value") {
             Value::Undefined => {
                 let message = format!("the environment variable `{name}` has no value");
                 return Err(m.fail(Diagnostic::error(Code::Dx(9357), message).at(place, "")));

@@ -1,6 +1,7 @@
 //! Reading the fields of the objects that transformers are given, with an error that names the field (DX9327).
 
 use regex::Regex;
+use smallvec::SmallVec;
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Args, Machine, Object, Raised, Value};
@@ -8,16 +9,23 @@ use crate::graph::FileArtifact;
 use crate::paths::PathId;
 use crate::source::{Location, Symbol};
 
-/// The object that is read: its value, what it is called in messages, and where the call stands.
-#[derive(Clone, Copy)]
+/// The object that is read: its fields, what it is called in messages, and where the call stands.
+///
+/// Fields are compared as text. An object has few of them and a transformer asks for many, most of which are missing:
+/// looking each name up among the interned strings would cost more, and all workers would meet there.
 pub(super) struct Fields<'a, 'h> {
-    object: &'h Object<'h>,
+    entries: SmallVec<[(&'h str, Value<'h>); 16]>,
     /// Such as `Transformer.execute` or `tool`.
     owner: &'a str,
     pub place: Location,
 }
 
 impl<'a, 'h> Fields<'a, 'h> {
+    fn new(m: &Machine<'_, 'h>, object: &'h Object<'h>, owner: &'a str, place: Location) -> Self {
+        let symbols = m.symbols();
+        Self { entries: object.entries().map(|(key, value)| (symbols.text(key), value)).collect(), owner, place }
+    }
+
     /// The object given as an argument of a native.
     pub fn of_argument(
         m: &mut Machine<'_, 'h>,
@@ -26,7 +34,7 @@ impl<'a, 'h> Fields<'a, 'h> {
         owner: &'a str,
     ) -> Result<Self, Raised> {
         match args.get(index) {
-            Value::Object(object) => Ok(Self { object, owner, place: args.site.argument(index) }),
+            Value::Object(object) => Ok(Self::new(m, object, owner, args.site.argument(index))),
             _ => Err(m.wrong_type(args, index, "an object")),
         }
     }
@@ -39,7 +47,7 @@ impl<'a, 'h> Fields<'a, 'h> {
         place: Location,
     ) -> Result<Self, Raised> {
         match value {
-            Value::Object(object) => Ok(Self { object, owner, place }),
+            Value::Object(object) => Ok(Self::new(m, object, owner, place)),
             other => {
                 let message = format!("{owner} must be an object, but it is {}", m.describe(other));
                 Err(m.fail(Diagnostic::error(Code::Dx(9327), message).at(place, "")))
@@ -53,13 +61,13 @@ impl<'a, 'h> Fields<'a, 'h> {
     }
 
     /// The value of a field; `undefined` when it is missing.
-    pub fn get(&self, m: &Machine<'_, 'h>, name: &str) -> Value<'h> {
-        m.symbols().lookup(name).and_then(|symbol| self.object.get(symbol)).unwrap_or(Value::Undefined)
+    pub fn get(&self, name: &str) -> Value<'h> {
+        self.entries.iter().find(|(key, _)| *key == name).map_or(Value::Undefined, |(_, value)| *value)
     }
 
     /// Whether the field is there and not `undefined`.
-    pub fn has(&self, m: &Machine<'_, 'h>, name: &str) -> bool {
-        !self.get(m, name).is_undefined()
+    pub fn has(&self, name: &str) -> bool {
+        !self.get(name).is_undefined()
     }
 
     /// The error of a field with the wrong type.
@@ -77,7 +85,7 @@ impl<'a, 'h> Fields<'a, 'h> {
 
     /// An optional string.
     pub fn string(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<Option<&'h str>, Raised> {
-        match self.get(m, name) {
+        match self.get(name) {
             Value::Undefined => Ok(None),
             Value::String(text) => Ok(Some(text.text)),
             other => Err(self.wrong(m, name, "a string", other)),
@@ -97,7 +105,7 @@ impl<'a, 'h> Fields<'a, 'h> {
 
     /// An optional boolean.
     pub fn boolean(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<Option<bool>, Raised> {
-        match self.get(m, name) {
+        match self.get(name) {
             Value::Undefined => Ok(None),
             Value::Bool(flag) => Ok(Some(flag)),
             other => Err(self.wrong(m, name, "true or false", other)),
@@ -106,7 +114,7 @@ impl<'a, 'h> Fields<'a, 'h> {
 
     /// An optional number.
     pub fn number(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<Option<i32>, Raised> {
-        match self.get(m, name) {
+        match self.get(name) {
             Value::Undefined => Ok(None),
             Value::Number(number) => Ok(Some(number)),
             other => Err(self.wrong(m, name, "a number", other)),
@@ -126,7 +134,7 @@ impl<'a, 'h> Fields<'a, 'h> {
 
     /// An optional array; empty when it is missing.
     pub fn array(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<&'h [Value<'h>], Raised> {
-        match self.get(m, name) {
+        match self.get(name) {
             Value::Undefined => Ok(&[]),
             Value::Array(array) => Ok(array.items),
             other => Err(self.wrong(m, name, "an array", other)),
@@ -135,7 +143,7 @@ impl<'a, 'h> Fields<'a, 'h> {
 
     /// An optional path, also given as a file or directory.
     pub fn path(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<Option<PathId>, Raised> {
-        match self.get(m, name) {
+        match self.get(name) {
             Value::Undefined => Ok(None),
             other => match other.as_path() {
                 Some(path) => Ok(Some(path)),
@@ -146,7 +154,7 @@ impl<'a, 'h> Fields<'a, 'h> {
 
     /// A directory that must be given.
     pub fn directory(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<PathId, Raised> {
-        match self.get(m, name) {
+        match self.get(name) {
             Value::Directory(path) => Ok(path),
             Value::StaticDirectory(directory) => Ok(directory.path),
             other => Err(self.wrong(m, name, "a directory", other)),
@@ -155,7 +163,7 @@ impl<'a, 'h> Fields<'a, 'h> {
 
     /// A file that must be given.
     pub fn file(&self, m: &mut Machine<'_, 'h>, name: &str) -> Result<FileArtifact, Raised> {
-        match self.get(m, name) {
+        match self.get(name) {
             Value::File(file) => Ok(file),
             other => Err(self.wrong(m, name, "a file", other)),
         }
@@ -214,8 +222,14 @@ impl<'a, 'h> Fields<'a, 'h> {
             return Ok(Some(*chosen));
         }
         let names: Vec<String> = choices.iter().map(|(choice, _)| format!("\"{choice}\"")).collect();
-        Err(self.wrong(m, name, &names.join(" or "), self.get(m, name)))
+        Err(self.wrong(m, name, &names.join(" or "), self.get(name)))
     }
+}
+
+/// One field of an object that has only a few; `undefined` when it is missing.
+pub(super) fn field<'h>(m: &Machine<'_, 'h>, object: &'h Object<'h>, name: &str) -> Value<'h> {
+    let symbols = m.symbols();
+    object.entries().find(|(key, _)| symbols.text(*key) == name).map_or(Value::Undefined, |(_, value)| value)
 }
 
 /// Where a value was written, if it is a string literal.

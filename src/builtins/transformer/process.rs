@@ -32,7 +32,7 @@ pub(super) fn execute<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<
     let (arguments, response_file) = line.finish(m);
 
     let working_directory = fields.directory(m, "workingDirectory")?;
-    let tool_value = fields.get(m, "tool");
+    let tool_value = fields.get("tool");
     let tool = Fields::of_value(m, tool_value, "`tool`", location)?;
     let mut process = ProcessPip::new(tool.file(m, "exe")?, working_directory);
     process.arguments = arguments;
@@ -137,14 +137,14 @@ fn read_output<'h>(
         Value::StaticDirectory(directory) => artifacts.add_directory(directory.path, SealKind::ExclusiveOpaque),
         Value::Object(_) => {
             let entry = Fields::of_value(m, output, "an entry of `outputs`", fields.place)?;
-            if entry.has(m, "directory") {
+            if entry.has("directory") {
                 let path = entry.directory(m, "directory")?;
                 let kind = entry.choice(m, "kind", &DIRECTORY_KINDS)?.unwrap_or(SealKind::ExclusiveOpaque);
                 artifacts.add_directory(path, kind);
                 return Ok(());
             }
             let existence = entry.choice(m, "existence", &EXISTENCE)?.unwrap_or(existence);
-            match entry.get(m, "artifact") {
+            match entry.get("artifact") {
                 Value::Path(path) => file(FileArtifact::output(path), existence),
                 Value::File(known) => file(known.rewritten(), existence),
                 other => return Err(entry.wrong(m, "artifact", "a path or a file", other)),
@@ -164,7 +164,7 @@ fn read_streams<'h>(
     process: &mut ProcessPip,
     artifacts: &mut Artifacts,
 ) -> Result<(), Raised> {
-    match fields.get(m, "consoleInput") {
+    match fields.get("consoleInput") {
         Value::Undefined => {}
         Value::File(file) => {
             artifacts.inputs.push(file);
@@ -243,7 +243,7 @@ fn read_rare<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &mut
     rare.error_regex = fields.symbol(m, "errorRegex")?;
     for (name, regex) in [("warningRegex", rare.warning_regex), ("errorRegex", rare.error_regex)] {
         if let Some(regex) = regex {
-            check_regex(m, name, m.symbols().text(regex), fields.get(m, name), fields.place)?;
+            check_regex(m, name, m.symbols().text(regex), fields.get(name), fields.place)?;
         }
     }
     rare.semaphores = read_semaphores(m, fields)?;
@@ -281,14 +281,14 @@ fn read_semaphores<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>) -> Resu
 
 /// The `unsafe` object.
 fn read_unsafe<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &mut ProcessPip) -> Result<(), Raised> {
-    let value = fields.get(m, "unsafe");
+    let value = fields.get("unsafe");
     if value.is_undefined() {
         return Ok(());
     }
     let unsafe_fields = Fields::of_value(m, value, "`unsafe`", fields.place)?;
     let fields = &unsafe_fields;
-    extend_paths(&mut process.untracked_paths, fields.paths(m, "untrackedPaths")?);
-    extend_paths(&mut process.untracked_scopes, fields.paths(m, "untrackedScopes")?);
+    extend_paths(&mut process.untracked_paths, &fields.paths(m, "untrackedPaths")?.into());
+    extend_paths(&mut process.untracked_scopes, &fields.paths(m, "untrackedScopes")?.into());
     let flags = &mut process.flags;
     for (name, flag) in [
         ("hasUntrackedChildProcesses", &mut flags.has_untracked_child_processes),
@@ -302,7 +302,7 @@ fn read_unsafe<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &m
             *flag = value;
         }
     }
-    match fields.get(m, "allowPreservedOutputs") {
+    match fields.get("allowPreservedOutputs") {
         Value::Undefined | Value::Bool(false) => {}
         Value::Bool(true) => process.rare_mut().preserve_outputs = PreserveOutputs::Trusted(1),
         Value::Number(level) => process.rare_mut().preserve_outputs = PreserveOutputs::Trusted(level),

@@ -12,8 +12,7 @@ pub(super) fn get_output_file<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) 
     if let Some((file, _)) = found {
         return Ok(Value::File(*file));
     }
-    let known =
-        result.map_or(Vec::new(), |result| result.files.iter().map(|(file, _)| m.show(file.path)).collect());
+    let known = result.map_or(Vec::new(), |result| result.files.iter().map(|(file, _)| m.show(file.path)).collect());
     let shown = m.show(path);
     Err(missing(m, args, "file", &shown, &known))
 }
@@ -40,9 +39,8 @@ pub(super) fn get_output_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 
     if let Some(directory) = found {
         return Ok(Value::StaticDirectory(directory));
     }
-    let known = result.map_or(Vec::new(), |result| {
-        result.directories.iter().map(|directory| m.show(directory.path)).collect()
-    });
+    let known =
+        result.map_or(Vec::new(), |result| result.directories.iter().map(|directory| m.show(directory.path)).collect());
     let shown = m.show(path);
     Err(missing(m, args, "directory", &shown, &known))
 }

@@ -67,7 +67,7 @@ pub(super) fn seal_source_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_,
     if let Value::Object(_) = args.get(0) {
         let fields = Fields::of_argument(m, args, 0, "the arguments of a seal")?;
         request.root = fields.directory(m, "root")?;
-        all = match fields.get(m, "include") {
+        all = match fields.get("include") {
             Value::Enum(_, option) => option == 1,
             _ => {
                 fields.choice(m, "include", &[("topDirectoryOnly", false), ("allDirectories", true)])?.unwrap_or(false)
@@ -106,7 +106,7 @@ pub(super) fn compose<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<
     let (directories, filter, place) = if let Value::Object(_) = args.get(0) {
         let fields = Fields::of_argument(m, args, 0, "the arguments of a composite")?;
         request.root = fields.directory(m, "root")?;
-        (fields.array(m, "directories")?, fields.get(m, "contentFilter"), fields.place)
+        (fields.array(m, "directories")?, fields.get("contentFilter"), fields.place)
     } else {
         request.root = directory_arg(m, args, 0)?;
         (m.array_arg(args, 1)?, args.get(2), args.site.argument(2))
@@ -183,7 +183,7 @@ fn content_filter<'h>(
     let Some(regex) = fields.string(m, "regex")? else {
         return Err(fields.wrong(m, "regex", "a regular expression as a string", Value::Undefined));
     };
-    check_regex(m, "regex", regex, fields.get(m, "regex"), fields.place)?;
+    check_regex(m, "regex", regex, fields.get("regex"), fields.place)?;
     Ok(Some(ContentFilter { kind, regex: m.symbols().intern(regex) }))
 }
 

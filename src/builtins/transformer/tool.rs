@@ -6,30 +6,6 @@ use crate::graph::ProcessPip;
 use super::artifacts::{Artifacts, extend_paths};
 use super::fields::Fields;
 
-/// Folders of the system that most programs read on Unix: everything below is untracked.
-const SYSTEM_SCOPES: [&str; 18] = [
-    "/bin",
-    "/dev",
-    "/etc",
-    "/lib",
-    "/lib64",
-    "/private",
-    "/proc",
-    "/run",
-    "/sbin",
-    "/sys",
-    "/usr/bin",
-    "/usr/include",
-    "/usr/lib",
-    "/usr/lib64",
-    "/usr/libexec",
-    "/usr/local",
-    "/usr/sbin",
-    "/usr/share",
-];
-/// Entries that are untracked themselves, not what lies below them.
-const SYSTEM_PATHS: [&str; 7] =
-    ["/etc", "/etc/hosts", "/etc/ld.so.cache", "/etc/localtime", "/etc/nsswitch.conf", "/etc/passwd", "/tmp"];
 /// How deep tools may nest; they are plain objects, so they cannot refer to themselves.
 const NESTING: usize = 64;
 
@@ -71,16 +47,13 @@ fn add<'h>(
     }
     let mut untracked = tool.paths(m, "untrackedFiles")?;
     untracked.extend(tool.paths(m, "untrackedDirectories")?);
-    extend_paths(&mut process.untracked_paths, untracked);
-    extend_paths(&mut process.untracked_scopes, tool.paths(m, "untrackedDirectoryScopes")?);
+    extend_paths(&mut process.untracked_paths, &untracked.into());
+    extend_paths(&mut process.untracked_scopes, &tool.paths(m, "untrackedDirectoryScopes")?.into());
     if tool.flag(m, "dependsOnCurrentHostOSDirectories")? {
         process.flags.depends_on_current_host_os_directories = true;
-        let known = |m: &Machine<'_, '_>, paths: &[&str]| -> Vec<_> {
-            // Constants that are all absolute.
-            paths.iter().filter_map(|path| m.paths().parse_absolute(path).ok()).collect()
-        };
-        extend_paths(&mut process.untracked_paths, known(m, &SYSTEM_PATHS));
-        extend_paths(&mut process.untracked_scopes, known(m, &SYSTEM_SCOPES));
+        let system = &m.host().system;
+        extend_paths(&mut process.untracked_paths, &system.paths);
+        extend_paths(&mut process.untracked_scopes, &system.scopes);
     }
     let nested = tool.array(m, "nestedTools")?;
     if levels == 0 && !nested.is_empty() {

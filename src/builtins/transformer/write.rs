@@ -77,7 +77,7 @@ fn write_content<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, kind: Content
     let Some(destination) = fields.path(m, "outputPath")? else {
         return Err(fields.wrong(m, "outputPath", "a path", Value::Undefined));
     };
-    let value = fields.get(m, field);
+    let value = fields.get(field);
     let contents = content(m, value, kind, field, fields.place)?;
     let rendering = fields.choice(m, "pathRenderingOption", &RENDERINGS)?.unwrap_or_default();
     let (tags, description) = (fields.symbols(m, "tags")?, fields.symbol(m, "description")?);

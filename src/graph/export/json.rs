@@ -4,6 +4,7 @@
 use std::collections::hash_map::Entry;
 use std::io::{self, Write};
 
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::render::{arguments, render};
@@ -29,12 +30,33 @@ pub fn json(graph: &PipGraph, out: &mut dyn Write) -> io::Result<()> {
         write_qualifier(qualifier, out)?;
     }
     out.write_all(b"],\"pips\":[")?;
-    let mut lists = SharedLists::default();
-    for (index, id) in graph.order().iter().enumerate() {
-        out.write_all(if index > 0 { b",\n" } else { b"\n" })?;
-        write_pip(graph, *id, &mut lists, out)?;
+    // Rendered by several threads, a few chunks ahead of what is written, so that memory stays small.
+    for (index, round) in graph.order().chunks(CHUNK * ROUND).enumerate() {
+        let texts: Vec<io::Result<Vec<u8>>> = round.par_chunks(CHUNK).map(|pips| write_chunk(graph, pips)).collect();
+        for (chunk, text) in texts.into_iter().enumerate() {
+            out.write_all(if index > 0 || chunk > 0 { b",\n" } else { b"\n" })?;
+            out.write_all(&text?)?;
+        }
     }
     out.write_all(b"\n]}\n")
+}
+
+/// How many pips one thread renders at a time.
+const CHUNK: usize = 256;
+/// How many chunks are rendered before they are written.
+const ROUND: usize = 16;
+
+/// Pips with a comma and a line break between them.
+fn write_chunk(graph: &PipGraph, pips: &[PipId]) -> io::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(pips.len() * 512);
+    let mut lists = SharedLists::default();
+    for (index, id) in pips.iter().enumerate() {
+        if index > 0 {
+            text.write_all(b",\n")?;
+        }
+        write_pip(graph, *id, &mut lists, &mut text)?;
+    }
+    Ok(text)
 }
 
 fn write_text(text: &str, out: &mut dyn Write) -> io::Result<()> {
