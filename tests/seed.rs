@@ -12,7 +12,12 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const MUST_SAY: &[(&str, &[&str])] = &[
     (
         "02-on-the-command-line",
-        &["did you mean `Transformer`?", "this is a typographic quote, write \"", "`;` is missing", "not bound to a name"],
+        &[
+            "did you mean `Transformer`?",
+            "this is a typographic quote, write \"",
+            "`;` is missing",
+            "not bound to a name",
+        ],
     ),
     ("03-in-outputs", &["did you mean `Transformer`?", "not bound to a name"]),
     ("05-nested", &["did you mean `Transformer`?", "not bound to a name"]),
