@@ -1,4 +1,6 @@
-//! What the targets share: seeds, mutations and the loop.
+//! What the targets share: seeds, mutations, generated programs and the loop.
+
+pub mod programs;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -32,12 +34,21 @@ const PIECES: &[&str] = &[
 
 /// Runs `check` on mutated programs until the time is over; the message of a failed check ends the run.
 pub fn run(target: &str, check: impl Fn(&str) -> Result<(), String>) {
+    run_on(target, mutate, check);
+}
+
+/// Runs `check` on the programs that `make` makes of the seeds.
+pub fn run_on(
+    target: &str,
+    make: impl Fn(&[String], &mut Random) -> String,
+    check: impl Fn(&str) -> Result<(), String>,
+) {
     let mut args = env::args().skip(1);
     let seconds: u64 = args.next().and_then(|text| text.parse().ok()).unwrap_or(60);
     let seed: u64 = args.next().and_then(|text| text.parse().ok()).unwrap_or(1);
     let mut folders: Vec<PathBuf> = args.map(PathBuf::from).collect();
     if folders.is_empty() {
-        folders.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases"));
+        folders.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("../cases"));
     }
     let mut seeds = Vec::new();
     for folder in folders {
@@ -53,7 +64,7 @@ pub fn run(target: &str, check: impl Fn(&str) -> Result<(), String>) {
     let mut runs = 0_u64;
     std::panic::set_hook(Box::new(|_| {}));
     while started.elapsed() < Duration::from_secs(seconds) {
-        let text = mutate(&seeds, &mut random);
+        let text = make(&seeds, &mut random);
         let result = catch_unwind(AssertUnwindSafe(|| check(&text))).unwrap_or_else(|panic| {
             let message = panic.downcast_ref::<String>().cloned();
             let message = message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -85,7 +96,8 @@ fn collect(folder: &Path, seeds: &mut Vec<String>) {
     }
 }
 
-fn mutate(seeds: &[String], random: &mut Random) -> String {
+/// A few lines of a seed with a few mistakes in them.
+pub fn mutate(seeds: &[String], random: &mut Random) -> String {
     let seed = &seeds[random.below(seeds.len())];
     // A few lines are enough, and quick.
     let mut text = window(seed, random, 800);
