@@ -1,6 +1,8 @@
 //! The public repository microsoft/BuildXL: its specs parse, and its examples evaluate unchanged against its own
 //! `Sdk.Transformers`. Runs when `BUILDXL_SRC` names a checkout, and says that it was skipped otherwise.
 
+#![allow(clippy::disallowed_methods, reason = "tests read their data")]
+
 mod support;
 
 use std::collections::BTreeSet;

@@ -1,6 +1,8 @@
 //! The snippets that the project started from: what is wrong in them is named precisely, all of it in one run, and with
 //! exactly the named changes they evaluate. See `tests/cases/seed/README.md`.
 
+#![allow(clippy::disallowed_methods, reason = "tests read their data")]
+
 mod support;
 
 use std::path::Path;
