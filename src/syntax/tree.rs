@@ -172,6 +172,14 @@ impl Nodes {
 }
 
 impl Ast {
+    /// Whether nothing of the file is missing in the tree: every mistake could be read as what was meant.
+    pub fn is_whole(&self) -> bool {
+        let nodes = &self.nodes;
+        !nodes.exprs.iter().any(|expr| matches!(expr, Expr::Error))
+            && !nodes.stmts.iter().any(|stmt| matches!(stmt, Stmt::Error))
+            && !nodes.types.iter().any(|ty| matches!(ty, Type::Error))
+    }
+
     /// The expression.
     pub fn expr(&self, id: ExprId) -> Expr {
         self.nodes.exprs[id.0 as usize]
