@@ -1,6 +1,8 @@
 //! The graph of a workspace is the same, byte for byte, with one thread and with many, in every run, and wherever the
 //! workspace lies.
 
+#![allow(clippy::disallowed_methods, reason = "tests read their data")]
+
 mod support;
 
 use std::path::Path;

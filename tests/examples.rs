@@ -3,6 +3,8 @@
 //!
 //! A block that is not a whole spec can be told by its first line: ```` ```dscript,ignore ````.
 
+#![allow(clippy::disallowed_methods, reason = "tests read their data")]
+
 mod support;
 
 use std::path::Path;

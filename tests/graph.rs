@@ -4,6 +4,8 @@
 //! stands in `CODE-words.expected`; `CODE-words.ok.dsc` must give no diagnostics, and its graph as text stands in
 //! `CODE-words.ok.expected`. `UPDATE=1 cargo test --test graph` writes the snapshots anew.
 
+#![allow(clippy::disallowed_methods, reason = "tests read their data")]
+
 mod support;
 
 use std::collections::BTreeSet;

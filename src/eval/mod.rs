@@ -12,6 +12,7 @@ mod collections;
 mod display;
 mod expressions;
 mod host;
+mod limits;
 mod literals;
 mod machine;
 mod native;

@@ -1,5 +1,7 @@
 //! The evaluator against the prelude and the SDK, without a workspace around it.
 
+#![allow(clippy::disallowed_methods, reason = "tests read their data")]
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -76,6 +76,7 @@ fn empty_tables(input: &Input) -> Tables<'_> {
         broken_specs: Vec::new(),
         items: Vec::new(),
         decorators: Vec::new(),
+        strays: Vec::new(),
         aliases: Vec::new(),
         signatures: FxHashMap::default(),
         qualifier_decls: Vec::new(),
@@ -155,6 +156,7 @@ impl<'i> Pass<'i> {
         self.t.program.specs.push(Spec { module, file: ast.file, path, kind, decls: Vec::new() });
         self.t.spec_roots.push(root);
         self.t.decorators.push(Vec::new());
+        self.t.strays.push(Vec::new());
         let block = self.block(spec, root, None);
         self.t.file_blocks.push(block);
         spec
@@ -626,10 +628,14 @@ impl<'i> Pass<'i> {
         }
     }
 
-    /// `config({…})` and its kind in the files that may hold them; in other files a rule refuses them.
+    /// An expression among the declarations: the call of a configuration file, in other files a mistake.
     fn configuration_call(&mut self, spec: SpecId, block: BlockId, expr: ast::ExprId) {
         let kind = self.t.program.specs[spec.index()].kind;
         if !matches!(kind, SpecKind::Config | SpecKind::Module) {
+            // The expression of a probe becomes its value.
+            if spec.index() < self.t.input.specs.len() {
+                self.t.strays[spec.index()].push((block, expr));
+            }
             return;
         }
         let ast = self.ast(spec);

@@ -39,6 +39,7 @@ pub(super) fn lower_spec(t: &Tables<'_>, spec: SpecId) -> LoweredSpec {
         }
     }
     lowerer.decorators();
+    lowerer.strays();
     lowerer.code.shrink();
     LoweredSpec { code: lowerer.code, functions, diagnostics: lowerer.diagnostics }
 }
@@ -97,6 +98,17 @@ impl Lowerer<'_, '_> {
             }
         }
         self.frames.pop();
+    }
+
+    /// Expressions that nothing evaluates, for what is wrong in them.
+    fn strays(&mut self) {
+        for &(block, expr) in &self.t.strays[self.spec.index()] {
+            self.block = block;
+            self.frames.push(Frame::default());
+            self.frame().open();
+            self.expr(expr);
+            self.frames.pop();
+        }
     }
 
     fn decorator_name(&mut self, text: &str, span: Span) {

@@ -169,6 +169,9 @@ pub(super) struct Tables<'i> {
     pub items: Vec<Item>,
     /// The decorators of each spec, by [`SpecId`], with the block they stand in.
     pub decorators: Vec<Vec<(BlockId, ast::ExprId)>>,
+    /// The expressions of each spec that stand where only declarations may, by [`SpecId`], with their blocks. They
+    /// are never evaluated (lint DX9036, DX9037), but what is wrong in them is said in the same run.
+    pub strays: Vec<Vec<(BlockId, ast::ExprId)>>,
     pub aliases: Vec<Alias>,
     pub signatures: FxHashMap<DeclId, Signature>,
     /// By [`NamespaceId`].

@@ -13,12 +13,14 @@ pub const SYNTAX: Code = Code::Dx(11233);
 pub struct SyntaxErrors<'d> {
     file: FileId,
     diagnostics: &'d mut Vec<Diagnostic>,
+    /// Where mistakes begin that could be read as what was meant, so that nothing after them follows from them.
+    harmless: Vec<u32>,
 }
 
 impl<'d> SyntaxErrors<'d> {
     /// Errors of `file` go to `diagnostics`.
     pub fn new(file: FileId, diagnostics: &'d mut Vec<Diagnostic>) -> Self {
-        Self { file, diagnostics }
+        Self { file, diagnostics, harmless: Vec::new() }
     }
 
     /// Whether no further error will be kept.
@@ -46,9 +48,10 @@ impl<'d> SyntaxErrors<'d> {
         &mut self.diagnostics[last]
     }
 
-    /// Where the errors so far begin.
+    /// Where the errors so far begin that others may follow from.
     pub fn offsets(&self) -> Vec<u32> {
-        self.diagnostics.iter().filter_map(|found| found.primary()).map(|label| label.location.span.start).collect()
+        let places = self.diagnostics.iter().filter_map(|found| found.primary());
+        places.map(|label| label.location.span.start).filter(|at| !self.harmless.contains(at)).collect()
     }
 
     /// Something has no end.
@@ -59,11 +62,36 @@ impl<'d> SyntaxErrors<'d> {
     /// A quote that a word processor made.
     pub fn curly_quote(&mut self, span: Span, straight: char) {
         let location = span.in_file(self.file);
+        if !self.is_full() {
+            self.harmless.push(span.start);
+        }
         self.push(
             Diagnostic::error(Code::Ds(101), format!("this is a typographic quote, write {straight}"))
                 .at(location, "")
                 .help("word processors and chat programs put such quotes in place of the straight ones"),
         );
+    }
+
+    /// The string of the last typographic quote has no end; `sure` tells whether the guess is a good one.
+    pub fn missing_quote(&mut self, span: Span, straight: char, sure: bool) {
+        if !sure {
+            self.harmless.pop();
+        }
+        let location = span.in_file(self.file);
+        self.amend(|quote| quote.and_at(location, format!("a closing {straight} is missing, probably here")));
+    }
+
+    /// The string of the last typographic quote begins with a dash that only word processors make.
+    pub fn long_dash(&mut self) {
+        self.amend(|quote| quote.note("the dash after it is a typographic one too: options begin with `-` or `--`"));
+    }
+
+    /// Says more about the last typographic quote.
+    fn amend(&mut self, more: impl FnOnce(Diagnostic) -> Diagnostic) {
+        // A full list did not take the quote.
+        if let Some(last) = self.diagnostics.pop_if(|last| last.code == Code::Ds(101)) {
+            self.diagnostics.push(more(last));
+        }
     }
 
     /// A backslash with something that cannot follow it.

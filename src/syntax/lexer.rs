@@ -234,7 +234,7 @@ impl Lexer<'_, '_, '_> {
             self.errors.curly_quote(Span::new(curly as u32, curly as u32 + 3), quote as char);
             curly + 3
         } else {
-            let end = start + 1 + guess_end(line);
+            let end = start + 1 + guess_end(line).0;
             let what = format!("close it with `{}` before the end of the line", quote as char);
             self.errors.unterminated(Span::new(start as u32, end as u32), "string", &what);
             end
@@ -255,6 +255,9 @@ impl Lexer<'_, '_, '_> {
         }
         let line_end = memchr::memchr2(b'\n', b'\r', &self.bytes[after..window]).map_or(window, |n| after + n);
         let line = &self.text[after..line_end];
+        if line.starts_with(['\u{2014}', '\u{2013}']) {
+            self.errors.long_dash();
+        }
         let closing: &[char] = if double { &['\u{201C}', '\u{201D}', '"'] } else { &['\u{2018}', '\u{2019}', '\''] };
         // A later opening quote after a `,` or `:` belongs to the next string, not to this one.
         let end = match line.find(closing) {
@@ -266,7 +269,12 @@ impl Lexer<'_, '_, '_> {
                 }
                 at + quote.len_utf8()
             }
-            _ => after + guess_end(line),
+            _ => {
+                let (length, sure) = guess_end(line);
+                let end = after + length;
+                self.errors.missing_quote(Span::new(end as u32, end as u32), straight, sure);
+                end
+            }
         };
         self.push(Tok::String, start as u32, end as u32);
         self.jump(end);
@@ -335,13 +343,26 @@ impl Lexer<'_, '_, '_> {
     }
 }
 
-/// Where a string without closing quote most likely ends in the rest of its line: before the brackets, commas and
-/// semicolons that close what it stands in.
-fn guess_end(line: &str) -> usize {
+/// Where a string without closing quote most likely ends in the rest of its line: before a comma that code follows,
+/// else before the brackets, commas and semicolons that close what it stands in. Also whether that is a good guess.
+fn guess_end(line: &str) -> (usize, bool) {
+    // Text has commas too; this many are enough to find out.
+    let commas = line.match_indices(',').map(|(at, _)| at).take(8);
+    if let Some(comma) = commas.into_iter().find(|comma| begins_with_call(&line[comma + 1..])) {
+        return (comma, true);
+    }
     let trimmed = line.trim_end_matches([')', ']', '}', ',', ';', ' ', '\t', '>']);
     match line.find([',', ')', ';']) {
         // `“a, “b` are two strings.
-        Some(comma) if line[comma..].contains(['\u{201C}', '\u{201D}', '\u{2018}', '\u{2019}']) => comma,
-        _ => trimmed.len(),
+        Some(comma) if line[comma..].contains(['\u{201C}', '\u{201D}', '\u{2018}', '\u{2019}']) => (comma, true),
+        _ => (trimmed.len(), false),
     }
+}
+
+/// Whether a text begins like a call or a path literal: `Artifact.input(`, `` p` ``.
+fn begins_with_call(text: &str) -> bool {
+    let text = text.trim_start();
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '.');
+    let rest = text.trim_start_matches(word);
+    rest.len() < text.len() && rest.starts_with(['(', '`'])
 }

@@ -144,6 +144,10 @@ pub struct FrontEndConfig {
     pub allow_missing_specs: bool,
     /// Whether policy rules are off altogether.
     pub disable_language_policy_analysis: bool,
+    /// Whether values of environment variables that look like secrets are refused.
+    pub enable_cred_scan: bool,
+    /// The environment variables that are not looked at for that.
+    pub cred_scan_allowed_variables: Vec<Arc<str>>,
     /// How the specs that belong to no module see one another; implicit unless set.
     pub semantics: Option<Semantics>,
 }
@@ -368,6 +372,8 @@ fn front_end(value: &ConfigValue, decoder: &mut Decoder) -> FrontEndConfig {
     let enable_cyclical_friend_modules = flag("enableCyclicalFriendModules");
     let allow_missing_specs = flag("allowMissingSpecs");
     let disable_language_policy_analysis = flag("disableLanguagePolicyAnalysis");
+    let enable_cred_scan = flag("enableCredScan");
+    let allowed = fields.strings(decoder, "credScanEnvironmentVariablesAllowList").unwrap_or_default();
     FrontEndConfig {
         enabled_policy_rules: fields.strings(decoder, "enabledPolicyRules").unwrap_or_default(),
         max_loop_iterations: fields.count(decoder, "maxLoopIterations"),
@@ -375,6 +381,8 @@ fn front_end(value: &ConfigValue, decoder: &mut Decoder) -> FrontEndConfig {
         enable_cyclical_friend_modules,
         allow_missing_specs,
         disable_language_policy_analysis,
+        enable_cred_scan,
+        cred_scan_allowed_variables: allowed.into_iter().map(|name| name.value).collect(),
         semantics: decode_semantics(&fields, decoder),
     }
 }

@@ -206,8 +206,10 @@ fn claimed_twice(session: &Session, spec: &Wanted, module: &FoundModule, first: 
     Some(diagnostic.help("a spec belongs to one module: remove it from one of them"))
 }
 
-/// The files with syntax errors. What other files miss in them the resolver keeps quiet about itself.
+/// The files with syntax errors. What other files miss in them the resolver keeps quiet about itself. Mistakes that
+/// could be read as what was meant, such as a missing `;`, hide nothing.
 fn unreliable(specs: &[(usize, Parsed)]) -> FxHashSet<FileId> {
-    let broken = specs.iter().filter(|(_, file)| file.syntax.iter().any(Diagnostic::is_error));
+    let has_errors = |file: &Parsed| file.syntax.iter().any(Diagnostic::is_error);
+    let broken = specs.iter().filter(|(_, file)| has_errors(file) && !file.ast.is_whole());
     broken.map(|(_, file)| file.ast.file).collect()
 }

@@ -72,6 +72,8 @@ pub struct GraphOptions {
     pub unsafe_disable_graph_post_validation: bool,
     /// What is done about values that look like secrets.
     pub credential_scan: CredentialScan,
+    /// The variables that are not looked at.
+    pub credential_scan_allowed: Vec<Arc<str>>,
 }
 
 impl GraphOptions {
@@ -84,6 +86,7 @@ impl GraphOptions {
             allow_duplicate_temporary_directory: true,
             unsafe_disable_graph_post_validation: false,
             credential_scan: CredentialScan::Off,
+            credential_scan_allowed: Vec::new(),
         }
     }
 }

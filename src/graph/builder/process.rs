@@ -232,6 +232,9 @@ impl GraphBuilder {
                     ),
                 }
             }
+            if self.options.credential_scan_allowed.iter().any(|allowed| **allowed == *name) {
+                continue;
+            }
             let severity = match self.options.credential_scan {
                 super::CredentialScan::Off => continue,
                 super::CredentialScan::Warn => Severity::Warning,
