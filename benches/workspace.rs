@@ -67,8 +67,10 @@ fn run(folder: &Path, threads: usize) -> f64 {
 fn peak_memory(folder: &Path) -> f64 {
     let output = command(folder, 2).arg("--stats").stdout(Stdio::null()).output().expect("dscript starts");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let line = text.lines().find_map(|line| line.trim().strip_prefix("peak memory: ")).expect("a line on memory");
-    let kilobytes: f64 = line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number");
+    let line =
+        text.lines().find_map(|line| line.split_once("peak memory: ").map(|(_, rest)| rest)).expect("a line on memory");
+    let kilobytes: f64 =
+        line.split_whitespace().next().and_then(|number| number.replace(',', "").parse().ok()).expect("a number");
     kilobytes * 1024.0
 }
 

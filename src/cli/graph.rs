@@ -4,7 +4,7 @@ use super::args::GraphArgs;
 use super::output::Output;
 use super::report::{Reporter, grouped, statistics};
 use super::{Failure, Outcome, library};
-use crate::source::system::Stopwatch;
+use crate::source::system::{Stopwatch, peak_memory};
 
 pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
     let options = &args.options;
@@ -29,6 +29,11 @@ pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
     }
     if let (Some(graph), Outcome::Fine) = (&evaluation.graph, outcome) {
         output.write_with(|out| library::write_graph(graph, args.format, args.messages.ascii, out))?;
+    }
+    if options.stats
+        && let Some(peak) = peak_memory()
+    {
+        statistics(&format!("peak memory: {} KB", grouped(peak)));
     }
     Ok(outcome)
 }

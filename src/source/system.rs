@@ -8,9 +8,11 @@ mod environment;
 mod file_system;
 mod memory;
 mod recording;
+mod usage;
 
 pub use clock::Stopwatch;
 pub use environment::{Environment, Host, MapEnvironment, OperatingSystem, ProcessEnvironment, RecordingEnvironment};
 pub use file_system::{DirEntry, DiskFileSystem, EntryKind, FileSystem};
 pub use memory::MemoryFileSystem;
 pub use recording::{FileAccesses, RecordingFileSystem};
+pub use usage::peak_memory;

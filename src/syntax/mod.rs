@@ -9,12 +9,14 @@ mod expected;
 pub mod json;
 mod lexer;
 pub mod literals;
+mod lookahead;
 mod parse;
 pub mod printer;
 mod recover;
 mod relabel;
 pub mod shape;
 pub mod token;
+mod tree;
 
 #[allow(missing_docs, unused, clippy::all, clippy::pedantic)]
 mod grammar {

@@ -50,7 +50,7 @@ enum Kind {
     Other,
 }
 
-struct Frame {
+pub(super) struct Frame {
     kind: Kind,
     /// `function` or `catch` was read: the next parenthesis holds parameters.
     function: bool,
@@ -65,7 +65,7 @@ struct Frame {
     /// Inside an import or export clause: `as` and `from` are keywords.
     imports: bool,
     /// Conditions `?` whose `:` has not come yet.
-    questions: u32,
+    pub(super) questions: u32,
     /// Nesting without brackets since the last separator.
     chain: u32,
     /// `else` in a row.
@@ -93,43 +93,43 @@ const OPERATOR: u8 = 0x80;
 const TYPE_ARGS: u8 = 0x40;
 const CLOSERS: u8 = 0x0F;
 
-struct Relabel<'a> {
-    text: &'a [u8],
-    tokens: &'a [Token],
-    partners: &'a Partners,
-    out: Vec<Token>,
+pub(super) struct Relabel<'a> {
+    pub(super) text: &'a [u8],
+    pub(super) tokens: &'a [Token],
+    pub(super) partners: &'a Partners,
+    pub(super) out: Vec<Token>,
     /// What is already known of a token: `OPERATOR`, `TYPE_ARGS`, or how many `>` of it close types.
-    marks: Vec<u8>,
-    frames: Vec<Frame>,
+    pub(super) marks: Vec<u8>,
+    pub(super) frames: Vec<Frame>,
     /// The sum of `chain` and `elses` over all frames.
-    chains: u32,
+    pub(super) chains: u32,
     /// Prefix operators in a row.
-    prefix_run: u32,
+    pub(super) prefix_run: u32,
     /// The kinds of the open angle brackets.
-    angles: Vec<Tok>,
+    pub(super) angles: Vec<Tok>,
     /// The kind of the angle bracket that was closed last.
-    last_angle: Tok,
+    pub(super) last_angle: Tok,
 }
 
 impl Relabel<'_> {
-    fn tok(&self, index: usize) -> Option<Tok> {
+    pub(super) fn tok(&self, index: usize) -> Option<Tok> {
         self.tokens.get(index).map(|token| token.tok)
     }
 
-    fn text(&self, index: usize) -> &[u8] {
+    pub(super) fn text(&self, index: usize) -> &[u8] {
         let token = self.tokens[index];
         &self.text[token.start as usize..token.end as usize]
     }
 
-    fn is_name(&self, index: usize, name: &[u8]) -> bool {
+    pub(super) fn is_name(&self, index: usize, name: &[u8]) -> bool {
         self.tok(index) == Some(Tok::Ident) && self.text(index) == name
     }
 
-    fn prev(&self) -> Option<Tok> {
+    pub(super) fn prev(&self) -> Option<Tok> {
         self.out.last().map(|token| token.tok)
     }
 
-    fn prev_ends_operand(&self) -> bool {
+    pub(super) fn prev_ends_operand(&self) -> bool {
         match self.prev() {
             // `<T>` before an operand is a cast; after one it is a list of type arguments.
             Some(Tok::AngleClose) => self.last_angle == Tok::TypeArgsOpen,
@@ -514,153 +514,6 @@ impl Relabel<'_> {
         self.push(index, if arrow { Tok::ArrowParen } else { Tok::ParenOpen })
     }
 
-    /// Whether the parenthesis at `index` opens the parameters of an arrow function or of a function type.
-    fn is_arrow(&self, index: usize) -> bool {
-        let after = self.partners[index] as usize + 1;
-        match self.tok(after) {
-            Some(Tok::FatArrow) => true,
-            Some(Tok::Colon) => {
-                let Some(end) = self.skip_type(after + 1) else { return false };
-                if self.tok(end) != Some(Tok::FatArrow) {
-                    return false;
-                }
-                // In `c ? (a) : b => d` the colon belongs to the condition, unless there is one more.
-                self.frames.last().is_none_or(|frame| frame.questions == 0) || self.colon_follows(end + 1)
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether a `:` that belongs to a condition already open follows in this bracket.
-    fn colon_follows(&self, mut at: usize) -> bool {
-        let mut questions = 0;
-        // Far more than any real condition is long; keeps hostile text linear.
-        let limit = at + 1000;
-        while let Some(tok) = self.tok(at) {
-            if at > limit {
-                return false;
-            }
-            match tok {
-                Tok::ParenOpen | Tok::SquareOpen | Tok::BraceOpen | Tok::HoleOpen => at = self.partners[at] as usize,
-                Tok::ParenClose | Tok::SquareClose | Tok::BraceClose | Tok::HoleClose | Tok::Comma | Tok::Semi => {
-                    return false;
-                }
-                Tok::Question => questions += 1,
-                Tok::Colon if questions == 0 => return true,
-                Tok::Colon => questions -= 1,
-                _ => {}
-            }
-            at += 1;
-        }
-        false
-    }
-
-    /// The index after the type that begins at `at`.
-    fn skip_type(&self, mut at: usize) -> Option<usize> {
-        loop {
-            match self.tok(at)? {
-                Tok::Ident | Tok::TypeOf => {
-                    if self.tok(at)? == Tok::TypeOf {
-                        at += 1;
-                    }
-                    at += 1;
-                    while self.tok(at) == Some(Tok::Dot) {
-                        at += 2;
-                    }
-                    if self.tok(at) == Some(Tok::Less) {
-                        at = self.skip_angles(at)?;
-                    }
-                    if self.is_name(at, b"is") {
-                        at += 1;
-                        continue;
-                    }
-                }
-                Tok::Void | Tok::Null | Tok::This | Tok::True | Tok::False | Tok::String | Tok::Number => at += 1,
-                Tok::ParenOpen => {
-                    at = self.partners[at] as usize + 1;
-                    if self.tok(at) == Some(Tok::FatArrow) {
-                        // `(a): (b) => c`: a function type, unless it is all there is.
-                        at += 1;
-                        continue;
-                    }
-                }
-                Tok::SquareOpen | Tok::BraceOpen => at = self.partners[at] as usize + 1,
-                _ => return None,
-            }
-            while self.tok(at) == Some(Tok::SquareOpen) && self.tok(at + 1) == Some(Tok::SquareClose) {
-                at += 2;
-            }
-            match self.tok(at) {
-                Some(Tok::Bar | Tok::Amp) => at += 1,
-                _ => return Some(at),
-            }
-        }
-    }
-
-    fn skip_angles(&self, at: usize) -> Option<usize> {
-        let scan = self.scan_angles(at);
-        (scan.closed && scan.whole).then_some(scan.last + 1)
-    }
-
-    /// Reads on from a `<` as if it opened types.
-    fn scan_angles(&self, start: usize) -> AngleScan {
-        let mut scan = AngleScan {
-            closed: false,
-            whole: true,
-            last: start,
-            opens: vec![start as u32],
-            all: vec![start as u32],
-            closers: Vec::new(),
-        };
-        let mut at = start + 1;
-        while let Some(tok) = self.tok(at) {
-            match tok {
-                // Types nest a few levels; the limit keeps hostile text linear.
-                Tok::Less if scan.opens.len() > 64 => return scan,
-                Tok::Less => {
-                    scan.opens.push(at as u32);
-                    scan.all.push(at as u32);
-                }
-                Tok::Greater
-                | Tok::ShiftRight
-                | Tok::ShiftRightUnsigned
-                | Tok::GreaterEqual
-                | Tok::ShiftRightAssign
-                | Tok::ShiftRightUnsignedAssign => {
-                    let length = (self.tokens[at].end - self.tokens[at].start) as usize;
-                    let assigns =
-                        matches!(tok, Tok::GreaterEqual | Tok::ShiftRightAssign | Tok::ShiftRightUnsignedAssign);
-                    let count = length - usize::from(assigns);
-                    let closing = count.min(scan.opens.len());
-                    scan.opens.truncate(scan.opens.len() - closing);
-                    scan.closers.push((at as u32, closing as u8));
-                    if scan.opens.is_empty() {
-                        scan.closed = closing == count;
-                        scan.whole = !assigns;
-                        scan.last = at;
-                        return scan;
-                    }
-                    if assigns {
-                        return scan;
-                    }
-                }
-                Tok::ParenOpen | Tok::SquareOpen | Tok::BraceOpen => at = self.partners[at] as usize,
-                Tok::Ident
-                | Tok::Dot
-                | Tok::Comma
-                | Tok::Bar
-                | Tok::Amp
-                | Tok::String
-                | Tok::Number
-                | Tok::FatArrow => {}
-                Tok::Void | Tok::Null | Tok::This | Tok::True | Tok::False | Tok::TypeOf | Tok::Extends | Tok::New => {}
-                _ => return scan,
-            }
-            at += 1;
-        }
-        scan
-    }
-
     fn less(&mut self, index: usize) -> usize {
         let mark = self.marks[index];
         if mark & OPERATOR != 0 {
@@ -814,18 +667,4 @@ impl Relabel<'_> {
         self.out.push(Token { tok: Tok::Pattern, start, end });
         close + 1
     }
-}
-
-struct AngleScan {
-    closed: bool,
-    /// Whether the last token was used up by closing.
-    whole: bool,
-    /// The token that closes the first `<`.
-    last: usize,
-    /// Those not closed.
-    opens: Vec<u32>,
-    /// All that were met.
-    all: Vec<u32>,
-    /// Tokens with closing brackets, and how many of their characters close.
-    closers: Vec<(u32, u8)>,
 }
