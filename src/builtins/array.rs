@@ -46,7 +46,7 @@ pub(super) const MEMBERS: &[Member] = &[
 ];
 
 /// The longest array that `Array.range` makes.
-const LONGEST_RANGE: i64 = 100_000_000;
+const LONGEST_RANGE: i64 = 10_000_000;
 
 fn this<'h>(args: &Args<'_, 'h>) -> &'h [Value<'h>] {
     args.this.as_array().unwrap_or_default()
@@ -74,19 +74,20 @@ fn push<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     if args.is_empty() {
         return Ok(args.this);
     }
-    Ok(joined(m, &[this(args), args.values]))
+    joined(m, args, &[this(args), args.values])
 }
 
 /// One array out of several slices, written to the arena at once.
-fn joined<'h>(m: &Machine<'_, 'h>, parts: &[&[Value<'h>]]) -> Value<'h> {
+fn joined<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, parts: &[&[Value<'h>]]) -> Eval<'h> {
     let len = parts.iter().map(|part| part.len()).sum();
+    m.room_for_items(len, args.site.location())?;
     let items = m.heap().alloc_slice_fill_copy(len, Value::Undefined);
     let mut at = 0;
     for part in parts {
         items[at..at + part.len()].copy_from_slice(part);
         at += part.len();
     }
-    Value::Array(m.heap().alloc(Array { items, merge: MergeRule::Default }))
+    Ok(Value::Array(m.heap().alloc(Array { items, merge: MergeRule::Default })))
 }
 
 fn concat<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
@@ -97,7 +98,7 @@ fn concat<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     if parts[1..].iter().all(|part| part.is_empty()) {
         return Ok(args.this);
     }
-    Ok(joined(m, &parts))
+    joined(m, args, &parts)
 }
 
 fn map<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
@@ -128,7 +129,10 @@ fn map_many<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     for (index, item) in this(args).iter().enumerate() {
         let result = m.call(function, &per_item(args, index, *item), args.site)?;
         match result.as_array() {
-            Some(items) => results.extend_from_slice(items),
+            Some(items) => {
+                m.room_for_items(results.len() + items.len(), args.site.location())?;
+                results.extend_from_slice(items);
+            }
             None => return Err(wrong_result(m, args, 0, result, "an array")),
         }
     }
@@ -178,7 +182,10 @@ fn map_many_with_state<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval
         };
         let elems = object.get(keys.elems).unwrap_or(Value::Undefined);
         match elems.as_array() {
-            Some(items) => results.extend_from_slice(items),
+            Some(items) => {
+                m.room_for_items(results.len() + items.len(), args.site.location())?;
+                results.extend_from_slice(items);
+            }
             None => return Err(wrong_result(m, args, 0, elems, "an object whose `elems` is an array")),
         }
         state = object.get(keys.state).unwrap_or(Value::Undefined);
@@ -273,19 +280,16 @@ fn distinct<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 
 fn join<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let separator = support::optional_string(m, args, 0)?.unwrap_or("");
-    let mut text = String::new();
+    let mut texts = Vec::with_capacity(this(args).len());
     for (index, item) in this(args).iter().enumerate() {
-        let Some(item_text) = item.as_str() else {
+        let Some(text) = item.as_str() else {
             let found = m.describe(*item);
             let message = format!("`join` joins strings, but item {index} is {found}");
             return Err(m.fail_at_call(args, Code::Dx(9325), message));
         };
-        if index > 0 {
-            text.push_str(separator);
-        }
-        text.push_str(item_text);
+        texts.push(text);
     }
-    Ok(m.string(&text))
+    m.joined_text(&texts, separator, args.site.location())
 }
 
 fn reverse<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {

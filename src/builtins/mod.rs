@@ -1,6 +1,8 @@
 //! The native members of the prelude, one file for each receiver or namespace.
 //!
-//! The prelude declares them; a test holds its declarations and the tables here together.
+//! Signatures and documentation stand in the prelude (`stdlib/prelude`), the code here: [`natives`] gives all of it as
+//! one table, functions by dotted name and members by receiver. A test holds declarations and table together, so a
+//! member is never declared without code, nor the other way round.
 
 mod array;
 mod atom;

@@ -92,6 +92,8 @@ pub(super) fn merge<'h>(m: &mut Machine<'_, 'h>, left: Value<'h>, right: Value<'
         if !matches!(left, Value::Object(_) | Value::Array(_)) {
             return Ok(right);
         }
+        // Parts may be shared, so a small value can take endless work.
+        m.count_step(site.location())?;
         let rule = match rule_of(m, left) {
             MergeRule::Default => rule_of(m, right),
             rule => rule,
@@ -100,13 +102,13 @@ pub(super) fn merge<'h>(m: &mut Machine<'_, 'h>, left: Value<'h>, right: Value<'
             MergeRule::Replace => Ok(right),
             MergeRule::Custom(function) => m.call(function, &[left, right], site),
             MergeRule::Prepend => match right.as_array() {
-                Some(_) => Ok(append(m, right, left)),
+                Some(_) => append(m, right, left, site),
                 None => Ok(right),
             },
-            MergeRule::Append => Ok(append(m, left, right)),
+            MergeRule::Append => append(m, left, right, site),
             MergeRule::Default => match left {
                 Value::Object(object) => combine(m, object, right, &mut |m, left, right| merge(m, left, right, site)),
-                _ => Ok(append(m, left, right)),
+                _ => append(m, left, right, site),
             },
         }
     })
@@ -131,13 +133,14 @@ fn rule_of<'h>(m: &Machine<'_, 'h>, value: Value<'h>) -> MergeRule<'h> {
 }
 
 /// The items of both arrays; the right value when one of them is no array.
-fn append<'h>(m: &Machine<'_, 'h>, left: Value<'h>, right: Value<'h>) -> Value<'h> {
+fn append<'h>(m: &mut Machine<'_, 'h>, left: Value<'h>, right: Value<'h>, site: Site<'h>) -> Eval<'h> {
     match (left.as_array(), right.as_array()) {
         (Some(a), Some(b)) => {
+            m.room_for_items(a.len() + b.len(), site.location())?;
             let items: Vec<_> = a.iter().chain(b).copied().collect();
-            m.array(&items)
+            Ok(m.array(&items))
         }
-        _ => right,
+        _ => Ok(right),
     }
 }
 

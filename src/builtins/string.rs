@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::eval::{Args, Eval, Machine, Member, NativeFn, Raised, Value, to_display};
+use crate::eval::{Args, Eval, Machine, Member, NativeFn, Raised, Value};
 
 use super::array::strings_arg;
 use super::support::{self, count, optional_number, optional_string, wrong_item};
@@ -104,11 +104,11 @@ fn char_code_at<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 }
 
 fn concat<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
-    let mut text = this(args).to_owned();
+    let mut texts = vec![this(args)];
     for index in 0..args.len() {
-        text.push_str(m.string_arg(args, index)?);
+        texts.push(m.string_arg(args, index)?);
     }
-    Ok(m.string(&text))
+    m.joined_text(&texts, "", args.site.location())
 }
 
 fn contains<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
@@ -179,7 +179,23 @@ pub(super) fn searched_arg<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, ind
 fn replace<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let old = searched_arg(m, args, 0)?;
     let new = m.string_arg(args, 1)?;
-    Ok(m.string(&this(args).replace(old, new)))
+    let text = replaced(m, args, this(args), old, new)?;
+    Ok(m.string(&text))
+}
+
+/// The text with all of `old` replaced, after a look at how long it gets.
+pub(super) fn replaced<'h>(
+    m: &mut Machine<'_, 'h>,
+    args: &Args<'_, 'h>,
+    text: &str,
+    old: &str,
+    new: &str,
+) -> Result<String, Raised> {
+    if new.len() > old.len() {
+        let grows = text.matches(old).count().saturating_mul(new.len() - old.len());
+        m.room(text.len().saturating_add(grows), args.site.location())?;
+    }
+    Ok(text.replace(old, new))
 }
 
 /// A start below zero gives the empty string, an end beyond the text means its end.
@@ -282,7 +298,7 @@ fn to_array<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 fn static_join<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let separator = m.string_arg(args, 0)?;
     let texts = strings_arg(m, args, 1)?;
-    Ok(m.string(&texts.join(separator)))
+    m.joined_text(&texts, separator, args.site.location())
 }
 
 fn from_char_code<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
@@ -307,7 +323,12 @@ fn is_undefined_or_whitespace<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) 
 }
 
 fn interpolate<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
-    let text: String = args.values.iter().map(|value| to_display(m, *value)).collect();
+    let mut text = String::new();
+    for value in args.values {
+        let part = m.text_of(*value, args.site.location())?;
+        m.room(text.len() + part.len(), args.site.location())?;
+        text.push_str(&part);
+    }
     Ok(m.string(&text))
 }
 

@@ -4,7 +4,7 @@ use crate::diagnostics::Code;
 use crate::eval::StringBuilder;
 use crate::eval::{Args, Eval, Machine, Member, NativeFn, Raised, Value};
 
-use super::string::searched_arg;
+use super::string::{replaced, searched_arg};
 use super::support::{self, optional_string};
 
 /// Functions of the namespace `StringBuilder`.
@@ -20,28 +20,30 @@ pub(super) const MEMBERS: &[Member] = &[
 ];
 
 /// The longest text that one call may add, in bytes: what is longer than this is a mistake.
-const LONGEST: usize = 1 << 30;
+const LONGEST: usize = 256 << 20;
 
 fn create<'h>(m: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eval<'h> {
     Ok(Value::StringBuilder(m.heap().alloc(StringBuilder::default())))
 }
 
-fn add<'h>(m: &Machine<'_, 'h>, args: &Args<'_, 'h>, text: &str) {
+fn add<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, text: &str) -> Result<(), Raised> {
     if let Value::StringBuilder(builder) = args.this {
+        m.room(builder.len().saturating_add(text.len()), args.site.location())?;
         builder.append(m.heap(), text);
     }
+    Ok(())
 }
 
 fn append<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let text = m.string_arg(args, 0)?;
-    add(m, args, text);
+    add(m, args, text)?;
     Ok(args.this)
 }
 
 fn append_line<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let text = optional_string(m, args, 0)?.unwrap_or("");
-    add(m, args, text);
-    add(m, args, "\n");
+    add(m, args, text)?;
+    add(m, args, "\n")?;
     Ok(args.this)
 }
 
@@ -51,7 +53,7 @@ fn append_repeat<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     if text.len().saturating_mul(times) > LONGEST {
         return Err(too_long(m, args));
     }
-    add(m, args, &text.repeat(times));
+    add(m, args, &text.repeat(times))?;
     Ok(args.this)
 }
 
@@ -63,7 +65,7 @@ fn replace<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let old = searched_arg(m, args, 0)?;
     let new = m.string_arg(args, 1)?;
     if let Value::StringBuilder(builder) = args.this {
-        let text = builder.text().replace(old, new);
+        let text = replaced(m, args, &builder.text(), old, new)?;
         builder.set(m.heap(), &text);
     }
     Ok(args.this)

@@ -1,13 +1,14 @@
 //! What many natives share: arguments of several types, and the errors that recur.
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::eval::{Args, Eval, Machine, Raised, Value, to_display};
+use crate::eval::{Args, Eval, Machine, Raised, Value};
 use crate::paths::{RelativeError, RelativePath};
 use crate::source::Symbol;
 
 /// `toString()` of every value.
 pub(super) fn to_string<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
-    Ok(m.string(&to_display(m, args.this)))
+    let text = m.text_of(args.this, args.site.location())?;
+    Ok(m.string(&text))
 }
 
 /// A boolean argument; DX9325 when it is something else.

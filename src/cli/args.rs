@@ -28,11 +28,12 @@ pub(super) enum Parsed {
     disable_help_subcommand = true,
     long_about = "Interprets DScript build specs (.dsc files): specs in, a validated pip graph out.\n\n\
         A workspace is a folder with a config.dsc. Its specs declare what to build; evaluating them gives the pip \
-        graph: a DAG of processes, file copies, file writes and sealed directories. Nothing is built.",
+        graph: a DAG of processes, file copies, file writes and sealed directories. Nothing is run.",
     after_help = "Examples:\n  \
         dscript graph                      the graph of the workspace in this folder, as a tree\n  \
         dscript graph app --format json    the graph of another workspace, for programs\n  \
-        dscript check                      every mistake in the workspace\n  \
+        dscript graph one.dsc              the graph of a single spec, without a workspace\n  \
+        dscript check                      what is wrong in the specs, without evaluating them\n  \
         dscript explain DX9041             what a diagnostic means and what to do about it\n\n\
         Exit codes: 0 fine, 1 diagnostics with an error, 2 wrong usage or unusable files, 101 a bug in dscript.\n\
         Results go to standard output; diagnostics and statistics go to standard error."
@@ -56,13 +57,14 @@ pub(super) enum Command {
         dscript graph one.dsc                                a single spec, without a workspace\n\n\
         When a diagnostic is an error, no graph is printed and the exit code is 1.")]
     Graph(GraphArgs),
-    /// Report every mistake in a workspace without evaluating it
+    /// Report the mistakes in a workspace that show without evaluating it
     #[command(after_help = "Examples:\n  \
         dscript check                              this folder's workspace\n  \
         dscript check --message-format json        one JSON object a line, on standard error\n  \
         dscript check --deny warnings              warnings fail the run\n  \
         dscript check --message-format sarif 2> check.sarif\n\n\
-        Nothing is printed when all is well.")]
+        Nothing is printed when all is well. `dscript graph` finds the same, and what shows only when values\n\
+        are computed and pips are put together.")]
     Check(CheckArgs),
     /// Evaluate expressions as if they were written in a spec
     #[command(after_help = "Examples:\n  \
@@ -138,7 +140,8 @@ pub(super) struct CheckArgs {
 #[derive(Args, Debug)]
 #[command(override_usage = "dscript eval [OPTIONS] [PATH] [--at SPEC] EXPR...")]
 pub(super) struct EvalArgs {
-    /// Expressions to evaluate; before them, the workspace: a folder, its config.dsc, or a spec [default: .]
+    /// Expressions to evaluate. The workspace (a folder, its config.dsc, or a spec) may stand before them; otherwise it
+    /// is the current folder
     #[arg(value_name = "EXPR", required = true, allow_negative_numbers = true)]
     pub(super) operands: Vec<String>,
     /// Evaluate as if written in this spec: its imports, its values, its private names
@@ -231,7 +234,7 @@ pub(super) struct QualifierArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Evaluation")]
 pub(super) struct EvaluationArgs {
-    /// Set an environment variable for the specs
+    /// Set an environment variable that specs read with `Environment`
     #[arg(short = 'D', long = "env", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(super) environment: Vec<(String, String)>,
     /// Use the SDK modules in this folder instead of the built-in ones

@@ -41,20 +41,14 @@ pub(super) fn with_stack<R>(f: impl FnOnce() -> R) -> R {
 }
 
 impl<'h> Machine<'_, 'h> {
-    /// One level deeper: refuses what looks endless (DX9353).
+    /// One level deeper: refuses what looks endless (DX9353, DS0402, DS0403).
     pub(super) fn enter<R>(
         &mut self,
         reference: Location,
         f: impl FnOnce(&mut Self) -> Result<R, Raised>,
     ) -> Result<R, Raised> {
-        let limit = self.host().limits.call_depth;
-        if self.sites.len() >= limit as usize {
-            let message = format!("calls are nested more than {limit} levels deep");
-            let error = Diagnostic::error(Code::Dx(9353), message)
-                .at(reference, "this call goes too deep")
-                .help("look for a recursion without an end, or use a loop");
-            return Err(self.fail(error));
-        }
+        self.check_depth(reference)?;
+        self.step(reference)?;
         self.sites.push(reference);
         let result = with_stack(|| f(self));
         self.sites.pop();
@@ -112,7 +106,7 @@ impl<'h> Machine<'_, 'h> {
         let base = self.stack.len();
         for argument in arguments {
             let pushed = match frame.code.exprs[argument.0 as usize] {
-                Expr::Spread(inner) => self.spread(frame, inner).map(|items| self.stack.extend_from_slice(items)),
+                Expr::Spread(inner) => self.push_spread(frame, inner, base),
                 _ => self.eval(frame, *argument).map(|value| self.stack.push(value)),
             };
             if pushed.is_err() {
@@ -131,8 +125,16 @@ impl<'h> Machine<'_, 'h> {
         Ok(values)
     }
 
+    /// Puts the items of `...e` on the stack, behind what lies there from `base` on.
+    pub(super) fn push_spread(&mut self, frame: &Frame<'h>, inner: ExprId, base: usize) -> Result<(), Raised> {
+        let items = self.spread(frame, inner)?;
+        self.room_for_items(self.stack.len() - base + items.len(), frame.location(inner))?;
+        self.stack.extend_from_slice(items);
+        Ok(())
+    }
+
     /// The items of `...e`.
-    pub(super) fn spread(&mut self, frame: &Frame<'h>, inner: ExprId) -> Result<&'h [Value<'h>], Raised> {
+    fn spread(&mut self, frame: &Frame<'h>, inner: ExprId) -> Result<&'h [Value<'h>], Raised> {
         match self.eval(frame, inner)? {
             Value::Array(array) => Ok(array.items),
             Value::Set(set) => Ok(set.items()),

@@ -236,6 +236,16 @@ impl<'h> StringBuilder<'h> {
         bytes.extend(heap, text.as_bytes());
     }
 
+    /// How many bytes of text.
+    pub fn len(&self) -> usize {
+        locked(&self.bytes).len
+    }
+
+    /// Whether there is no text.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The text so far.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(locked(&self.bytes).as_slice()).into_owned()

@@ -5,24 +5,35 @@
 use crate::program::{EnumId, Program};
 use crate::source::Symbol;
 
+use super::limits::LARGEST;
 use super::machine::Machine;
 use super::value::{Value, read_cell};
 
 /// What `toString()` and `${…}` give: strings and atoms bare, everything in them as a literal. Arrays, objects, sets
 /// and maps of two and more items take one line for each item.
 pub fn to_display(m: &Machine<'_, '_>, value: Value<'_>) -> String {
-    let symbols = m.symbols();
+    write_display(m, value, LARGEST).0
+}
+
+/// Like `to_display`; none when the text gets longer than `limit` bytes.
+pub(super) fn to_display_within(m: &Machine<'_, '_>, value: Value<'_>, limit: usize) -> Option<String> {
+    let (text, whole) = write_display(m, value, limit);
+    whole.then_some(text)
+}
+
+/// The text and whether it is whole.
+fn write_display(m: &Machine<'_, '_>, value: Value<'_>, limit: usize) -> (String, bool) {
     match value {
-        Value::String(text) => text.text.to_owned(),
-        Value::Atom(atom) => symbols.text(atom).to_owned(),
-        Value::StringBuilder(builder) => builder.text(),
-        _ => Writer::new(m.program(), Layout::Lines).write(value),
+        Value::String(text) => (text.text.to_owned(), true),
+        Value::Atom(atom) => (m.symbols().text(atom).to_owned(), true),
+        Value::StringBuilder(builder) => (builder.text(), true),
+        _ => Writer::new(m.program(), Layout::Lines).write(value, limit),
     }
 }
 
 /// The value as a literal on one line: `[1, "a"]`, `{a: 1}`.
 pub fn to_inline(program: &Program, value: Value<'_>) -> String {
-    Writer::new(program, Layout::Inline).write(value)
+    Writer::new(program, Layout::Inline).write(value, LARGEST).0
 }
 
 /// The name of an enum value: a member, or members joined by ` | `; the number where no members make it up.
@@ -73,9 +84,14 @@ impl<'p> Writer<'p> {
         Self { program, layout, out: String::new(), indent: 0 }
     }
 
-    fn write(mut self, value: Value<'_>) -> String {
+    /// The text, and whether it is whole: a value may be small and its text endless, because parts are shared.
+    fn write(mut self, value: Value<'_>, limit: usize) -> (String, bool) {
         let mut steps = vec![Step::Value(value)];
         while let Some(step) = steps.pop() {
+            if self.out.len() > limit {
+                self.out.push('…');
+                return (self.out, false);
+            }
             match step {
                 Step::Token(token) => self.out.push_str(token),
                 Step::Key(key) => {
@@ -93,7 +109,7 @@ impl<'p> Writer<'p> {
                 Step::Value(value) => self.value(value, &mut steps),
             }
         }
-        self.out
+        (self.out, true)
     }
 
     fn value<'h>(&mut self, value: Value<'h>, steps: &mut Vec<Step<'h>>) {

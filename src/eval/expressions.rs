@@ -140,6 +140,11 @@ impl<'h> Machine<'_, 'h> {
             }
             Expr::Update { target, by, prefix } => {
                 let old = self.read(frame, target);
+                if !matches!(old, Value::Number(_)) {
+                    let op = if by < 0 { "--" } else { "++" };
+                    let message = format!("`{op}` needs a number, but this is {}", self.describe(old));
+                    return Err(self.fail(Diagnostic::error(Code::Dx(9325), message).at(frame.location(id), "")));
+                }
                 let new = self.apply(BinaryOp::Add, old, Value::Number(by), frame.site(id))?;
                 self.write(frame, target, new);
                 Ok(if prefix { new } else { old })
@@ -161,7 +166,7 @@ impl<'h> Machine<'_, 'h> {
         let base = self.stack.len();
         for item in frame.code.exprs_of(items) {
             let pushed = match frame.code.exprs[item.0 as usize] {
-                Expr::Spread(inner) => self.spread(frame, inner).map(|items| self.stack.extend_from_slice(items)),
+                Expr::Spread(inner) => self.push_spread(frame, inner, base),
                 _ => self.eval(frame, *item).map(|value| self.stack.push(value)),
             };
             if pushed.is_err() {

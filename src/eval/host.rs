@@ -89,10 +89,15 @@ pub struct Limits {
     pub call_depth: u32,
     /// Rounds of one loop (DX9379, DX9380).
     pub loop_iterations: u32,
+    /// Calls and rounds of loops while one top-level value is computed (DS0403).
+    pub steps: u64,
+    /// Bytes that all values of the evaluation may take (DS0402). Arenas grow by doubling and what they reserve is
+    /// counted, so half of it is there for sure.
+    pub memory: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { call_depth: 4_000, loop_iterations: 100_000_000 }
+        Self { call_depth: 4_000, loop_iterations: 10_000_000, steps: 100_000_000, memory: 2_000_000_000 }
     }
 }

@@ -11,6 +11,9 @@ use super::machine::Machine;
 use super::native::{Eval, Raised};
 use super::value::Value;
 
+/// The longest text of a path: no system takes longer ones.
+const LONGEST_PATH: usize = 32 << 10;
+
 /// What a path literal has come to so far: a base, and text that is still to be split into atoms.
 struct Assembly {
     base: Option<PathId>,
@@ -32,8 +35,11 @@ impl<'h> Machine<'_, 'h> {
                         return Err(self.fail(error));
                     }
                     match value.as_str() {
-                        Some(part) => text.push_str(part),
-                        None => text.push_str(&self.display(value)),
+                        Some(part) => {
+                            self.room(text.len() + part.len(), frame.location(*hole))?;
+                            text.push_str(part);
+                        }
+                        None => text.push_str(&self.text_of(value, frame.location(*hole))?),
                     }
                 }
             }
@@ -105,6 +111,10 @@ impl<'h> Machine<'_, 'h> {
 
     fn finish_path(&mut self, kind: PathKind, assembly: Assembly, place: Location) -> Eval<'h> {
         let Assembly { base, text } = assembly;
+        if text.len() > LONGEST_PATH {
+            let message = format!("this path would be longer than {LONGEST_PATH} bytes");
+            return Err(self.fail(Diagnostic::error(Code::Dx(9207), message).at(place, "")));
+        }
         match kind {
             PathKind::Atom => {
                 if let Err(error) = RelativePath::check_atom(&text) {

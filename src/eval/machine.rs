@@ -29,6 +29,10 @@ pub struct Machine<'s, 'h> {
     pub(super) sites: Vec<Location>,
     /// How many expressions are nested, over all running calls.
     pub(super) nesting: u32,
+    /// Calls and rounds of loops of the running value so far.
+    pub(super) steps: u64,
+    /// The bytes in the arena that the workers' common count knows of.
+    pub(super) counted: usize,
     /// The top-level values being computed, innermost last.
     pub(super) running: Vec<Running>,
     /// Why evaluation is unwinding; none while it is not, or when the reason was reported already.

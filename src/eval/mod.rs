@@ -1,5 +1,9 @@
 //! Evaluation: values, thunks, the interpreter of the lowered form, and its parallel driver.
 //!
+//! [`crate::Workspace`] is the convenient way in; what is here is for those who write natives or drive evaluation
+//! themselves. A [`Value`] is small and `Copy` and points into an arena that lives as long as the [`Evaluation`]. A
+//! native ([`NativeFn`]) gets the [`Machine`], which makes values, calls functions and reports errors.
+//!
 //! Top-level values are computed on demand by one or several workers, each with an arena of its own. What they ask of
 //! the graph is recorded with them and replayed in one fixed order, so the result never depends on timing.
 
@@ -8,6 +12,7 @@ mod collections;
 mod display;
 mod expressions;
 mod host;
+mod limits;
 mod literals;
 mod machine;
 mod native;

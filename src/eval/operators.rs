@@ -30,11 +30,29 @@ impl<'h> Machine<'_, 'h> {
             first = left;
         }
         let mut value = self.eval(frame, first)?;
+        // The text of `a + b + c + …` grows here instead of being copied for each `+`.
+        let mut text: Option<String> = None;
         for (id, op, right) in pending.into_iter().rev() {
             let right = self.eval(frame, right)?;
+            if op == BinaryOp::Add && (text.is_some() || value.as_str().is_some() || right.as_str().is_some()) {
+                let place = frame.location(id);
+                let grown = match &mut text {
+                    Some(text) => text,
+                    None => text.insert(self.text_of(value, place)?),
+                };
+                match right.as_str() {
+                    Some(part) => grown.push_str(part),
+                    None => grown.push_str(&self.text_of(right, place)?),
+                }
+                self.room(grown.len(), place)?;
+                continue;
+            }
+            if let Some(text) = text.take() {
+                value = self.string(&text);
+            }
             value = self.apply(op, value, right, frame.site(id))?;
         }
-        Ok(value)
+        Ok(text.map_or(value, |text| self.string(&text)))
     }
 
     /// Applies an operator to two values.
@@ -61,11 +79,10 @@ impl<'h> Machine<'_, 'h> {
             BinaryOp::BitOr => Some(a | b),
             BinaryOp::BitXor => Some(a ^ b),
             BinaryOp::BitAnd => Some(a & b),
-            // A shift by a negative count gives 0; one by 32 or more shifts everything out.
-            BinaryOp::ShiftLeft => Some(shift_count(b).map_or(0, |count| a << count)),
-            BinaryOp::ShiftRight if b < 0 => Some(0),
-            BinaryOp::ShiftRight => Some(a >> b.min(31)),
-            BinaryOp::ShiftRightUnsigned => Some(shift_count(b).map_or(0, |count| ((a as u32) >> count) as i32)),
+            // Only the low five bits of a count matter, as in C# and JavaScript.
+            BinaryOp::ShiftLeft => Some(a.wrapping_shl(b as u32)),
+            BinaryOp::ShiftRight => Some(a.wrapping_shr(b as u32)),
+            BinaryOp::ShiftRightUnsigned => i32::try_from((a as u32).wrapping_shr(b as u32)).ok(),
             BinaryOp::Remainder if b == 0 => {
                 let error = Diagnostic::error(Code::Dx(9352), format!("`{a} % 0` divides by zero"));
                 return Err(self.fail(error.at(site.location(), "")));
@@ -93,7 +110,7 @@ impl<'h> Machine<'_, 'h> {
             BinaryOp::Equal => return Ok(Value::Bool(left.same(right))),
             BinaryOp::NotEqual => return Ok(Value::Bool(!left.same(right))),
             BinaryOp::Add if left.as_str().is_some() || right.as_str().is_some() => {
-                return Ok(self.concatenate(left, right));
+                return self.concatenate(left, right, site);
             }
             _ => {}
         }
@@ -135,16 +152,14 @@ impl<'h> Machine<'_, 'h> {
         })
     }
 
-    fn concatenate(&mut self, left: Value<'h>, right: Value<'h>) -> Value<'h> {
+    fn concatenate(&mut self, left: Value<'h>, right: Value<'h>, site: Site<'h>) -> Eval<'h> {
+        let place = site.location();
         if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
-            let mut text = bumpalo::collections::String::with_capacity_in(a.len() + b.len(), self.heap);
-            text.push_str(a);
-            text.push_str(b);
-            return Value::String(self.heap.alloc(super::value::Text { text: text.into_bump_str(), origin: None }));
+            return self.joined_text(&[a, b], "", place);
         }
-        let mut text = self.display(left);
-        text.push_str(&self.display(right));
-        self.string(&text)
+        let mut text = self.text_of(left, place)?;
+        text.push_str(&self.text_of(right, place)?);
+        Ok(self.string(&text))
     }
 
     pub(super) fn eval_minus(&mut self, frame: &Frame<'h>, id: ExprId, operand: ExprId) -> Eval<'h> {
@@ -161,6 +176,7 @@ impl<'h> Machine<'_, 'h> {
         match self.eval(frame, operand)? {
             Value::Number(number) => Ok(Value::Number(number)),
             Value::Enum(_, number) => Ok(Value::Number(number)),
+            Value::Bool(flag) => Ok(Value::Number(i32::from(flag))),
             Value::String(text) => match text.text.trim().parse() {
                 Ok(number) => Ok(Value::Number(number)),
                 Err(_) => {
@@ -184,10 +200,6 @@ impl<'h> Machine<'_, 'h> {
         let message = format!("`{op}` needs a number, but this is {}", self.describe(value));
         self.fail(Diagnostic::error(Code::Dx(9325), message).at(frame.location(operand), ""))
     }
-}
-
-fn shift_count(count: i32) -> Option<u32> {
-    u32::try_from(count).ok().filter(|count| *count < 32)
 }
 
 /// The operator as it is written.

@@ -167,6 +167,8 @@ impl<'s, 'h> Machine<'s, 'h> {
             stack: Vec::with_capacity(1024),
             sites: Vec::new(),
             nesting: 0,
+            steps: 0,
+            counted: 0,
             running: Vec::new(),
             error: None,
             literals: FxHashMap::default(),

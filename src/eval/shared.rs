@@ -1,6 +1,6 @@
 //! What the workers of one evaluation share: the program, the natives bound to it, and the thunks of top-level values.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 use bumpalo::Bump;
@@ -85,6 +85,10 @@ pub(super) struct Shared<'h> {
     pub natives: FxHashMap<DeclId, (Arc<str>, NativeFn)>,
     pub members: BoundMembers,
     pub next_seal: AtomicU32,
+    /// Bytes in the arenas of all workers, as far as they have told.
+    pub memory: AtomicUsize,
+    /// Whether that went over the limit.
+    pub exhausted: AtomicBool,
     thunks: boxcar::Vec<Thunk<'h>>,
     /// The first thunk of each declaration: most have only one qualifier.
     first: Vec<OnceLock<ThunkId>>,
@@ -119,6 +123,8 @@ impl<'h> Shared<'h> {
             natives,
             members: BoundMembers::new(table, &program.symbols),
             next_seal: AtomicU32::new(0),
+            memory: AtomicUsize::new(0),
+            exhausted: AtomicBool::new(false),
             thunks: boxcar::Vec::new(),
             first: (0..program.decls.len()).map(|_| OnceLock::new()).collect(),
             more: DashMap::default(),

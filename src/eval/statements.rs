@@ -104,7 +104,9 @@ impl<'h> Machine<'_, 'h> {
         body: StmtId,
     ) -> Result<Flow<'h>, Raised> {
         let limit = self.host().limits.loop_iterations;
+        let place = frame.code.stmt_spans[id.0 as usize].in_file(frame.code.file);
         for _ in 0..limit {
+            self.step(place)?;
             if let Some(condition) = condition
                 && !self.eval(frame, condition)?.is_truthy()
             {
@@ -115,7 +117,6 @@ impl<'h> Machine<'_, 'h> {
                 self.eval(frame, step)?;
             }
         }
-        let place = frame.code.stmt_spans[id.0 as usize].in_file(frame.code.file);
         let error = Diagnostic::error(code, format!("this loop has run {limit} rounds and is taken to be endless"))
             .at(place, "")
             .help("make sure that its condition becomes false; `frontEnd.maxLoopIterations` in the configuration sets the limit");
@@ -142,7 +143,9 @@ impl<'h> Machine<'_, 'h> {
                 return Err(self.fail(Diagnostic::error(Code::Dx(9325), message).at(frame.location(iterable), "")));
             }
         };
+        let place = frame.location(iterable);
         for item in items {
+            self.step(place)?;
             self.bind(frame, slot, cell, *item);
             loop_body!(self.exec(frame, body)?);
         }

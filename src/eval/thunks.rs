@@ -13,7 +13,19 @@ use crate::source::Location;
 
 use super::machine::Machine;
 use super::native::{Eval, Raised};
-use super::shared::{Cycle, Event, Record, Running, ThunkId};
+use super::shared::{Cycle, Event, Record, Running, Shared, Thunk, ThunkId};
+
+/// A thunk that is being computed. Dropped only when computing it panics: then whoever waits must not wait for ever.
+struct Claim<'s, 'h> {
+    shared: &'s Shared<'h>,
+    thunk: &'s Thunk<'h>,
+}
+
+impl Drop for Claim<'_, '_> {
+    fn drop(&mut self) {
+        self.shared.finish(self.thunk, None, Record::default());
+    }
+}
 
 impl<'h> Machine<'_, 'h> {
     /// The value of a declaration under a qualifier of its own space. `reference` is where it is needed.
@@ -86,15 +98,20 @@ impl<'h> Machine<'_, 'h> {
             diagnostics: Vec::new(),
             repetitions: FxHashMap::default(),
         });
+        let claim = Claim { shared: self.shared, thunk };
+        let steps = std::mem::take(&mut self.steps);
         let result = body(self);
+        self.steps = steps;
+        std::mem::forget(claim);
         let Some(mut running) = self.running.pop() else { return };
         if result.is_err() {
             if self.error.is_some() {
                 self.trace(|m| m.program().decl_name(thunk.decl), reference);
             }
             if let Some(mut error) = self.error.take() {
-                if error.trace.len() == 1 {
-                    // Only the value itself: the place says it all.
+                // Where only the value itself is left, the place says it all. At which of its values a cycle is found
+                // depends on timing, and its message shows every step already.
+                if error.trace.len() == 1 || error.code == Code::Dx(9378) {
                     error.trace.clear();
                 }
                 running.diagnostics.push(*error);
@@ -147,6 +164,9 @@ impl<'h> Machine<'_, 'h> {
     /// Orders top-level values by module, spec, place and qualifier: the same on every run.
     fn compare_thunks(&self, left: ThunkId, right: ThunkId) -> Ordering {
         let (left, right) = (self.shared.thunk(left), self.shared.thunk(right));
-        left.decl.cmp(&right.decl).then_with(|| self.program().qualifiers.compare(left.qualifier, right.qualifier))
+        left.decl
+            .cmp(&right.decl)
+            .then_with(|| self.program().qualifiers.compare(left.qualifier, right.qualifier))
+            .then_with(|| left.cache_key.cmp(&right.cache_key))
     }
 }

@@ -140,8 +140,8 @@ fn wrap(function: Behaviour) -> HostFunction {
                 None => return Err(machine.wrong_type(args, index, "plain data")),
             }
         }
-        match function(&arguments) {
-            Ok(result) => Ok(from_host(machine, &result)),
+        match function(&arguments).and_then(|result| from_host(machine, &result)) {
+            Ok(result) => Ok(result),
             Err(message) => {
                 let message = format!("`{}` failed: {message}", args.name);
                 let diagnostic = Diagnostic::error(Code::Ds(401), message).at(args.site.location(), "");
@@ -184,23 +184,60 @@ fn to_host(machine: &Machine<'_, '_>, value: Value<'_>, depth: u32) -> Option<Ho
     })
 }
 
-fn from_host<'h>(machine: &Machine<'_, 'h>, value: &HostValue) -> Value<'h> {
-    let path = |path: &PathBuf| machine.paths().parse_absolute(&path.to_string_lossy()).ok();
-    match value {
+fn from_host<'h>(machine: &Machine<'_, 'h>, value: &HostValue) -> Result<Value<'h>, String> {
+    let path = |path: &PathBuf| {
+        let parsed = path.to_str().and_then(|text| machine.paths().parse_absolute(text).ok());
+        parsed.ok_or_else(|| format!("it gave the path `{}`, which is not absolute", path.display()))
+    };
+    Ok(match value {
         HostValue::Undefined => Value::Undefined,
         HostValue::Bool(flag) => Value::Bool(*flag),
         HostValue::Number(number) => Value::Number(*number),
         HostValue::String(text) => machine.string(text),
-        HostValue::Path(at) => path(at).map_or(Value::Undefined, Value::Path),
-        HostValue::Directory(at) => path(at).map_or(Value::Undefined, Value::Directory),
-        HostValue::File(at) => path(at).map_or(Value::Undefined, |path| machine.source_file(path)),
+        HostValue::Path(at) => Value::Path(path(at)?),
+        HostValue::Directory(at) => Value::Directory(path(at)?),
+        HostValue::File(at) => machine.source_file(path(at)?),
         HostValue::Array(items) => {
-            let items: Vec<_> = items.iter().map(|item| from_host(machine, item)).collect();
+            let items: Vec<_> = items.iter().map(|item| from_host(machine, item)).collect::<Result<_, _>>()?;
             machine.array(&items)
         }
         HostValue::Object(fields) => {
-            let fields: Vec<_> = fields.iter().map(|(key, value)| (key.as_str(), from_host(machine, value))).collect();
+            let field = |(key, value)| Ok((String::as_str(key), from_host(machine, value)?));
+            let fields: Vec<_> = fields.iter().map(field).collect::<Result<_, String>>()?;
             machine.object_of(&fields)
         }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(function: impl Fn(&[HostValue]) -> Result<HostValue, String> + Send + Sync + 'static) -> Vec<String> {
+        let mut workspace = Workspace::from_memory([("a.dsc", "export const a = Host.f(d`b`);")]);
+        workspace.register("Host.f", 1, function).expect("the name is free");
+        workspace.evaluate(&[]).diagnostics.into_iter().map(|found| found.message).collect()
+    }
+
+    #[test]
+    fn what_goes_in_may_come_out() {
+        assert_eq!(messages(|arguments| Ok(arguments[0].clone())), Vec::<String>::new());
+    }
+
+    #[test]
+    fn failures_are_shown_at_the_call() {
+        assert_eq!(messages(|_| Err("no luck".to_owned())), ["`Host.f` failed: no luck"]);
+        let relative = messages(|_| Ok(HostValue::Array(vec![HostValue::File("a/b".into())])));
+        assert_eq!(relative, ["`Host.f` failed: it gave the path `a/b`, which is not absolute"]);
+    }
+
+    #[test]
+    fn names_are_checked() {
+        let mut workspace = Workspace::from_memory([("a.dsc", "export const a = 1;")]);
+        let mut register = |name: &str| workspace.register(name, 0, |_| Ok(HostValue::Undefined));
+        assert!(matches!(register("Host..f"), Err(HostFunctionError::IllegalName(_))));
+        assert_eq!(register("Host.f"), Ok(()));
+        assert!(matches!(register("Host.f"), Err(HostFunctionError::Exists(_))));
+        assert!(matches!(register("Math.div"), Err(HostFunctionError::Exists(_))));
     }
 }

@@ -1,0 +1,138 @@
+//! Limits that keep every evaluation finite in time and memory.
+
+use std::sync::atomic::Ordering;
+
+use crate::diagnostics::{Code, Diagnostic};
+use crate::source::Location;
+
+use super::machine::Machine;
+use super::native::{Eval, Raised};
+use super::value::Value;
+
+/// The most bytes that one text or one array may take.
+pub(super) const LARGEST: usize = 256 << 20;
+
+/// How many times deeper than the calls of one value all running values together may be.
+const VALUES_FACTOR: usize = 50;
+
+impl<'h> Machine<'_, 'h> {
+    /// Counts a call or a round of a loop. Called often, so it is cheap while nothing grows.
+    ///
+    /// # Errors
+    /// When the value takes too many steps (DS0403) or evaluation holds too much memory (DS0402).
+    #[inline]
+    pub(super) fn step(&mut self, reference: Location) -> Result<(), Raised> {
+        self.steps += 1;
+        let held = self.heap.allocated_bytes();
+        if self.steps > self.shared.host.limits.steps || held != self.counted {
+            return self.check_limits(held, reference);
+        }
+        Ok(())
+    }
+
+    /// Counts a piece of work that a native does for a part of a value.
+    ///
+    /// # Errors
+    /// When the value takes too many steps (DS0403) or evaluation holds too much memory (DS0402).
+    pub fn count_step(&mut self, place: Location) -> Result<(), Raised> {
+        self.step(place)
+    }
+
+    #[cold]
+    fn check_limits(&mut self, held: usize, reference: Location) -> Result<(), Raised> {
+        let limits = self.host().limits;
+        if self.steps > limits.steps {
+            let message = format!("one value has taken {} calls and rounds of loops", limits.steps);
+            let error = Diagnostic::error(Code::Ds(403), message)
+                .at(reference, "evaluation was here when the limit was reached")
+                .help("look for a recursion or nested loops that do far more work than was meant");
+            return Err(self.fail(error));
+        }
+        let memory = &self.shared.memory;
+        let more = held - self.counted;
+        self.counted = held;
+        if memory.fetch_add(more, Ordering::Relaxed) + more <= limits.memory {
+            return Ok(());
+        }
+        if self.shared.exhausted.swap(true, Ordering::Relaxed) {
+            // One message is enough; whoever comes later stops as well.
+            return Err(Raised);
+        }
+        let message = format!("evaluation holds more than {} MB of values", limits.memory / 1_000_000);
+        let error = Diagnostic::error(Code::Ds(402), message)
+            .at(reference, "evaluation was here when the limit was reached")
+            .help("values that grow in a loop are copied in each round: use a `StringBuilder` or `MutableSet`, or `map` and `join` over an array");
+        Err(self.fail(error))
+    }
+
+    /// Makes sure that a text or array of this many bytes may come about.
+    ///
+    /// # Errors
+    /// DS0404 when it is larger than any can be meant to be.
+    #[inline]
+    pub fn room(&mut self, bytes: usize, place: Location) -> Result<(), Raised> {
+        if bytes <= LARGEST { Ok(()) } else { Err(self.too_large(place)) }
+    }
+
+    #[cold]
+    fn too_large(&mut self, place: Location) -> Raised {
+        let message = format!("this value would take more than {} MB", LARGEST >> 20);
+        let help = "look for a loop or recursion that doubles a string or an array in each round";
+        self.fail(Diagnostic::error(Code::Ds(404), message).at(place, "").help(help))
+    }
+
+    /// Makes sure that an array of this many items may come about.
+    ///
+    /// # Errors
+    /// DS0404 when it is larger than any can be meant to be.
+    pub fn room_for_items(&mut self, count: usize, place: Location) -> Result<(), Raised> {
+        self.room(count.saturating_mul(size_of::<Value<'h>>()), place)
+    }
+
+    /// A value as text: what `toString()` and `${…}` give.
+    ///
+    /// # Errors
+    /// DS0404 when the text is larger than any can be meant to be.
+    pub fn text_of(&mut self, value: Value<'h>, place: Location) -> Result<String, Raised> {
+        match super::display::to_display_within(self, value, LARGEST) {
+            Some(text) => Ok(text),
+            None => Err(self.too_large(place)),
+        }
+    }
+
+    /// Refuses a call that nests too deep (DX9353). Only the calls of the running value count, so that the answer does
+    /// not depend on which value came first; all running values together have a limit far above.
+    pub(super) fn check_depth(&mut self, reference: Location) -> Result<(), Raised> {
+        let limit = self.host().limits.call_depth as usize;
+        let own = self.sites.len() - self.running.last().map_or(0, |running| running.sites.min(self.sites.len()));
+        if own < limit && self.sites.len() < limit * VALUES_FACTOR {
+            return Ok(());
+        }
+        let message = if own < limit {
+            format!("values that need one another are nested more than {} levels deep", limit * VALUES_FACTOR)
+        } else {
+            format!("calls are nested more than {limit} levels deep")
+        };
+        let error = Diagnostic::error(Code::Dx(9353), message)
+            .at(reference, "this call goes too deep")
+            .help("look for a recursion without an end, or use a loop");
+        Err(self.fail(error))
+    }
+
+    /// Texts joined to one, after a look at how long it gets.
+    ///
+    /// # Errors
+    /// DS0404 when the text is larger than any can be meant to be.
+    pub fn joined_text(&mut self, parts: &[&str], separator: &str, place: Location) -> Eval<'h> {
+        let bytes = parts.iter().map(|part| part.len() + separator.len()).sum();
+        self.room(bytes, place)?;
+        let mut text = bumpalo::collections::String::with_capacity_in(bytes, self.heap);
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                text.push_str(separator);
+            }
+            text.push_str(part);
+        }
+        Ok(Value::String(self.heap.alloc(super::value::Text { text: text.into_bump_str(), origin: None })))
+    }
+}
