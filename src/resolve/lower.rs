@@ -207,7 +207,8 @@ impl Lowerer<'_, '_> {
     pub fn add_var(&mut self, name: Symbol, span: Span, constant: bool, stage: Stage) -> usize {
         let place = self.place(span);
         let (index, clash) = self.frame().add(name, place, constant, stage);
-        if let Some(first) = clash {
+        // A pattern has no name, and a rule refuses it.
+        if let Some(first) = clash.filter(|_| name != self.t.known.empty) {
             let message = format!("`{}` is declared twice", self.t.text(name));
             self.diagnostics.push(
                 Diagnostic::error(Number::Dx(9201), message)
