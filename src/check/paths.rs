@@ -130,7 +130,7 @@ fn atom(linter: &mut Linter<'_>, whole: Span, parts: &[TemplatePart]) {
         } else if let Some((at, found)) = illegal(linter.ast, span) {
             let message = format!("a path atom cannot hold the character `{}`", found.escape_default());
             linter.report(linter.error(9211, at, message).help("remove it"));
-        } else if parts.len() == 1 && matches!(text, "." | "..") {
+        } else if parts.len() == 1 && text == ".." {
             let message = format!("`{text}` is not the name of a file or folder");
             linter.report(linter.error(9211, span, message).help("write a path instead: d`..`, or take `parent`"));
         }

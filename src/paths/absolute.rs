@@ -29,6 +29,8 @@ struct Node {
 #[derive(Debug)]
 pub struct Paths {
     symbols: Arc<Symbols>,
+    /// The atom `.`, which leads nowhere.
+    dot: Symbol,
     children: DashMap<(PathId, Symbol), PathId, FxBuildHasher>,
     nodes: boxcar::Vec<Node>,
 }
@@ -38,7 +40,8 @@ impl Paths {
     pub fn new(symbols: Arc<Symbols>) -> Self {
         let nodes = boxcar::Vec::new();
         nodes.push(Node { parent: PathId::ROOT, name: symbols.intern(""), depth: 0 });
-        Self { symbols, children: DashMap::default(), nodes }
+        let dot = symbols.intern(".");
+        Self { symbols, dot, children: DashMap::default(), nodes }
     }
 
     /// The strings that atoms are interned in.
@@ -46,8 +49,11 @@ impl Paths {
         &self.symbols
     }
 
-    /// `parent/name`.
+    /// `parent/name`; `parent` itself for the atom `.`.
     pub fn child(&self, parent: PathId, name: Symbol) -> PathId {
+        if name == self.dot {
+            return parent;
+        }
         if let Some(known) = self.children.get(&(parent, name)) {
             return *known;
         }

@@ -76,7 +76,7 @@ impl RelativePath {
         Ok(Self { atoms })
     }
 
-    /// Whether a text may be an atom: not empty, no separator, no NUL, not `.` or `..`.
+    /// Whether a text may be an atom: not empty, no separator, no NUL, not `..`. The atom `.` stands for the folder itself.
     ///
     /// # Errors
     /// When it may not.
@@ -86,7 +86,7 @@ impl RelativePath {
             let shown = found.escape_default().to_string();
             return Err(RelativeError::IllegalCharacter { atom: atom.escape_debug().to_string(), shown });
         }
-        if atom.is_empty() || atom == "." || atom == ".." {
+        if atom.is_empty() || atom == ".." {
             return Err(RelativeError::IllegalCharacter { atom: atom.to_owned(), shown: "not a name".to_owned() });
         }
         Ok(())

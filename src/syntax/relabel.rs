@@ -23,6 +23,7 @@ pub fn relabel(text: &str, tokens: &[Token], partners: &Partners) -> Result<Vec<
         chains: 0,
         prefix_run: 0,
         angles: Vec::new(),
+        closed_head: false,
         last_angle: Tok::TypeArgsOpen,
     };
     let mut index = 0;
@@ -70,6 +71,8 @@ pub(super) struct Frame {
     chain: u32,
     /// `else` in a row.
     elses: u32,
+    /// The head of an `if`, `for` or `while`: what follows its parenthesis begins anew.
+    head: bool,
 }
 
 impl Frame {
@@ -85,6 +88,7 @@ impl Frame {
             questions: 0,
             chain: 0,
             elses: 0,
+            head: false,
         }
     }
 }
@@ -107,6 +111,8 @@ pub(super) struct Relabel<'a> {
     pub(super) prefix_run: u32,
     /// The kinds of the open angle brackets.
     pub(super) angles: Vec<Tok>,
+    /// Whether the bracket that was closed last was the head of a statement.
+    pub(super) closed_head: bool,
     /// The kind of the angle bracket that was closed last.
     pub(super) last_angle: Tok,
 }
@@ -133,6 +139,7 @@ impl Relabel<'_> {
         match self.prev() {
             // `<T>` before an operand is a cast; after one it is a list of type arguments.
             Some(Tok::AngleClose) => self.last_angle == Tok::TypeArgsOpen,
+            Some(Tok::ParenClose) => !self.closed_head,
             Some(tok) => tok.ends_operand(),
             None => false,
         }
@@ -209,6 +216,7 @@ impl Relabel<'_> {
             }
             Tok::ParenClose | Tok::SquareClose | Tok::BraceClose | Tok::HoleClose => {
                 if let Some(frame) = self.frames.pop() {
+                    self.closed_head = frame.head;
                     self.chains -= (frame.chain + frame.elses).min(self.chains);
                 }
                 if tok == Tok::BraceClose {
@@ -501,6 +509,7 @@ impl Relabel<'_> {
     fn paren(&mut self, index: usize) -> usize {
         let call = self.prev_ends_operand();
         let is_for = self.prev() == Some(Tok::For);
+        let head = matches!(self.prev(), Some(Tok::If | Tok::For | Tok::While));
         let function = std::mem::take(&mut self.frame().function);
         let arrow = !call && !function && self.is_arrow(index);
         let kind = if arrow || function {
@@ -510,7 +519,7 @@ impl Relabel<'_> {
         } else {
             Kind::Other
         };
-        self.frames.push(Frame::new(kind));
+        self.frames.push(Frame { head, ..Frame::new(kind) });
         self.push(index, if arrow { Tok::ArrowParen } else { Tok::ParenOpen })
     }
 
