@@ -46,7 +46,7 @@ pub(super) const MEMBERS: &[Member] = &[
 ];
 
 /// The longest array that `Array.range` makes.
-const LONGEST_RANGE: i64 = 10_000_000;
+const LONGEST_RANGE: i64 = 8_000_000;
 
 fn this<'h>(args: &Args<'_, 'h>) -> &'h [Value<'h>] {
     args.this.as_array().unwrap_or_default()

@@ -87,7 +87,7 @@ fn with_extension<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> 
 fn concat<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let more = atom_arg(m, args, 0)?;
     let name = format!("{}{}", this(m, args), m.symbols().text(more));
-    Ok(Value::Atom(m.symbols().intern(&name)))
+    atom_of(m, args, 0, &name).map(Value::Atom)
 }
 
 fn equals<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {

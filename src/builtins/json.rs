@@ -223,6 +223,9 @@ impl Writer {
     }
 
     fn value<'h>(&mut self, m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, value: Value<'h>) -> Result<(), Raised> {
+        // Parts may be shared, so a small value can have an endless text.
+        m.count_step(args.site.location())?;
+        m.room(self.text.len(), args.site.location())?;
         match value {
             Value::Undefined => self.text.push_str("null"),
             Value::Bool(flag) => self.text.push_str(if flag { "true" } else { "false" }),

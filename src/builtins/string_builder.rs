@@ -20,7 +20,7 @@ pub(super) const MEMBERS: &[Member] = &[
 ];
 
 /// The longest text that one call may add, in bytes: what is longer than this is a mistake.
-const LONGEST: usize = 256 << 20;
+const LONGEST: usize = 128 << 20;
 
 fn create<'h>(m: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eval<'h> {
     Ok(Value::StringBuilder(m.heap().alloc(StringBuilder::default())))

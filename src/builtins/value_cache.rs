@@ -143,6 +143,8 @@ fn hash<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, value: Value<'h>, hash
         other => return Err(unsupported(m, args, other, "key")),
     };
     for item in items {
+        // Parts may be shared, so a small value can take endless work.
+        m.count_step(args.site.location())?;
         stacker::maybe_grow(STACK_NEEDED, STACK_ADDED, || hash(m, args, item, hasher))?;
     }
     Ok(())
@@ -185,5 +187,10 @@ fn copy<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, value: Value<'h>) -> E
 }
 
 fn copies<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, values: &[Value<'h>]) -> Result<Vec<Value<'h>>, Raised> {
-    values.iter().map(|value| copy(m, args, *value)).collect()
+    let mut copied = Vec::with_capacity(values.len());
+    for value in values {
+        m.count_step(args.site.location())?;
+        copied.push(copy(m, args, *value)?);
+    }
+    Ok(copied)
 }

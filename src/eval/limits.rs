@@ -10,7 +10,7 @@ use super::native::{Eval, Raised};
 use super::value::Value;
 
 /// The most bytes that one text or one array may take.
-pub(super) const LARGEST: usize = 256 << 20;
+pub(super) const LARGEST: usize = 128 << 20;
 
 /// How many times deeper than the calls of one value all running values together may be.
 const VALUES_FACTOR: usize = 50;

@@ -143,7 +143,18 @@ impl<'h> Machine<'_, 'h> {
         let program = self.program();
         let first = (0..cycle.len()).min_by(|a, b| self.compare_thunks(cycle[*a].0, cycle[*b].0)).unwrap_or(0);
         cycle.rotate_left(first);
-        let name = |id: ThunkId| program.decl_name(self.shared.thunk(id).decl);
+        let name = |id: ThunkId| {
+            let thunk = self.shared.thunk(id);
+            let name = program.decl_name(thunk.decl);
+            let again = |other: &&(ThunkId, Location)| self.shared.thunk(other.0).decl == thunk.decl;
+            if cycle.iter().filter(again).count() < 2 || thunk.qualifier == QualifierId::EMPTY {
+                return name;
+            }
+            // The same declaration under several qualifiers: only these tell its values apart.
+            let qualifier = program.qualifiers.map_of(thunk.qualifier);
+            let qualifier: Vec<String> = qualifier.iter().map(|(key, value)| format!("{key}: \"{value}\"")).collect();
+            format!("{name} {{{}}}", qualifier.join(", "))
+        };
         let mut names: Vec<String> = cycle.iter().map(|(id, _)| format!("`{}`", name(*id))).collect();
         names.push(names[0].clone());
         let start = program.decl_location(self.shared.thunk(cycle[0].0).decl);

@@ -21,6 +21,12 @@ pub enum RelativeError {
         /// The character, escaped.
         shown: String,
     },
+    /// An atom that is longer than any file system takes.
+    #[error("the name `{start}…` is longer than {MAX_ATOM} bytes")]
+    TooLong {
+        /// How it begins.
+        start: String,
+    },
     /// An absolute path was wanted.
     #[error("`{text}` is not an absolute path")]
     NotAbsolute {
@@ -34,6 +40,9 @@ pub enum RelativeError {
         text: String,
     },
 }
+
+/// The longest atom in bytes: far above what file systems take, and far below what would hurt.
+const MAX_ATOM: usize = 4096;
 
 /// A path without a root: `a/b/c`. Never holds `.` or `..`; may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -81,6 +90,9 @@ impl RelativePath {
     /// # Errors
     /// When it may not.
     pub fn check_atom(atom: &str) -> Result<(), RelativeError> {
+        if atom.len() > MAX_ATOM {
+            return Err(RelativeError::TooLong { start: atom.chars().take(40).collect() });
+        }
         let illegal = atom.chars().find(|c| matches!(c, '/' | '\\' | '\0' | '\n' | '\r'));
         if let Some(found) = illegal {
             let shown = found.escape_default().to_string();

@@ -61,6 +61,9 @@ pub trait FileSystem: Send + Sync {
     }
 }
 
+/// Larger files are not read: spans hold 32-bit offsets, and no spec or list is that long.
+const LARGEST_FILE: u64 = 1_000_000_000;
+
 /// The files of this machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DiskFileSystem;
@@ -68,6 +71,14 @@ pub struct DiskFileSystem;
 #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the disk")]
 impl FileSystem for DiskFileSystem {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        // Pipes and devices may never end, or never begin.
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_file() && !metadata.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a pipe or device, not a file"));
+        }
+        if metadata.len() > LARGEST_FILE {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 GB"));
+        }
         fs::read(path)
     }
 
