@@ -189,31 +189,91 @@ impl Seen {
 /// A set that changes in place; it lives inside one function call.
 #[derive(Debug, Default)]
 pub struct MutableSet<'h> {
-    items: Mutex<Growing<'h, Value<'h>>>,
+    items: Mutex<Indexed<'h>>,
+}
+
+/// Items in order with an open-addressing index over them, as in `Table`.
+#[derive(Debug, Default)]
+struct Indexed<'h> {
+    items: Growing<'h, Value<'h>>,
+    index: Growing<'h, u32>,
+}
+
+impl<'h> Indexed<'h> {
+    /// The slot of the index where the item is noted, or would be; none while a scan is faster.
+    fn slot(&self, item: Value<'h>) -> Option<usize> {
+        let (items, index) = (self.items.as_slice(), self.index.as_slice());
+        let mask = index.len().checked_sub(1)?;
+        let mut at = hash(item, false) as usize & mask;
+        while let Some(position) = (index[at] as usize).checked_sub(1) {
+            if items[position].same(item) {
+                break;
+            }
+            at = (at + 1) & mask;
+        }
+        Some(at)
+    }
+
+    fn contains(&self, item: Value<'h>) -> bool {
+        match self.slot(item) {
+            Some(slot) => self.index.as_slice()[slot] != 0,
+            None => self.items.as_slice().iter().any(|known| known.same(item)),
+        }
+    }
+
+    fn add(&mut self, heap: &'h Bump, item: Value<'h>) {
+        if self.contains(item) {
+            return;
+        }
+        self.items.push(heap, item);
+        let count = self.items.len;
+        if count > SCAN && count * 2 > self.index.len {
+            // A new index four times as long as there are items: at most half full until it is made anew.
+            let zeros = vec![0; (count * 4).next_power_of_two() - self.index.len];
+            self.index.extend(heap, &zeros);
+            self.reindex();
+        } else if let Some(slot) = self.slot(item) {
+            self.index.slots[slot] = count as u32;
+        }
+    }
+
+    fn remove(&mut self, item: Value<'h>) {
+        if self.contains(item) {
+            self.items.retain(|known| !known.same(item));
+            self.reindex();
+        }
+    }
+
+    fn reindex(&mut self) {
+        let len = self.index.len;
+        self.index.slots[..len].fill(0);
+        for position in 0..self.items.len {
+            if let Some(slot) = self.slot(self.items.as_slice()[position]) {
+                self.index.slots[slot] = position as u32 + 1;
+            }
+        }
+    }
 }
 
 impl<'h> MutableSet<'h> {
     /// Adds an item unless it is there.
     pub fn add(&self, heap: &'h Bump, item: Value<'h>) {
-        let mut items = locked(&self.items);
-        if !items.as_slice().iter().any(|known| known.same(item)) {
-            items.push(heap, item);
-        }
+        locked(&self.items).add(heap, item);
     }
 
     /// Takes an item out.
     pub fn remove(&self, item: Value<'h>) {
-        locked(&self.items).retain(|known| !known.same(item));
+        locked(&self.items).remove(item);
     }
 
     /// Whether the item is in it.
     pub fn contains(&self, item: Value<'h>) -> bool {
-        locked(&self.items).as_slice().iter().any(|known| known.same(item))
+        locked(&self.items).contains(item)
     }
 
     /// The items in order.
     pub fn items(&self) -> Vec<Value<'h>> {
-        locked(&self.items).as_slice().to_vec()
+        locked(&self.items).items.as_slice().to_vec()
     }
 }
 
