@@ -131,9 +131,11 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// Stops evaluation with this diagnostic. One that points into an SDK points at the call that led there as well,
     /// and first: that is where its reader can act.
     pub fn fail(&mut self, mut diagnostic: Diagnostic) -> Raised {
+        // Only the calls of the running value: who needed the value first depends on timing.
+        let own = self.running.last().map_or(0, |running| running.sites).min(self.sites.len());
         let inside = diagnostic.labels.iter_mut().find(|label| label.primary);
         if let Some(inside) = inside.filter(|label| self.shared.is_library(label.location.file))
-            && let Some(caller) = self.sites.iter().rev().find(|site| !self.shared.is_library(site.file))
+            && let Some(caller) = self.sites[own..].iter().rev().find(|site| !self.shared.is_library(site.file))
         {
             inside.primary = false;
             if inside.message.is_empty() {

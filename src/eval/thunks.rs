@@ -105,13 +105,10 @@ impl<'h> Machine<'_, 'h> {
         std::mem::forget(claim);
         let Some(mut running) = self.running.pop() else { return };
         if result.is_err() {
-            if self.error.is_some() {
-                self.trace(|m| m.program().decl_name(thunk.decl), reference);
-            }
             if let Some(mut error) = self.error.take() {
-                // Where only the value itself is left, the place says it all. At which of its values a cycle is found
-                // depends on timing, and its message shows every step already.
-                if error.trace.len() == 1 || error.code == Code::Dx(9378) {
+                // Who needed the value first depends on timing, so the trace ends with the value's own calls. At which of
+                // its values a cycle is found depends on timing too, and its message shows every step already.
+                if error.code == Code::Dx(9378) {
                     error.trace.clear();
                 }
                 running.diagnostics.push(*error);

@@ -111,7 +111,7 @@ pub(super) struct Relabel<'a> {
     pub(super) prefix_run: u32,
     /// The kinds of the open angle brackets.
     pub(super) angles: Vec<Tok>,
-    /// Whether the bracket that was closed last was the head of a statement.
+    /// Whether the bracket that was closed last was the head of a statement or held statements: what follows is no call.
     pub(super) closed_head: bool,
     /// The kind of the angle bracket that was closed last.
     pub(super) last_angle: Tok,
@@ -139,7 +139,7 @@ impl Relabel<'_> {
         match self.prev() {
             // `<T>` before an operand is a cast; after one it is a list of type arguments.
             Some(Tok::AngleClose) => self.last_angle == Tok::TypeArgsOpen,
-            Some(Tok::ParenClose) => !self.closed_head,
+            Some(Tok::ParenClose | Tok::BraceClose) => !self.closed_head,
             Some(tok) => tok.ends_operand(),
             None => false,
         }
@@ -216,7 +216,7 @@ impl Relabel<'_> {
             }
             Tok::ParenClose | Tok::SquareClose | Tok::BraceClose | Tok::HoleClose => {
                 if let Some(frame) = self.frames.pop() {
-                    self.closed_head = frame.head;
+                    self.closed_head = frame.head || matches!(frame.kind, Kind::Block | Kind::Switch);
                     self.chains -= (frame.chain + frame.elses).min(self.chains);
                 }
                 if tok == Tok::BraceClose {
