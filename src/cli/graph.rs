@@ -35,5 +35,7 @@ pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
     {
         statistics(&format!("peak memory: {} KB", grouped(peak)));
     }
+    // The process ends here: giving back millions of small pieces one by one would only take time.
+    std::mem::forget((evaluation.graph, workspace));
     Ok(outcome)
 }
