@@ -113,6 +113,9 @@ fn invalid_atom<'h>(
     text: &str,
     error: &RelativeError,
 ) -> Raised {
+    if let RelativeError::TooLong { .. } = error {
+        return m.fail_at(args, index, Code::Dx(9354), error.to_string());
+    }
     let shown = text.escape_debug();
     let diagnostic = Diagnostic::error(Code::Dx(9354), format!("`{shown}` is not a path atom"));
     let diagnostic = match error {
