@@ -273,8 +273,9 @@ impl<'h> Machine<'_, 'h> {
         };
         let few = if given < required { "at least" } else { "at most" };
         let few = if maximum == Some(required) { "exactly" } else { few };
+        let were = if given == 1 { "was" } else { "were" };
         let plural = if wanted == 1 { "argument" } else { "arguments" };
-        let message = format!("`{name}` takes {few} {wanted} {plural}, but {given} were given");
+        let message = format!("`{name}` takes {few} {wanted} {plural}, but {given} {were} given");
         Err(self.fail(Diagnostic::error(Code::Dx(9324), message).at(site.location(), "")))
     }
 

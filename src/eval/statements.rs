@@ -6,7 +6,7 @@ use crate::resolve::ir::{Clause, ExprId, List, Stmt, StmtId};
 use super::calls::Frame;
 use super::machine::Machine;
 use super::native::Raised;
-use super::value::Value;
+use super::value::{Value, read_cell};
 
 /// How a statement ended.
 pub(super) enum Flow<'h> {
@@ -14,6 +14,22 @@ pub(super) enum Flow<'h> {
     Break,
     Continue,
     Return(Value<'h>),
+}
+
+/// A loop with a condition.
+struct Loop {
+    /// The error when it does not end.
+    code: Code,
+    init: Option<StmtId>,
+    condition: Option<ExprId>,
+    step: Option<ExprId>,
+    body: StmtId,
+}
+
+impl Loop {
+    fn while_holds(condition: ExprId, body: StmtId) -> Self {
+        Self { code: Code::Dx(9380), init: None, condition: Some(condition), step: None, body }
+    }
 }
 
 /// Goes on with the loop, or leaves the function that runs it.
@@ -82,27 +98,20 @@ impl<'h> Machine<'_, 'h> {
                 if let Some(init) = init {
                     self.exec(frame, init)?;
                 }
-                self.exec_loop(frame, id, Code::Dx(9379), condition, step, body)
+                self.exec_loop(frame, id, &Loop { code: Code::Dx(9379), init, condition, step, body })
             }
-            Stmt::While { condition, body } => self.exec_loop(frame, id, Code::Dx(9380), Some(condition), None, body),
+            Stmt::While { condition, body } => self.exec_loop(frame, id, &Loop::while_holds(condition, body)),
             Stmt::DoWhile { body, condition } => {
                 loop_body!(self.exec(frame, body)?);
-                self.exec_loop(frame, id, Code::Dx(9380), Some(condition), None, body)
+                self.exec_loop(frame, id, &Loop::while_holds(condition, body))
             }
             Stmt::ForOf { slot, cell, iterable, body } => self.exec_for_of(frame, slot, cell, iterable, body),
             _ => Ok(Flow::Next),
         }
     }
 
-    fn exec_loop(
-        &mut self,
-        frame: &Frame<'h>,
-        id: StmtId,
-        code: Code,
-        condition: Option<ExprId>,
-        step: Option<ExprId>,
-        body: StmtId,
-    ) -> Result<Flow<'h>, Raised> {
+    fn exec_loop(&mut self, frame: &Frame<'h>, id: StmtId, what: &Loop) -> Result<Flow<'h>, Raised> {
+        let Loop { code, init, condition, step, body } = *what;
         let limit = self.host().limits.loop_iterations;
         let place = frame.code.stmt_spans[id.0 as usize].in_file(frame.code.file);
         for _ in 0..limit {
@@ -114,6 +123,7 @@ impl<'h> Machine<'_, 'h> {
             }
             loop_body!(self.exec(frame, body)?);
             if let Some(step) = step {
+                self.renew_cell(frame, init);
                 self.eval(frame, step)?;
             }
         }
@@ -173,6 +183,17 @@ impl<'h> Machine<'_, 'h> {
             }
         }
         Ok(Flow::Next)
+    }
+
+    /// Each round of a `for` has a variable of its own: what a closure of the last round captured stays as it is.
+    fn renew_cell(&mut self, frame: &Frame<'h>, init: Option<StmtId>) {
+        if let Some(init) = init
+            && let Stmt::Let { slot, cell: true, .. } = frame.code.stmts[init.0 as usize]
+            && let Value::Cell(cell) = self.stack[frame.base + slot as usize]
+        {
+            let renewed = self.new_cell(read_cell(cell));
+            self.stack[frame.base + slot as usize] = renewed;
+        }
     }
 
     fn bind(&mut self, frame: &Frame<'h>, slot: u32, cell: bool, value: Value<'h>) {

@@ -104,15 +104,15 @@ impl<'h> Machine<'_, 'h> {
         self.steps = steps;
         std::mem::forget(claim);
         let Some(mut running) = self.running.pop() else { return };
-        if result.is_err() {
-            if let Some(mut error) = self.error.take() {
-                // Who needed the value first depends on timing, so the trace ends with the value's own calls. At which of
-                // its values a cycle is found depends on timing too, and its message shows every step already.
-                if error.code == Code::Dx(9378) {
-                    error.trace.clear();
-                }
-                running.diagnostics.push(*error);
+        if result.is_err()
+            && let Some(mut error) = self.error.take()
+        {
+            // Who needed the value first depends on timing, so the trace ends with the value's own calls. At which of
+            // its values a cycle is found depends on timing too, and its message shows every step already.
+            if error.code == Code::Dx(9378) {
+                error.trace.clear();
             }
+            running.diagnostics.push(*error);
         }
         let told = !running.events.is_empty() || !running.diagnostics.is_empty();
         let record = Record { events: Mutex::new(running.events), told, diagnostics: running.diagnostics };
