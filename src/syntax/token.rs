@@ -310,7 +310,6 @@ impl Tok {
                 | This
                 | Void
                 | AngleClose
-                | ClassBody
                 | Pattern
                 | PlusPlus
                 | MinusMinus
