@@ -246,8 +246,8 @@ impl Printer<'_> {
                     self.member(pieces, member);
                 },
             ),
-            Expr::Arrow(function) => self.function(function, ""),
-            Expr::Function(function) => self.function(function, "function "),
+            Expr::Arrow(function) => self.function(function, "", true),
+            Expr::Function(function) => self.function(function, "function ", false),
             Expr::Call { callee, type_arguments, arguments } => {
                 let mut pieces = vec![Piece::Expr(callee)];
                 pieces.extend(self.type_arguments(type_arguments));
@@ -313,23 +313,17 @@ impl Printer<'_> {
             MemberKind::Shorthand { name, .. } => pieces.push(Source(name.span)),
             MemberKind::Method { key, function } => {
                 self.key(pieces, key);
-                pieces.extend(self.function(function, ""));
+                pieces.extend(self.function(function, "", false));
             }
             MemberKind::Spread(expr) => pieces.extend([Text("..."), Piece::Expr(expr)]),
         }
     }
 
-    /// A function: an arrow when its body follows `=>`, else with its parameters right after `word`.
-    fn function(&self, id: FunctionId, word: &'static str) -> Vec<Piece> {
+    /// A function: its parameters right after `word`, and `=>` before the body of an arrow function.
+    fn function(&self, id: FunctionId, word: &'static str, arrow: bool) -> Vec<Piece> {
         let function = self.ast.function(id);
         let mut pieces = vec![Text(word)];
         pieces.extend(self.signature(&function));
-        // Between the end of the parameters and the body only an arrow function has `=>`.
-        let arrow = match function.body {
-            FunctionBody::Expr(_) => true,
-            FunctionBody::Block(body) => word.is_empty() && self.arrow_before(function, body),
-            FunctionBody::None => false,
-        };
         if arrow {
             pieces.push(Text(" =>"));
         }
@@ -339,21 +333,6 @@ impl Printer<'_> {
             FunctionBody::None => {}
         }
         pieces
-    }
-
-    /// Whether the source has `=>` directly before a body.
-    fn arrow_before(&self, function: Function, body: StmtId) -> bool {
-        let start = self.ast.stmt_span(body).start;
-        let mut end = start;
-        // Step back over comments.
-        loop {
-            let before = Span::new(function.span.start, end).of(&self.ast.text).trim_end();
-            let at = function.span.start + before.len() as u32;
-            match self.ast.comments.binary_search_by_key(&at, |comment| comment.span.end) {
-                Ok(found) => end = self.ast.comments[found].span.start,
-                Err(_) => return before.ends_with("=>"),
-            }
-        }
     }
 
     /// Type parameters, parameters and result.
