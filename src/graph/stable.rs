@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 
@@ -35,20 +36,24 @@ pub(super) fn identify(
     paths: &Paths,
     root: PathId,
 ) -> Vec<StableId> {
+    let digests: Vec<u64> = order
+        .par_iter()
+        .map_init(Vec::new, |key, pip| {
+            let at = pip.0 as usize;
+            key.clear();
+            write_key(&pips[at], &provenance[at], paths, root, key);
+            let digest = Sha256::digest(key);
+            let mut first = [0; 8];
+            first.copy_from_slice(&digest[..8]);
+            u64::from_be_bytes(first)
+        })
+        .collect();
     let mut ids = vec![StableId { digest: 0, turn: 0 }; pips.len()];
     let mut turns: FxHashMap<u64, u32> = FxHashMap::default();
-    let mut key = Vec::new();
-    for pip in order {
-        let at = pip.0 as usize;
-        key.clear();
-        write_key(&pips[at], &provenance[at], paths, root, &mut key);
-        let digest = Sha256::digest(&key);
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest[..8]);
-        let digest = u64::from_be_bytes(first);
+    for (pip, digest) in order.iter().zip(digests) {
         let turn = turns.entry(digest).or_insert(0);
         *turn += 1;
-        ids[at] = StableId { digest, turn: *turn };
+        ids[pip.0 as usize] = StableId { digest, turn: *turn };
     }
     ids
 }

@@ -198,7 +198,7 @@ impl Workspace {
         };
         let builder = GraphBuilder::new(self.session.paths.clone(), self.graph_mounts(), options);
         let host = self.host();
-        let (graph, found) = self.evaluation(resolved, &host).graph(&ids, builder);
+        let (graph, found) = self.session.run(|| self.evaluation(resolved, &host).graph(&ids, builder));
         diagnostics.extend(found);
         Evaluation { graph: Some(graph), diagnostics: self.finish(diagnostics) }
     }
