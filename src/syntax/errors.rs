@@ -23,6 +23,11 @@ impl<'d> SyntaxErrors<'d> {
         Self { file, diagnostics, harmless: Vec::new() }
     }
 
+    /// How many mistakes were reported.
+    pub fn count(&self) -> usize {
+        self.diagnostics.len()
+    }
+
     /// Whether no further error will be kept.
     pub fn is_full(&self) -> bool {
         self.diagnostics.len() >= MAX_ERRORS

@@ -49,7 +49,13 @@ impl<'t> Recovery<'t> {
             return;
         }
         self.last = Some(place);
-        if !self.insert_missing(tokens, stop, &nesting, errors) {
+        let before = errors.count();
+        if self.insert_missing(tokens, stop, &nesting, errors) {
+            if errors.count() == before {
+                // What is missing may be missing: nothing was said about this place yet.
+                self.last = None;
+            }
+        } else {
             self.report(tokens, stop, &nesting, errors);
             self.replace(tokens, &nesting, region, stop.index);
         }
