@@ -1,5 +1,7 @@
 //! Joins the numbered grammar fragments of `grammar/` and generates the parser from them; embeds `stdlib/`.
 
+#![allow(clippy::disallowed_methods, reason = "a build script reads its inputs")]
+
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 

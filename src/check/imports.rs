@@ -4,6 +4,7 @@ use super::FileKind;
 use super::declarations::no_root_namespace;
 use super::linter::Linter;
 use super::paths::is_drive;
+use super::walk::{Level, Place};
 use crate::source::Span;
 use crate::syntax::ast::{Expr, ExprId, Ident, ImportClause, ImportName, List, Modifiers, Stmt, StmtId, TemplatePart};
 
@@ -11,8 +12,14 @@ use crate::syntax::ast::{Expr, ExprId, Ident, ImportClause, ImportName, List, Mo
 const CONFIGURATION_FILES: [&str; 5] =
     ["package.config.dsc", "module.config.dsc", "module.config.bm", "config.dsc", "config.bc"];
 
-pub(super) fn statement(linter: &mut Linter<'_>, id: StmtId, stmt: Stmt) {
+pub(super) fn statement(linter: &mut Linter<'_>, id: StmtId, stmt: Stmt, place: Place) {
     let span = linter.ast.stmt_span(id);
+    if place.level == Level::Inner && matches!(stmt, Stmt::Import { .. } | Stmt::Export { .. } | Stmt::ExportDefault(_))
+    {
+        let what = if matches!(stmt, Stmt::Import { .. }) { "an import" } else { "an export list" };
+        let message = format!("{what} cannot stand inside a function or block");
+        return linter.report(linter.error(9030, linter.head(span), message).help("move it to the top of the file"));
+    }
     match stmt {
         Stmt::Import { clause, from, modifiers } => {
             import_modifiers(linter, modifiers);

@@ -214,7 +214,7 @@ impl Visit for Linter<'_> {
     fn statement(&mut self, id: StmtId, stmt: Stmt, place: Place) {
         declarations::statement(self, id, stmt, place);
         statements::statement(self, id, stmt, place);
-        imports::statement(self, id, stmt);
+        imports::statement(self, id, stmt, place);
         qualifiers::statement(self, id, stmt, place);
         policies::statement(self, id, stmt, place);
         any::statement(self, stmt);

@@ -42,6 +42,19 @@ pub enum FileKind {
     List,
 }
 
+impl FileKind {
+    /// What the name of a file, without its folder, tells; [`FileKind::Spec`] where it tells nothing.
+    pub fn of_name(name: &str) -> Self {
+        match name {
+            "config.dsc" | "config.bc" => Self::Config,
+            "module.config.dsc" | "module.config.bm" | "package.config.dsc" => Self::Module,
+            _ if name.ends_with(".bp") => Self::Project,
+            _ if name.ends_with(".bl") => Self::List,
+            _ => Self::Spec,
+        }
+    }
+}
+
 /// All violations in one file, in source order. At most 1,000 are returned.
 pub fn lint(ast: &Ast, kind: FileKind, policies: &Policies) -> Vec<Diagnostic> {
     let mut linter = linter::Linter::new(ast, kind, policies);

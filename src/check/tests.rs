@@ -51,3 +51,10 @@ fn what_error_recovery_leaves_does_not_panic() {
         numbers(text);
     }
 }
+
+#[test]
+fn names_tell_the_kind() {
+    let kinds = ["a.dsc", "module.config.dsc", "config.bc", "a.bp", "a.bl"].map(FileKind::of_name);
+    let expected = [FileKind::Spec, FileKind::Module, FileKind::Config, FileKind::Project, FileKind::List];
+    assert_eq!(kinds, expected);
+}

@@ -69,7 +69,8 @@ pub(super) enum Command {
         dscript eval '[1, 2, 3].map(x => x * 2)'\n  \
         dscript eval --at src/app.dsc 'exe.getOutputFile(p`out/app`)'\n  \
         dscript eval my-workspace --at my-workspace/src/app.dsc --format json name version\n\n\
-        One result a line. An expression that fails does not stop the others; the exit code is then 1.\n\
+        Results come in the order of the expressions, with `--format json` one a line. An expression that\n\
+        fails does not stop the others; the exit code is then 1. No workspace is needed without `--at`.\n\
         An expression that starts with `-` goes after `--`.")]
     Eval(EvalArgs),
     /// Check the syntax of files, or print their syntax trees

@@ -13,7 +13,7 @@ pub(super) fn run(args: CheckArgs) -> Result<Outcome, Failure> {
     let seconds = watch.seconds();
     let outcome = reporter.report(diagnostics, workspace.files());
     if args.options.stats {
-        statistics(&format!("checked {} files in {seconds:.3} s", grouped(workspace.spec_count() as u64)));
+        statistics(&format!("checked {} specs in {seconds:.3} s", grouped(workspace.spec_count() as u64)));
     }
     Ok(outcome)
 }

@@ -10,22 +10,25 @@ use crate::source::system::{DiskFileSystem, FileSystem, Stopwatch};
 
 pub(super) fn run(args: EvalArgs) -> Result<Outcome, Failure> {
     let reporter = Reporter::new(&args.messages)?;
-    let qualifiers = library::qualifiers(&args.qualifiers.qualifiers);
+    let qualifier = match library::qualifiers(&args.qualifiers.qualifiers)?.as_slice() {
+        [] => None,
+        [one] => Some(one.clone()),
+        _ => return Err(Failure::Usage("expressions are evaluated under one qualifier: give `-q` once".to_owned())),
+    };
     let is_there = |path: &Path| DiskFileSystem.kind(path).is_some();
     let (path, expressions) = operands(&args.operands, args.before_at, is_there)?;
     let at = args.at.as_deref().map(|spec| locate(spec, &path, is_there)).transpose()?;
-    // The workspace takes relative paths as its own; here they count from the current folder.
-    let at = at.map(|spec| std::path::absolute(&spec).unwrap_or(spec));
 
     let watch = Stopwatch::start();
     let workspace = library::open(&path, &args.options, at.is_none())?;
-    let probed = workspace.eval_at(at.as_deref(), expressions, qualifiers.first());
+    let results = workspace.eval_at(at.as_deref(), expressions, qualifier.as_ref());
     let seconds = watch.seconds();
 
-    let mut diagnostics = probed.diagnostics;
+    let mut diagnostics = results.diagnostics;
     let mut lines = String::new();
-    for result in probed.values {
+    for result in results.values {
         match args.format {
+            // A line for each expression, so that results can be told apart even when one fails.
             ValueFormat::Text => lines.push_str(result.text.as_deref().unwrap_or("<error>")),
             ValueFormat::Json => lines.push_str(&result.json.to_string()),
         }
@@ -58,14 +61,13 @@ fn operands(
     }
 }
 
-/// The spec of `--at`: from the current folder, else from the workspace.
+/// The spec of `--at`, as an absolute path: from the current folder, else from the workspace.
 fn locate(spec: &Path, workspace: &Path, is_there: impl Fn(&Path) -> bool) -> Result<PathBuf, Failure> {
-    let missing = || Failure::file("read", spec, std::io::Error::from(std::io::ErrorKind::NotFound));
-    if is_there(spec) {
-        return Ok(spec.to_owned());
-    }
     let folder = if DiskFileSystem.is_dir(workspace) { Some(workspace) } else { workspace.parent() };
-    folder.map(|folder| folder.join(spec)).filter(|path| is_there(path)).ok_or_else(missing)
+    let found = Some(spec.to_owned()).filter(|path| is_there(path));
+    let found = found.or_else(|| folder.map(|folder| folder.join(spec)).filter(|path| is_there(path)));
+    let found = found.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound));
+    found.and_then(std::path::absolute).map_err(|error| Failure::file("read", spec, error))
 }
 
 #[cfg(test)]

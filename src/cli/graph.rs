@@ -9,7 +9,7 @@ use crate::source::system::Stopwatch;
 pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
     let options = &args.options;
     let reporter = Reporter::new(&args.messages)?;
-    let qualifiers = library::qualifiers(&args.qualifiers.qualifiers);
+    let qualifiers = library::qualifiers(&args.qualifiers.qualifiers)?;
     // A target that cannot be written is told at once, not after a long evaluation.
     let output = Output::open(args.output.as_deref())?;
     let watch = Stopwatch::start();
@@ -21,7 +21,7 @@ pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
     if options.stats {
         let pips = evaluation.graph.as_ref().map_or(0, library::pip_count);
         statistics(&format!(
-            "{} pips from {} files in {seconds:.3} s",
+            "{} pips from {} specs in {seconds:.3} s",
             grouped(pips as u64),
             grouped(workspace.spec_count() as u64)
         ));

@@ -25,8 +25,7 @@ pub(super) fn parse(file: FileId, text: &Arc<str>) -> (Ast, Vec<Diagnostic>) {
 
 /// A syntax tree as JSON.
 pub(super) fn tree(ast: &Ast) -> Value {
-    let _ = ast;
-    unimplemented!()
+    syntax::to_json(ast)
 }
 
 /// Threads for parallel phases; none given means one for each processor.
@@ -72,9 +71,24 @@ fn near_code(code: Code) -> Option<Code> {
     catalogue::all().iter().map(|page| page.code).filter(one_slip).min_by_key(distance)
 }
 
-/// Reads the values of `-q`; what they mean depends on the configuration.
-pub(super) fn qualifiers(given: &[String]) -> Vec<QualifierRequest> {
-    given.iter().map(|text| QualifierRequest::from(text.as_str())).collect()
+/// Reads the values of `-q`. What the names and keys mean depends on the configuration.
+pub(super) fn qualifiers(given: &[String]) -> Result<Vec<QualifierRequest>, Failure> {
+    given.iter().map(|text| qualifier(text)).collect()
+}
+
+fn qualifier(text: &str) -> Result<QualifierRequest, Failure> {
+    let is_pair = |part: &str| part.split_once('=').is_some_and(|(key, _)| !key.trim().is_empty());
+    let mut parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+    let fits = match text.contains(['=', ';']) {
+        true => parts.clone().count() > 0 && parts.all(is_pair),
+        false => parts.next().is_some(),
+    };
+    if !fits {
+        return Err(Failure::Usage(format!(
+            "`{text}` is no qualifier: write a name from config.dsc, or `key=value;key=value` (in quotes)"
+        )));
+    }
+    Ok(QualifierRequest::from(text))
 }
 
 /// Opens the workspace at a path. Fails only when there is nothing that can be read.
@@ -85,8 +99,8 @@ pub(super) fn open(path: &Path, options: &EvaluationArgs, allow_missing_config: 
     if let Some(sdk) = &options.sdk {
         DiskFileSystem.read_dir(sdk).map_err(|error| Failure::file("read", sdk, error))?;
     }
-    let set = options.environment.iter();
-    let environment = set.fold(ProcessEnvironment::new(), |known, (name, value)| known.with(name, value));
+    let environment =
+        options.environment.iter().fold(ProcessEnvironment::new(), |all, (name, value)| all.with(name, value));
     let options = OpenOptions {
         threads: options.threads,
         sdk: options.sdk.clone(),
@@ -109,7 +123,7 @@ fn readable(path: &Path) -> Result<(), Failure> {
 
 /// How many pips a graph holds.
 pub(super) fn pip_count(graph: &PipGraph) -> usize {
-    graph.order().len()
+    graph.len()
 }
 
 /// Writes a graph.
@@ -130,5 +144,15 @@ mod tests {
         assert_eq!(near_code(Code::Ds(9041)), Some(Code::Dx(9041)));
         assert_eq!(near_code(Code::Ds(192)), Some(Code::Ds(191)));
         assert_eq!(near_code(Code::Dx(99999)), None);
+    }
+
+    #[test]
+    fn qualifiers_are_names_or_pairs() {
+        for fine in ["release", "a=1;b=", "a=1;"] {
+            assert!(qualifier(fine).is_ok(), "{fine}");
+        }
+        for wrong in ["", "=1", "a=1;b", ";", "a=1;=2"] {
+            assert!(qualifier(wrong).is_err(), "{wrong}");
+        }
     }
 }

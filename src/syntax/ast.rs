@@ -552,7 +552,7 @@ pub enum Stmt {
         type_parameters: List<TypeParameter>,
         /// After `extends`: types, so that a rule can refuse what is not a name.
         extends: List<TypeId>,
-        /// Where `implements` stands (refused by a rule).
+        /// `implements` and the types after it (refused by a rule).
         implements: Option<Span>,
         /// Its members.
         members: List<TypeMember>,

@@ -70,7 +70,15 @@ fn repair(tokens: &mut Vec<Token>, text: &str, errors: &mut SyntaxErrors<'_>) {
                 format!("this `{a}` is not closed"),
                 format!("no `{b}` for it"),
             );
-            fixed.push(Token { tok: closer(top.tok), start: at, end: at });
+            let missing = Token { tok: closer(top.tok), start: at, end: at };
+            // What stands in parentheses does not end in a semicolon: the bracket belongs before it.
+            match fixed.last().copied() {
+                Some(last) if last.tok == Tok::Semi && matches!(top.tok, Tok::ParenOpen | Tok::SquareOpen) => {
+                    fixed.pop();
+                    fixed.extend([Token { start: last.start, end: last.start, ..missing }, last]);
+                }
+                _ => fixed.push(missing),
+            }
         }
     };
     for (index, &token) in tokens.iter().enumerate() {
@@ -111,7 +119,6 @@ fn repair(tokens: &mut Vec<Token>, text: &str, errors: &mut SyntaxErrors<'_>) {
 /// far its line is indented. Only asked in files whose brackets do not match.
 fn starts_over(text: &str, tokens: &[Token], index: usize, open: Token) -> bool {
     let token = tokens[index];
-    let Some(indent) = indent_if_first(text, token.start) else { return false };
     let declares = match token.tok {
         Tok::Export | Tok::Const | Tok::Let | Tok::Function | Tok::At | Tok::Return | Tok::If => true,
         Tok::Import => tokens.get(index + 1).is_some_and(|next| next.tok != Tok::ParenOpen),
@@ -126,6 +133,7 @@ fn starts_over(text: &str, tokens: &[Token], index: usize, open: Token) -> bool 
     if !declares || tokens.get(index + 1).is_some_and(|next| matches!(next.tok, Tok::Colon | Tok::Question)) {
         return false;
     }
+    let Some(indent) = indent_if_first(text, token.start) else { return false };
     match open.tok {
         Tok::ParenOpen | Tok::SquareOpen => token.tok != Tok::Function && token.tok != Tok::At,
         Tok::BraceOpen => indent <= line_indent(text, open.start),
@@ -135,12 +143,15 @@ fn starts_over(text: &str, tokens: &[Token], index: usize, open: Token) -> bool 
 
 /// How far the line is indented, if `at` is the first thing on it.
 fn indent_if_first(text: &str, at: u32) -> Option<usize> {
-    let line_start = text[..at as usize].rfind('\n').map_or(0, |found| found + 1);
-    let before = &text[line_start..at as usize];
-    before.bytes().all(|byte| byte == b' ' || byte == b'\t').then_some(before.len())
+    let before = &text.as_bytes()[..at as usize];
+    let indent = before.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let line_start = before.len() - indent;
+    (line_start == 0 || matches!(before[line_start - 1], b'\n' | b'\r')).then_some(indent)
 }
 
 fn line_indent(text: &str, at: u32) -> usize {
-    let line_start = text[..at as usize].rfind('\n').map_or(0, |found| found + 1);
-    text[line_start..].bytes().take_while(|byte| *byte == b' ' || *byte == b'\t').count()
+    // Lines longer than this are not written by people; looking further would make hostile text slow.
+    let window = &text.as_bytes()[(at as usize).saturating_sub(2000)..at as usize];
+    let line_start = window.iter().rposition(|byte| *byte == b'\n').map_or(0, |found| found + 1);
+    window[line_start..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
 }

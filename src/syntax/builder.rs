@@ -230,14 +230,6 @@ impl<'t> Builder<'t> {
         }
     }
 
-    /// `name() {…}` with a word such as `get` before the name.
-    pub fn accessor_word(&mut self, word: Ident) {
-        let text = word.span.of(self.text);
-        if !matches!(text, "get" | "set" | "async" | "static") {
-            self.error(word.span, format!("`{text}` cannot stand before the name of a member"), None);
-        }
-    }
-
     /// Adds a function.
     pub fn function(
         &mut self,
@@ -382,14 +374,12 @@ impl<'t> Builder<'t> {
     pub fn implicit_separator(&mut self, end: u32, start: u32) {
         let gap = Span::new(end, start).of(self.text);
         if !gap.contains(['\n', '\r']) {
-            let next = self.text[start as usize..].split_whitespace().next().unwrap_or_default().to_owned();
-            let next: String = next.chars().take(30).collect();
-            let help = "the members of a type end in `;` or `,` or a line break";
-            self.error(
-                Span::new(start, start + next.len() as u32),
-                format!("`;` is missing before `{next}`"),
-                Some(help),
-            );
+            let rest = &self.text[start as usize..];
+            let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()).max(1);
+            let next: String = rest.chars().take(length.min(40)).collect();
+            let help = "the members of a type are written `name: type` and end in `;`, `,` or a line break";
+            let message = format!("expected `;`, `,` or a line break before `{next}`");
+            self.error(Span::new(start, start + next.len() as u32), message, Some(help));
         }
     }
 }

@@ -28,7 +28,7 @@ impl Expected {
 
     /// Whether a type may begin here.
     pub fn a_type(&self) -> bool {
-        self.has("void") && self.has("arrow (") && !self.expression()
+        self.has("void") && self.has("typeof") && !self.has("break") && !self.expression()
     }
 
     /// Whether an operator may stand here: an expression is complete.
@@ -80,9 +80,13 @@ impl Expected {
         ];
         for (name, text) in marks {
             // After an expression or a type much could follow: only what ends it is worth naming.
-            let follows_operand = self.operator() || self.has("type <") || self.has("|");
+            let follows_operand = self.operator() || self.has("|");
             let closes = matches!(name, "," | ")" | "]" | "}" | ";" | "hole }" | "type >" | ":" | "=");
-            let shown = if follows_operand { closes && name != ":" } else { known || closes };
+            let shown = if follows_operand {
+                closes && name != ":" && !(name == "=" && self.operator())
+            } else {
+                known || closes
+            };
             if shown && self.has(name) && !words.iter().any(|word| word == text) {
                 words.push(text.to_owned());
             }

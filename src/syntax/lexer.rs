@@ -6,7 +6,14 @@ use logos::Logos;
 use super::ast::Comment;
 use super::errors::SyntaxErrors;
 use super::token::{Tok, Token};
-use crate::source::Span;
+use crate::source::{FileId, Span};
+
+/// The tokens and comments of a text, before any of them is relabelled; what is wrong with them is left out.
+pub fn tokens(text: &str) -> (Vec<Token>, Vec<Comment>) {
+    let (mut comments, mut diagnostics) = (Vec::new(), Vec::new());
+    let tokens = lex(text, &mut comments, &mut SyntaxErrors::new(FileId(0), &mut diagnostics));
+    (tokens, comments)
+}
 
 /// Cuts a text into tokens. Comments go into their own list. What cannot be read becomes an error and, where that
 /// helps to go on, the token that was most likely meant.
@@ -20,6 +27,7 @@ pub fn lex(text: &str, comments: &mut Vec<Comment>, errors: &mut SyntaxErrors<'_
         errors,
         templates: Vec::new(),
         braces: 0,
+        no_regexp_before: 0,
     };
     lexer.run();
     lexer.tokens
@@ -42,6 +50,8 @@ struct Lexer<'t, 'e, 'd> {
     errors: &'e mut SyntaxErrors<'d>,
     templates: Vec<OpenTemplate>,
     braces: u32,
+    /// No regular expression ends before this offset: the search is not repeated.
+    no_regexp_before: usize,
 }
 
 impl Lexer<'_, '_, '_> {
@@ -64,7 +74,11 @@ impl Lexer<'_, '_, '_> {
                     self.inner.bump(length);
                 }
                 Ok(Tok::BlockComment) => self.block_comment(span.start, span.end),
-                Ok(Tok::Slash | Tok::DivideAssign) if self.operand_expected() => self.regexp(span.start),
+                Ok(Tok::Slash | Tok::DivideAssign)
+                    if self.operand_expected() && span.start >= self.no_regexp_before =>
+                {
+                    self.regexp(span.start)
+                }
                 Ok(Tok::Number) => self.number(span.start, span.end),
                 Ok(Tok::BraceOpen) => {
                     self.braces += 1;
@@ -86,9 +100,6 @@ impl Lexer<'_, '_, '_> {
                 Ok(tok) => self.push(tok, start, end),
                 Err(()) => self.unknown(span.start),
             }
-        }
-        if let Some(open) = self.templates.first() {
-            self.errors.unterminated(Span::new(open.start, open.start + 1), "template", "close it with a back tick");
         }
     }
 
@@ -114,7 +125,10 @@ impl Lexer<'_, '_, '_> {
             let Some(found) = memchr::memchr3(b'`', b'$', b'\\', &self.bytes[here..]) else {
                 let first_line = self.text[start as usize..].lines().next().map_or(1, str::len);
                 let span = Span::new(start, start + first_line.max(1) as u32);
-                self.errors.unterminated(span, "back-tick literal", "close it with a back tick");
+                // Inside a hole that is not closed this is what follows from it.
+                if self.templates.is_empty() {
+                    self.errors.unterminated(span, "back-tick literal", "close it with a back tick");
+                }
                 let end = self.bytes.len();
                 if first {
                     self.push(Tok::Template, start, end as u32);
@@ -234,7 +248,12 @@ impl Lexer<'_, '_, '_> {
         let double = matches!(self.text[start..after].chars().next(), Some('\u{201C}' | '\u{201D}'));
         let straight = if double { '"' } else { '\'' };
         self.errors.curly_quote(Span::new(start as u32, after as u32), straight);
-        let line_end = memchr::memchr2(b'\n', b'\r', &self.bytes[after..]).map_or(self.bytes.len(), |n| after + n);
+        // A window keeps a file of one endless line linear.
+        let mut window = self.bytes.len().min(after + 4000);
+        while !self.text.is_char_boundary(window) {
+            window -= 1;
+        }
+        let line_end = memchr::memchr2(b'\n', b'\r', &self.bytes[after..window]).map_or(window, |n| after + n);
         let line = &self.text[after..line_end];
         let closing: &[char] = if double { &['\u{201C}', '\u{201D}', '"'] } else { &['\u{2018}', '\u{2019}', '\''] };
         // A later opening quote after a `,` or `:` belongs to the next string, not to this one.
@@ -274,7 +293,7 @@ impl Lexer<'_, '_, '_> {
                 None | Some(b'\n' | b'\r') => {
                     // Not a regular expression after all: a stray operator.
                     self.push(Tok::Slash, start as u32, start as u32 + 1);
-                    self.inner.bump(0);
+                    self.no_regexp_before = at;
                     return;
                 }
                 Some(b'\\') => at += 1 + self.text[at + 1..].chars().next().map_or(0, char::len_utf8),
@@ -306,8 +325,12 @@ impl Lexer<'_, '_, '_> {
 
     fn unknown(&mut self, start: usize) {
         let character = self.text[start..].chars().next().unwrap_or('\u{FFFD}');
-        let end = start + character.len_utf8();
-        self.errors.unknown_character(Span::new(start as u32, end as u32), character);
+        let mut end = start + character.len_utf8();
+        if character == '#' && self.text[..start].trim_end_matches([' ', '\t']).ends_with(['\n', '\r']) {
+            // Meant as a comment.
+            end = memchr::memchr2(b'\n', b'\r', &self.bytes[end..]).map_or(self.bytes.len(), |length| end + length);
+        }
+        self.errors.unknown_character(Span::new(start as u32, (start + character.len_utf8()) as u32), character);
         self.jump(end);
     }
 }

@@ -3,18 +3,26 @@
 pub mod ast;
 mod brackets;
 mod builder;
+mod equality;
 mod errors;
 mod expected;
+pub mod json;
 mod lexer;
 pub mod literals;
 mod parse;
+pub mod printer;
 mod recover;
 mod relabel;
-mod token;
+pub mod shape;
+pub mod token;
 
 #[allow(missing_docs, unused, clippy::all, clippy::pedantic)]
 mod grammar {
     include!(concat!(env!("OUT_DIR"), "/grammar.rs"));
 }
 
+pub use equality::ast_equal;
+pub use json::to_json;
+pub use lexer::tokens;
 pub use parse::parse;
+pub use printer::print;

@@ -35,29 +35,32 @@ impl<'t> Recovery<'t> {
 
     /// Reports the stop, unless it only follows from another mistake, and repairs the tokens.
     pub fn handle(&mut self, tokens: &mut Vec<Token>, stop: &Stop, errors: &mut SyntaxErrors<'_>) {
-        let level = Level::around(tokens, stop.index);
+        let nesting = Nesting::new(tokens, stop.index);
+        let level = nesting.level(tokens);
         let place = tokens.get(stop.index).map_or(self.text.len() as u32, |token| token.start);
         let region = level.region(tokens, self.text, stop.index);
         let again = self.last == Some(place);
-        let broken = tokens.get(stop.index).is_some_and(|t| matches!(t.tok, Tok::ErrorItem | Tok::ErrorStatement));
-        if again || broken || self.is_suspect(tokens, stop.index) {
+        let is_broken =
+            |at: usize| tokens.get(at).is_some_and(|t| matches!(t.tok, Tok::ErrorItem | Tok::ErrorStatement));
+        let broken = is_broken(stop.index) || stop.index.checked_sub(1).is_some_and(is_broken);
+        if again || broken || self.is_suspect(tokens, &nesting, stop.index) {
             self.last = Some(place);
-            self.replace(tokens, level, region, stop.index);
+            self.replace(tokens, &nesting, region, stop.index);
             return;
         }
         self.last = Some(place);
-        if !self.insert_missing(tokens, stop, &level, errors) {
-            self.report(tokens, stop, errors);
-            self.replace(tokens, level, region, stop.index);
+        if !self.insert_missing(tokens, stop, &nesting, errors) {
+            self.report(tokens, stop, &nesting, errors);
+            self.replace(tokens, &nesting, region, stop.index);
         }
     }
 
     /// Whether an earlier error lies in the statement around the stop, before it.
-    fn is_suspect(&self, tokens: &[Token], index: usize) -> bool {
+    fn is_suspect(&self, tokens: &[Token], nesting: &Nesting, index: usize) -> bool {
         if self.suspects.is_empty() {
             return false;
         }
-        let (mut start, mut end) = statement_around(tokens, self.text, index);
+        let (mut start, mut end) = nesting.statement_around(tokens, self.text, index);
         end = end.min(tokens.len());
         start = start.min(end.saturating_sub(1));
         let from = tokens.get(start).map_or(0, |token| token.start);
@@ -71,10 +74,11 @@ impl<'t> Recovery<'t> {
         &self,
         tokens: &mut Vec<Token>,
         stop: &Stop,
-        level: &Level,
+        nesting: &Nesting,
         errors: &mut SyntaxErrors<'_>,
     ) -> bool {
         let index = stop.index;
+        let level = nesting.level(tokens);
         let Some(prev) = index.checked_sub(1).and_then(|at| tokens.get(at)).copied() else { return false };
         let next = tokens.get(index).copied();
         let tok = next.map(|token| token.tok);
@@ -89,20 +93,25 @@ impl<'t> Recovery<'t> {
             return false;
         }
         let begins = tok.is_some_and(begins_item);
-        if expected.has("=") && begins && !new_line && !expected.operator() {
-            let in_type = statement_word(tokens, self.text, index) == Some(Tok::TypeWord);
+        let in_parens = matches!(level.opener_tok(tokens), Some(Tok::ParenOpen | Tok::ArrowParen));
+        if expected.has("=") && begins && !new_line && !in_parens && !expected.operator() {
+            let in_type =
+                statement_word(tokens, nesting.statement_around(tokens, self.text, index).0) == Some(Tok::TypeWord);
             let message =
                 if in_type { "`=` is missing after the name of the type" } else { "`=` is missing before the value" };
             errors.error(at_end, message, format!("`=` is expected after this, found {found}"));
             insert(tokens, Tok::Assign);
             return true;
         }
-        if expected.has(";") && !level.is_items(tokens) {
+        if expected.has(";") && !expected.statement() && !level.is_items(tokens) {
             let statement = tok.is_none_or(|tok| tok == Tok::BraceClose || starts_statement(tok));
             if new_line || statement {
                 // A function without a body may end at its line, as in ambient declarations of the prelude.
                 let bodiless = expected.has("body {") && !expected.operator() && !expected.has("=");
-                if !(bodiless && (new_line || tok == Some(Tok::BraceClose)) && self.declares(tokens, index)) {
+                if bodiless && !self.declares(tokens, nesting, index) {
+                    return false;
+                }
+                if !bodiless {
                     errors.error(at_end, "`;` is missing", "a statement ends here").help =
                         Some("write `;` at the end of the statement".to_owned());
                 }
@@ -131,6 +140,27 @@ impl<'t> Recovery<'t> {
             tokens[index].tok = Tok::Colon;
             return true;
         }
+        if level.kind == Kind::Switch
+            && expected.has(":")
+            && !expected.statement()
+            && tok != Some(Tok::Colon)
+            && new_line
+        {
+            errors.error(at_end, "`:` is missing after the `case`", format!("expected `:` after this, found {found}"));
+            insert(tokens, Tok::Colon);
+            return true;
+        }
+        let before = index.checked_sub(2).and_then(|at| tokens.get(at)).map(|token| token.tok);
+        if level.opener_tok(tokens) == Some(Tok::BraceOpen)
+            && expected.has(":")
+            && matches!(before, Some(Tok::BraceOpen | Tok::Comma))
+            && begins
+            && !new_line
+        {
+            errors.error(at_end, format!("`:` is missing before {found}"), "this names a member");
+            insert(tokens, Tok::Colon);
+            return true;
+        }
         if expected.has(",") && level.is_items(tokens) && begins {
             let closer = match level.opener_tok(tokens) {
                 Some(Tok::SquareOpen) => "`]`",
@@ -149,12 +179,12 @@ impl<'t> Recovery<'t> {
     }
 
     /// Whether the statement around a token begins with `declare`.
-    fn declares(&self, tokens: &[Token], index: usize) -> bool {
-        let (start, _) = statement_around(tokens, self.text, index);
+    fn declares(&self, tokens: &[Token], nesting: &Nesting, index: usize) -> bool {
+        let (start, _) = nesting.statement_around(tokens, self.text, index);
         tokens[start.min(tokens.len())..index.min(tokens.len())].iter().take(8).any(|token| token.tok == Tok::Declare)
     }
 
-    fn report(&self, tokens: &[Token], stop: &Stop, errors: &mut SyntaxErrors<'_>) {
+    fn report(&self, tokens: &[Token], stop: &Stop, nesting: &Nesting, errors: &mut SyntaxErrors<'_>) {
         let token = tokens.get(stop.index).copied();
         let prev = stop.index.checked_sub(1).and_then(|at| tokens.get(at)).copied();
         let span = match (token, prev) {
@@ -178,6 +208,22 @@ impl<'t> Recovery<'t> {
             (Some(prev), Some(Tok::Bang)) if prev.ends_operand() => {
                 ("DScript has no `!` after an expression".to_owned(), String::new(), Some("leave it out"))
             }
+            (Some(Tok::Minus), Some(Tok::Greater)) => {
+                ("functions are written with `=>`, not with `->`".to_owned(), String::new(), None)
+            }
+            (Some(Tok::Assign), Some(Tok::Greater)) => {
+                ("`=>` is written without a space".to_owned(), String::new(), None)
+            }
+            (_, Some(Tok::Assign)) if expected.operator() => (
+                "only a variable can stand to the left of `=`".to_owned(),
+                String::new(),
+                Some("to compare, write `===`"),
+            ),
+            (_, Some(Tok::Ident)) if expected.operator() && matches!(found.as_str(), "`and`" | "`or`" | "`not`") => (
+                format!("expected an operator, found {found}"),
+                String::new(),
+                Some("the operators are written `&&`, `||` and `!`"),
+            ),
             (_, Some(Tok::Else)) => ("this `else` has no `if`".to_owned(), String::new(), None),
             (_, Some(Tok::Catch | Tok::Finally)) => (format!("this {found} has no `try`"), String::new(), None),
             (_, Some(Tok::Case | Tok::Default)) if expected.statement() => {
@@ -218,42 +264,48 @@ impl<'t> Recovery<'t> {
             _ if expected.has(";") && expected.operator() => {
                 (format!("expected an operator or `;`, found {found}"), String::new(), None)
             }
-            _ if self.after_decorator(tokens, stop.index) && expected.has("function") && expected.has("interface") => (
-                format!("expected a declaration, found {found}"),
-                String::new(),
-                Some(
-                    "`export` and decorators stand before `const`, `function`, `interface`, `type`, `namespace` or `enum`",
-                ),
-            ),
+            _ if self.after_decorator(tokens, nesting, stop.index)
+                && expected.has("function")
+                && expected.has("interface") =>
+            {
+                (
+                    format!("expected a declaration, found {found}"),
+                    String::new(),
+                    Some(
+                        "`export` and decorators stand before `const`, `function`, `interface`, `type`, `namespace` or `enum`",
+                    ),
+                )
+            }
             _ => (format!("expected {}, found {found}", expected.words()), String::new(), None),
         };
         errors.error(span, message, label).help = help.map(str::to_owned);
     }
 
-    fn after_decorator(&self, tokens: &[Token], index: usize) -> bool {
-        let (start, _) = statement_around(tokens, self.text, index);
+    fn after_decorator(&self, tokens: &[Token], nesting: &Nesting, index: usize) -> bool {
+        let (start, _) = nesting.statement_around(tokens, self.text, index);
         tokens
             .get(start)
             .is_some_and(|token| matches!(token.tok, Tok::At | Tok::Export | Tok::Declare | Tok::OtherModifier))
     }
 
     /// Replaces a region by one error token. When it is one already, what is around it goes.
-    fn replace(&self, tokens: &mut Vec<Token>, mut level: Level, mut region: Region, index: usize) {
+    fn replace(&self, tokens: &mut Vec<Token>, nesting: &Nesting, mut region: Region, index: usize) {
         let mut index = index;
+        let mut depth = nesting.openers.len();
         loop {
             let useless = region.len() == 1
                 && matches!(tokens.get(region.start).map(|t| t.tok), Some(Tok::ErrorItem | Tok::ErrorStatement));
             if !useless {
                 break;
             }
-            let Some(opener) = level.opener else {
+            if depth == 0 {
                 // Nothing is around it: the statement before it must be incomplete.
                 region.start = region.start.saturating_sub(1);
                 break;
-            };
-            index = opener.min(index);
-            level = Level::around(tokens, index);
-            region = level.region(tokens, self.text, index);
+            }
+            depth -= 1;
+            index = nesting.openers[depth].min(index);
+            region = nesting.level_at(tokens, depth).region(tokens, self.text, index);
         }
         let start = tokens.get(region.start).map_or(self.text.len() as u32, |token| token.start);
         let end = region.end.checked_sub(1).and_then(|at| tokens.get(at)).map_or(start, |token| token.end).max(start);
@@ -261,13 +313,75 @@ impl<'t> Recovery<'t> {
     }
 }
 
-/// The innermost bracket around a token, and how its content is divided.
-struct Level {
+/// The brackets around the token where the parser stopped.
+struct Nesting {
+    /// The partner of every bracket.
+    partners: Vec<u32>,
+    /// The brackets that are open at the token, from the outermost.
+    openers: Vec<usize>,
+}
+
+impl Nesting {
+    fn new(tokens: &[Token], index: usize) -> Self {
+        let mut partners = vec![u32::MAX; tokens.len()];
+        let mut open: Vec<usize> = Vec::new();
+        let mut openers = Vec::new();
+        for (at, token) in tokens.iter().enumerate() {
+            if at == index {
+                openers.clone_from(&open);
+            }
+            if token.tok.opens() {
+                open.push(at);
+            } else if token.tok.closes()
+                && let Some(partner) = open.pop()
+            {
+                partners[partner] = at as u32;
+                partners[at] = partner as u32;
+            }
+        }
+        Self { partners, openers }
+    }
+
+    /// The innermost level.
+    fn level(&self, tokens: &[Token]) -> Level<'_> {
+        self.level_at(tokens, self.openers.len())
+    }
+
+    /// The level inside the first `depth` brackets.
+    fn level_at(&self, tokens: &[Token], depth: usize) -> Level<'_> {
+        let opener = depth.checked_sub(1).map(|last| self.openers[last]);
+        let closer = opener.map_or(tokens.len(), |opener| (self.partners[opener] as usize).min(tokens.len()));
+        let kind = match opener {
+            None => Kind::Statements,
+            Some(at) if tokens[at].tok == Tok::BodyOpen => body_kind(tokens, &self.partners, at),
+            Some(_) => Kind::Items,
+        };
+        Level { opener, closer, kind, partners: &self.partners }
+    }
+
+    /// The statement that holds a token, whatever brackets are around the token in it: indices of its first token and
+    /// of the one after its last.
+    fn statement_around(&self, tokens: &[Token], text: &str, index: usize) -> (usize, usize) {
+        let mut index = index;
+        for depth in (0..=self.openers.len()).rev() {
+            let level = self.level_at(tokens, depth);
+            if level.kind == Kind::Statements {
+                let region = level.statement(tokens, text, index);
+                return (region.start, region.end);
+            }
+            index = level.opener.unwrap_or(index);
+        }
+        (index, index)
+    }
+}
+
+/// The content of a bracket, and how it is divided.
+struct Level<'a> {
     opener: Option<usize>,
     closer: usize,
     kind: Kind,
     /// The partner of every bracket.
-    partners: Vec<u32>,
+    partners: &'a [u32],
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -293,33 +407,7 @@ impl Region {
     }
 }
 
-impl Level {
-    fn around(tokens: &[Token], index: usize) -> Level {
-        let mut partners = vec![u32::MAX; tokens.len()];
-        let mut open: Vec<usize> = Vec::new();
-        let mut opener = None;
-        for (at, token) in tokens.iter().enumerate() {
-            if at == index {
-                opener = open.last().copied();
-            }
-            if token.tok.opens() {
-                open.push(at);
-            } else if token.tok.closes()
-                && let Some(partner) = open.pop()
-            {
-                partners[partner] = at as u32;
-                partners[at] = partner as u32;
-            }
-        }
-        let closer = opener.map_or(tokens.len(), |opener| (partners[opener] as usize).min(tokens.len()));
-        let kind = match opener {
-            None => Kind::Statements,
-            Some(at) if tokens[at].tok == Tok::BodyOpen => body_kind(tokens, &partners, at),
-            Some(_) => Kind::Items,
-        };
-        Level { opener, closer, kind, partners }
-    }
-
+impl Level<'_> {
     fn opener_tok(&self, tokens: &[Token]) -> Option<Tok> {
         self.opener.and_then(|at| tokens.get(at)).map(|token| token.tok)
     }
@@ -454,25 +542,8 @@ fn body_kind(tokens: &[Token], partners: &[u32], at: usize) -> Kind {
     Kind::Statements
 }
 
-/// The statement that holds a token, whatever brackets are around the token in it: indices of its first token and of
-/// the one after its last.
-fn statement_around(tokens: &[Token], text: &str, index: usize) -> (usize, usize) {
-    let mut index = index;
-    loop {
-        let level = Level::around(tokens, index);
-        match (level.kind, level.opener) {
-            (Kind::Statements, _) | (_, None) => {
-                let region = level.statement(tokens, text, index);
-                return (region.start, region.end);
-            }
-            (_, Some(opener)) => index = opener,
-        }
-    }
-}
-
-/// The first keyword of the statement that holds a token, after its modifiers.
-fn statement_word(tokens: &[Token], text: &str, index: usize) -> Option<Tok> {
-    let (start, _) = statement_around(tokens, text, index);
+/// The first keyword of the statement that begins at `start`, after its modifiers.
+fn statement_word(tokens: &[Token], start: usize) -> Option<Tok> {
     tokens[start.min(tokens.len())..]
         .iter()
         .map(|token| token.tok)

@@ -288,7 +288,13 @@ impl Relabel<'_> {
                 let relabelled = self.name(index);
                 return self.push(index, relabelled);
             }
-            Tok::Const | Tok::Let | Tok::Var => self.frame().declares = true,
+            Tok::Const | Tok::Let | Tok::Var => {
+                // A statement begins, even where the one before lacks its semicolon.
+                if self.frame().kind == Kind::Block && self.prev_ends_operand() {
+                    self.separate(index, true);
+                }
+                self.frame().declares = true;
+            }
             Tok::Catch => self.frame().function = true,
             Tok::Function => {
                 self.frame().function = true;
@@ -339,6 +345,19 @@ impl Relabel<'_> {
             b"type" if next == Some(Tok::Ident) && same_line(self) => Tok::TypeWord,
             b"namespace" | b"module" if next == Some(Tok::Ident) && same_line(self) => Tok::Namespace,
             b"interface" if next == Some(Tok::Ident) && same_line(self) => Tok::Interface,
+            b"interface" | b"namespace"
+                if next == Some(Tok::BraceOpen)
+                    && matches!(
+                        self.prev(),
+                        None | Some(Tok::Semi | Tok::BraceClose | Tok::BodyOpen | Tok::Export | Tok::Declare)
+                    ) =>
+            {
+                if length == 9 && self.text(index) == b"interface" {
+                    Tok::Interface
+                } else {
+                    Tok::Namespace
+                }
+            }
             b"declare" if declaration(next) && same_line(self) => Tok::Declare,
             b"abstract" | b"public" | b"private" | b"protected" | b"static"
                 if (matches!(
@@ -361,6 +380,13 @@ impl Relabel<'_> {
                 Tok::Async
             }
             b"async" if next == Some(Tok::Ident) && self.tok(index + 2) == Some(Tok::FatArrow) => Tok::Async,
+            b"get" | b"set" | b"async" | b"static"
+                if matches!(self.prev(), Some(Tok::BraceOpen | Tok::Comma))
+                    && (next.is_some_and(Tok::is_word) || matches!(next, Some(Tok::String | Tok::SquareOpen)))
+                    && self.tok(index + 2) == Some(Tok::ParenOpen) =>
+            {
+                Tok::OtherModifier
+            }
             b"implements" if self.prev_ends_operand() && matches!(next, Some(Tok::Ident)) => Tok::Implements,
             b"of"
                 if kind == Kind::For
@@ -389,7 +415,8 @@ impl Relabel<'_> {
                     )
                 );
                 let member = self.on_new_line(index) && next == Some(Tok::ParenOpen);
-                if follows && !member && (star || self.prev_ends_operand() || (in_list && word_before)) {
+                let same_line = self.prev_ends_operand() && !self.on_new_line(index);
+                if (follows || same_line) && !member && (star || self.prev_ends_operand() || (in_list && word_before)) {
                     Tok::As
                 } else {
                     Tok::Ident
@@ -445,13 +472,17 @@ impl Relabel<'_> {
         }
         let body_from = at;
         let mut close = None;
-        while let Some(tok) = self.tok(at) {
+        let limit = at + 200;
+        while let Some(tok) = self.tok(at).filter(|_| at < limit) {
             match tok {
-                Tok::BraceOpen => {
+                Tok::BraceOpen
+                    if self.tokens[at - 1].tok.ends_operand()
+                        || matches!(self.tokens[at - 1].tok, Tok::Class | Tok::Greater) =>
+                {
                     close = Some(self.partners[at] as usize);
                     break;
                 }
-                Tok::ParenOpen | Tok::SquareOpen => at = self.partners[at] as usize + 1,
+                Tok::BraceOpen | Tok::ParenOpen | Tok::SquareOpen => at = self.partners[at] as usize + 1,
                 Tok::Semi | Tok::ParenClose | Tok::SquareClose | Tok::BraceClose | Tok::Assign | Tok::Colon => break,
                 _ => at += 1,
             }
@@ -504,7 +535,7 @@ impl Relabel<'_> {
     fn colon_follows(&self, mut at: usize) -> bool {
         let mut questions = 0;
         // Far more than any real condition is long; keeps hostile text linear.
-        let limit = at + 4000;
+        let limit = at + 1000;
         while let Some(tok) = self.tok(at) {
             if at > limit {
                 return false;
@@ -584,6 +615,8 @@ impl Relabel<'_> {
         let mut at = start + 1;
         while let Some(tok) = self.tok(at) {
             match tok {
+                // Types nest a few levels; the limit keeps hostile text linear.
+                Tok::Less if scan.opens.len() > 64 => return scan,
                 Tok::Less => {
                     scan.opens.push(at as u32);
                     scan.all.push(at as u32);

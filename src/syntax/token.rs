@@ -3,6 +3,8 @@
 use logos::Logos;
 
 /// A kind of token. Kinds without a pattern are made by the lexer's hand-written part or by the relabelling pass.
+// The patterns say what most variants are.
+#[allow(missing_docs)]
 #[derive(Logos, Clone, Copy, Debug, PartialEq, Eq)]
 #[logos(skip r"[ \t\r\n\x0B\x0C\u{A0}\u{FEFF}\u{2028}\u{2029}]+")]
 pub enum Tok {

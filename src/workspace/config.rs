@@ -246,7 +246,7 @@ fn mount(value: &ConfigValue, symbols: &Symbols, decoder: &mut Decoder) -> Optio
         }
         None => {
             let diagnostic = Diagnostic::error(Code::Dx(2854), "a mount has no `name`")
-                .help("give it a name, such as `name: a`Name``, by which specs ask for it");
+                .help("add a name by which specs ask for it, such as name: a`Tools`");
             decoder.report(diagnostic, value.location);
             None
         }
@@ -406,7 +406,7 @@ fn qualifiers(value: &ConfigValue, decoder: &mut Decoder) -> QualifierConfig {
             let wrong = |key: bool| if key { Code::Dx(11288) } else { Code::Dx(11289) };
             let what = format!("the named qualifier `{name}`");
             let Some(qualifier) = qualifier(value, &what, wrong, decoder) else { continue };
-            if qualifier.value.is_empty() {
+            if matches!(&value.kind, ConfigKind::Object(fields) if fields.is_empty()) {
                 let diagnostic = Diagnostic::error(Code::Dx(11287), format!("{what} has no keys"))
                     .help("give it at least one key, such as `configuration: \"debug\"`");
                 decoder.report(diagnostic, value.location);
@@ -422,11 +422,6 @@ fn qualifiers(value: &ConfigValue, decoder: &mut Decoder) -> QualifierConfig {
             let mut values = Vec::new();
             for item in decoder.items(value, &what) {
                 values.extend(decoder.string(item, &format!("each value of {what}")));
-            }
-            if values.is_empty() {
-                let diagnostic = Diagnostic::error(Code::Dx(9025), format!("{what} lists no value"))
-                    .help("list the values that the key may have");
-                decoder.report(diagnostic, value.location);
             }
             check_text(key, &what, Code::Dx(7506), value.location, decoder);
             space.insert(key.clone(), values);
@@ -550,7 +545,7 @@ mod tests {
             ("frontend", object(&[])),
         ]));
         assert!(config.disable_default_source_resolver && config.mounts.is_empty());
-        let expected = ["DS0301", "DX9392", "DX2855", "DX2854", "DX11289", "DX11287", "DX11287"];
+        let expected = ["DS0301", "DX9392", "DX2855", "DX2854", "DX11289", "DX11287"];
         assert_eq!(codes(&diagnostics), expected);
     }
 }

@@ -19,6 +19,8 @@ pub struct ConfigValue {
     pub kind: ConfigKind,
     /// The expression that wrote it, where that is known.
     pub location: Option<Location>,
+    /// The key before it, where it is a field that an object literal wrote.
+    pub key: Option<Location>,
 }
 
 /// The kinds of configuration values.
@@ -63,14 +65,7 @@ pub type ConfigObject = IndexMap<Arc<str>, ConfigValue>;
 impl ConfigValue {
     /// A value without a place.
     pub fn new(kind: ConfigKind) -> Self {
-        Self { kind, location: None }
-    }
-
-    /// The same value at a place.
-    #[must_use]
-    pub fn at(mut self, location: Location) -> Self {
-        self.location = Some(location);
-        self
+        Self { kind, location: None, key: None }
     }
 
     /// Whether it is `undefined`.
@@ -108,12 +103,13 @@ impl ConfigValue {
             (ConfigKind::Object(fields), ast::Expr::Object { members }) => {
                 for member in ast.list(members) {
                     let ast::MemberKind::Property { key, value } = member.kind else { continue };
-                    let name = match key {
-                        ast::PropertyName::Ident(name) => ast.name(name),
-                        ast::PropertyName::String(span) => ast.text_of(span).trim_matches(['"', '\'']),
+                    let (name, span) = match key {
+                        ast::PropertyName::Ident(name) => (ast.name(name), name.span),
+                        ast::PropertyName::String(span) => (ast.text_of(span).trim_matches(['"', '\'']), span),
                         _ => continue,
                     };
                     if let Some(field) = fields.get_mut(name) {
+                        field.key = Some(span.in_file(ast.file));
                         field.locate(ast, value);
                     }
                 }
@@ -211,7 +207,7 @@ impl Decoder {
                 None => format!("remove `{name}`"),
             };
             let diagnostic = Diagnostic::warning(Code::Ds(301), message).help(help);
-            self.report(diagnostic, field.location.or(value.location));
+            self.report(diagnostic, field.key.or(field.location).or(value.location));
         }
         Some(Fields { object, location: value.location, what })
     }
@@ -251,19 +247,9 @@ impl Decoder {
 }
 
 impl<'v> Fields<'v> {
-    /// Where the object is written.
-    pub fn location(&self) -> Option<Location> {
-        self.location
-    }
-
     /// A field; none where it is absent or `undefined`.
     pub fn get(&self, name: &str) -> Option<&'v ConfigValue> {
         self.object.get(name).filter(|value| !value.is_undefined())
-    }
-
-    /// All fields in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&'v Arc<str>, &'v ConfigValue)> + 'v {
-        self.object.iter().filter(|(_, value)| !value.is_undefined())
     }
 
     /// How messages name a field.

@@ -324,7 +324,6 @@ impl<'a> Discovery<'a> {
 pub(super) fn own_module(semantics: Semantics, projects: Vec<Located<PathId>>) -> ModuleDescription {
     ModuleDescription {
         name: CONFIGURATION_MODULE.into(),
-        version: None,
         semantics,
         projects: Some(projects),
         main: None,

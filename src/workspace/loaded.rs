@@ -63,7 +63,7 @@ impl Loaded {
                         Some(first) if first == index => {}
                         Some(first) => {
                             owners.insert(one.path, first);
-                            diagnostics.push(claimed_twice(session, &one, &modules[index], &modules[first]));
+                            diagnostics.extend(claimed_twice(session, &one, &modules[index], &modules[first]));
                         }
                     }
                 }
@@ -188,7 +188,12 @@ fn specs_of(session: &Session, module: &FoundModule, tree: &mut Tree<'_>) -> Vec
         .collect()
 }
 
-fn claimed_twice(session: &Session, spec: &Wanted, module: &FoundModule, first: &FoundModule) -> Diagnostic {
+fn claimed_twice(session: &Session, spec: &Wanted, module: &FoundModule, first: &FoundModule) -> Option<Diagnostic> {
+    let owns_all = module.description.projects.is_none() || first.description.projects.is_none();
+    if module.folder == first.folder && owns_all {
+        // Discovery said so already (DX9313, DX9314).
+        return None;
+    }
     let (name, other) = (&module.description.name, &first.description.name);
     let message =
         format!("spec `{}` belongs to module `{other}` and to module `{name}`", session.paths.display(spec.path));
@@ -199,7 +204,7 @@ fn claimed_twice(session: &Session, spec: &Wanted, module: &FoundModule, first: 
     if let Some(location) = first.description.location {
         diagnostic = diagnostic.and_at(location, format!("`{other}` claims it first"));
     }
-    diagnostic.help("a spec belongs to one module: remove it from one of them")
+    Some(diagnostic.help("a spec belongs to one module: remove it from one of them"))
 }
 
 /// The files with syntax errors. What other files miss in them the resolver keeps quiet about itself.

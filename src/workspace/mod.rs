@@ -165,6 +165,7 @@ impl Workspace {
     pub fn check(&self) -> Vec<Diagnostic> {
         let mut diagnostics = self.diagnostics.clone();
         if !self.broken {
+            diagnostics.extend(self.policies().1);
             let (loaded, _, found) = self.resolved();
             diagnostics.extend(loaded.diagnostics.iter().chain(found).cloned());
         }

@@ -18,8 +18,6 @@ pub const CONFIGURATION_MODULE: &str = "__Config__";
 pub struct ModuleDescription {
     /// Its name.
     pub name: Arc<str>,
-    /// Its version, which nothing depends on.
-    pub version: Option<Arc<str>>,
     /// How its specs see one another.
     pub semantics: Semantics,
     /// Its specs; none: every spec below its folder that belongs to no nearer module.
@@ -119,8 +117,9 @@ fn decode_module(value: &ConfigValue, file: ModuleFile<'_>, decoder: &mut Decode
         Some(items) => decode_mounts(items, file.paths.symbols(), decoder),
         None => Vec::new(),
     };
+    // Nothing depends on the version, but it must be one.
+    fields.string(decoder, "version");
     Some(ModuleDescription {
-        version: fields.string(decoder, "version"),
         projects: fields.paths(decoder, "projects"),
         allowed_dependencies: allowed,
         cyclical_friends: friends.unwrap_or_default(),

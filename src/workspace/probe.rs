@@ -55,7 +55,9 @@ impl Workspace {
             .enumerate()
             .map(|(index, text)| {
                 let path = self.session.paths.child_named(self.folder, &format!("<expression {}>", index + 1));
-                let text = format!("{};", text.trim_end().trim_end_matches(';'));
+                let text = text.trim().trim_end_matches(';');
+                // At the start of a statement, `{` would open a block.
+                let text = if text.starts_with('{') { format!("({text});") } else { format!("{text};") };
                 parse_text(&self.session, &Wanted::new(path, SpecKind::Spec), text)
             })
             .collect();

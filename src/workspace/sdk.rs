@@ -28,11 +28,6 @@ impl WithSdk {
         Self { outer, sdk: files.collect() }
     }
 
-    /// Adds a file to the embedded SDK. `path` lies below its root.
-    pub fn insert(&mut self, path: &str, text: String) {
-        self.sdk.insert(format!("{EMBEDDED_ROOT}/{path}"), text);
-    }
-
     fn of(&self, path: &Path) -> &dyn FileSystem {
         if path.starts_with(EMBEDDED_ROOT) { &self.sdk } else { &*self.outer }
     }
