@@ -5,7 +5,7 @@
 //! - `//! DX9325 part of the message` on a line of its own or at the end of a line: an error at the first line of code
 //!   that is not such a comment itself,
 //! - `//? DX7502 part of the message`: likewise a message that is no error,
-//! - `//@ file PATH text`, `//@ folder PATH` and `//@ env NAME=value` at the begin: what the spec finds.
+//! - `//@ file PATH text`, `//@ folder PATH`, `//@ env NAME=value` and `//@ allowUnsafe true`: what the spec finds.
 //!
 //! Every value with `//=` must be computed, and every error and message must be expected.
 
@@ -128,6 +128,7 @@ struct Expected {
     messages: Vec<(u32, bool, String, String)>,
     files: MemoryFileSystem,
     environment: MapEnvironment,
+    allow_unsafe: bool,
 }
 
 fn expected(text: &str) -> Expected {
@@ -145,6 +146,7 @@ fn expected(text: &str) -> Expected {
                     expected.files.insert(path, content);
                 }
                 "folder" => expected.files.insert_dir(rest),
+                "allowUnsafe" => expected.allow_unsafe = rest == "true",
                 "env" => {
                     let (name, value) = rest.split_once('=').expect("`//@ env NAME=value`");
                     expected.environment = std::mem::take(&mut expected.environment).with(name, value);
@@ -195,7 +197,7 @@ fn run_case(path: &Path) -> Result<(), Failed> {
         home: at("/home/user"),
         limits: Limits::default(),
         system: dscript::eval::SystemFolders::unix(&program.paths),
-        allow_unsafe_ambient: false,
+        allow_unsafe_ambient: expected.allow_unsafe,
         functions: Default::default(),
     };
     let spec = program.specs.iter().find(|spec| spec.path == at(SPEC)).unwrap();
@@ -262,11 +264,7 @@ const ELSEWHERE: &[&str] = &[
     "_PreludeAmbientHack_Transformer.",
     "_PreludeAmbientHack_Xml.",
     "Transformer.",
-    "Unsafe.",
 ];
-
-/// Members that are implemented together with the pips they make.
-const MEMBERS_ELSEWHERE: &[&str] = &["assertExistence", "ensureContents"];
 
 fn prelude_and_natives_agree() -> Result<(), Failed> {
     let loaded = load("");
@@ -333,7 +331,7 @@ fn compare_members(loaded: &Loaded, wrong: &mut Vec<String>) {
             }
         }
         for (name, ..) in &declared {
-            if !members.iter().any(|(known, ..)| known == name) && !MEMBERS_ELSEWHERE.contains(&name.as_str()) {
+            if !members.iter().any(|(known, ..)| known == name) {
                 wrong.push(format!("`{interface}.{name}` is declared, but there is no such native"));
             }
         }

@@ -28,6 +28,7 @@ mod string;
 mod string_builder;
 mod support;
 mod transformer;
+mod unsafe_ambient;
 mod value_cache;
 
 use crate::eval::{NativeFn, NativeTable, Receiver};
@@ -57,6 +58,7 @@ const FUNCTIONS: &[&[(&str, NativeFn)]] = &[
     string::FUNCTIONS,
     string_builder::FUNCTIONS,
     transformer::FUNCTIONS,
+    unsafe_ambient::FUNCTIONS,
     value_cache::FUNCTIONS,
 ];
 

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::diagnostics::Diagnostic;
 use crate::graph::{DirectoryId, FileArtifact, Fragment, GraphBuilder, PipData, Provenance};
@@ -14,13 +14,18 @@ use super::requests::{Request, RequestKind};
 use super::shared::{Event, Shared, ThunkId};
 use super::value::SealHandle;
 
+/// An id that no directory of a graph has.
+const UNKNOWN: DirectoryId = DirectoryId(u32::MAX);
+
 /// Hands the requests of all values to the graph.
 pub(super) struct Replay<'s, 'h> {
     shared: &'s Shared<'h>,
     files: &'s Files,
     builder: GraphBuilder,
-    /// The lasting ids of handles; none where the graph refused the directory.
+    /// The lasting ids of handles.
     directories: FxHashMap<SealHandle, DirectoryId>,
+    /// Handles of directories that the graph refused.
+    refused: FxHashSet<SealHandle>,
     visited: Vec<bool>,
     modules: Vec<Arc<str>>,
     names: FxHashMap<DeclId, Arc<str>>,
@@ -35,6 +40,7 @@ impl<'s, 'h> Replay<'s, 'h> {
             files,
             builder,
             directories: FxHashMap::default(),
+            refused: FxHashSet::default(),
             visited: Vec::new(),
             modules: shared.resolved.program.modules.iter().map(|module| module.name.clone()).collect(),
             names: FxHashMap::default(),
@@ -97,6 +103,7 @@ impl<'s, 'h> Replay<'s, 'h> {
                 if !known {
                     let outputs = process.outputs.iter().map(|output| output.artifact);
                     self.builder.lose(outputs.collect::<Vec<_>>());
+                    self.refused.extend(handles);
                     return;
                 }
                 match self.builder.add_process(process, provenance) {
@@ -107,7 +114,10 @@ impl<'s, 'h> Replay<'s, 'h> {
                         }
                         return;
                     }
-                    Err(refused) => refused,
+                    Err(refused) => {
+                        self.refused.extend(handles);
+                        refused
+                    }
                 }
             }
             RequestKind::CopyFile(copy) => match self.builder.add_copy_file(copy, provenance) {
@@ -139,6 +149,7 @@ impl<'s, 'h> Replay<'s, 'h> {
             }
             RequestKind::Seal(mut seal, handle) => {
                 if !self.map_all(&mut seal.directories) {
+                    self.refused.insert(handle);
                     return;
                 }
                 match self.builder.seal(seal, provenance) {
@@ -146,15 +157,19 @@ impl<'s, 'h> Replay<'s, 'h> {
                         self.directories.insert(handle, directory);
                         return;
                     }
-                    Err(refused) => refused,
+                    Err(refused) => {
+                        self.refused.insert(handle);
+                        refused
+                    }
                 }
             }
             RequestKind::Assert(handle, path) => {
-                let Some(directory) = self.directories.get(&handle) else {
+                let mut directory = DirectoryId(handle.0);
+                if !self.map(&mut directory) {
                     self.builder.lose([FileArtifact::output(path)]);
                     return;
-                };
-                match self.builder.assert_existence(*directory, path, request.location) {
+                }
+                match self.builder.assert_existence(directory, path, request.location) {
                     Ok(_) => return,
                     Err(refused) => refused,
                 }
@@ -174,7 +189,12 @@ impl<'s, 'h> Replay<'s, 'h> {
                 *directory = *known;
                 true
             }
-            None => false,
+            None if self.refused.contains(&SealHandle(directory.0)) => false,
+            None => {
+                // No pip of this graph makes it (`Unsafe.exOutputDirectory`): the graph says so.
+                *directory = UNKNOWN;
+                true
+            }
         }
     }
 

@@ -47,5 +47,8 @@ pub(super) const RESULT: &[Member] = &[
     Member::method("getOutputDirectories", 0, 0, result::get_output_directories),
 ];
 
-/// `assertExistence` of sealed directories; their other members are queries of their own file.
-pub(super) const ASSERTIONS: &[Member] = &[Member::method("assertExistence", 1, 1, seal::assert_existence)];
+/// The members of sealed directories that ask something of the graph; the others are queries of their own file.
+pub(super) const ASSERTIONS: &[Member] = &[
+    Member::method("assertExistence", 1, 1, seal::assert_existence),
+    Member::method("ensureContents", 1, 1, seal::ensure_contents),
+];

@@ -166,6 +166,29 @@ pub(super) fn assert_existence<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>)
     }
 }
 
+/// `directory.ensureContents({subFolder})`: the part of a full or partial seal below one of its folders, as a partial
+/// seal of that folder.
+pub(super) fn ensure_contents<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    let Value::StaticDirectory(directory) = args.this else { return Err(m.wrong_type(args, 0, "an object")) };
+    if !matches!(directory.kind, SealKind::Full | SealKind::Partial) {
+        let root = m.paths().display(directory.path);
+        let message = format!("`ensureContents` needs a full or partial seal: `{root}` does not list its files");
+        return Err(m.fail_at_call(args, Code::Dx(9414), message));
+    }
+    let fields = Fields::of_argument(m, args, 0, "the arguments of `ensureContents`")?;
+    let Value::Relative(folder) = fields.get("subFolder") else {
+        let found = fields.get("subFolder");
+        return Err(fields.wrong(m, "subFolder", "a relative path", found));
+    };
+    let root = folder.atoms.iter().fold(directory.path, |at, atom| m.paths().child(at, *atom));
+    let files: Vec<_> =
+        directory.contents.iter().filter(|file| m.paths().is_within(file.path, root)).copied().collect();
+    let mut request = SealRequest::new(graph::SealKind::Partial, root);
+    request.files = files.as_slice().into();
+    let contents = m.heap().alloc_slice_copy(&files);
+    Ok(seal(m, args, request, SealKind::Partial, contents, false))
+}
+
 /// `{kind: "Include" | "Exclude", regex: "…"}`; none for `undefined`.
 fn content_filter<'h>(
     m: &mut Machine<'_, 'h>,
