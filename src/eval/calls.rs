@@ -30,18 +30,24 @@ impl<'h> Frame<'h> {
     }
 }
 
-/// When less of the stack is left than this, it grows.
-const RED_ZONE: usize = if cfg!(debug_assertions) { 1 << 20 } else { 256 << 10 };
-/// How much it grows by.
-const GROWTH: usize = 8 << 20;
-
-/// Runs `f` with enough stack for a few dozen nested expressions.
-pub(super) fn with_stack<R>(f: impl FnOnce() -> R) -> R {
-    stacker::maybe_grow(RED_ZONE, GROWTH, f)
+/// A declared function with what a call needs of it.
+#[derive(Clone, Copy)]
+pub(super) struct Callee<'h> {
+    decl: DeclId,
+    space: SpaceId,
+    code: &'h ir::Code,
+    function: &'h ir::Function,
 }
+
+/// The functions that were called last, each at the place that its number gives: mostly the same few are called over
+/// and over.
+pub(super) type Callees<'h> = [Option<Callee<'h>>; CALLEES];
+
+const CALLEES: usize = 64;
 
 impl<'h> Machine<'_, 'h> {
     /// One level deeper: refuses what looks endless (DX9353, DS0402, DS0403).
+    #[inline(always)]
     pub(super) fn enter<R>(
         &mut self,
         reference: Location,
@@ -50,7 +56,7 @@ impl<'h> Machine<'_, 'h> {
         self.check_depth(reference)?;
         self.step(reference)?;
         self.sites.push(reference);
-        let result = with_stack(|| f(self));
+        let result = if self.stack_is_low() { self.with_more_stack(f) } else { f(self) };
         self.sites.pop();
         result
     }
@@ -64,7 +70,9 @@ impl<'h> Machine<'_, 'h> {
         qualifier: QualifierId,
         base: usize,
     ) -> Eval<'h> {
-        self.adjust_arguments(function, base);
+        if function.rest || self.stack.len() != base + function.slots as usize {
+            self.adjust_arguments(function, base);
+        }
         for slot in &function.cell_parameters {
             let at = base + *slot as usize;
             let cell = self.new_cell(self.stack[at]);
@@ -75,7 +83,7 @@ impl<'h> Machine<'_, 'h> {
         let result = match function.body {
             ir::Body::Expr(expr) => self.eval(&frame, expr),
             ir::Body::Block(body) => match self.exec_all(&frame, code.stmts_of(body)) {
-                Ok(Flow::Return(value)) => Ok(value),
+                Ok(Flow::Return) => Ok(std::mem::replace(&mut self.returned, Value::Undefined)),
                 Ok(_) => Ok(Value::Undefined),
                 Err(raised) => Err(raised),
             },
@@ -106,6 +114,15 @@ impl<'h> Machine<'_, 'h> {
         let base = self.stack.len();
         for argument in arguments {
             let pushed = match frame.code.exprs[argument.0 as usize] {
+                Expr::Local(slot) => {
+                    let value = self.stack[frame.base + slot as usize];
+                    self.stack.push(value);
+                    continue;
+                }
+                Expr::Number(number) => {
+                    self.stack.push(Value::Number(number));
+                    continue;
+                }
                 Expr::Spread(inner) => self.push_spread(frame, inner, base),
                 _ => self.eval(frame, *argument).map(|value| self.stack.push(value)),
             };
@@ -117,6 +134,25 @@ impl<'h> Machine<'_, 'h> {
         Ok(base)
     }
 
+    /// The function that a declaration is; none when it is something else.
+    #[inline]
+    fn callee(&mut self, decl: DeclId) -> Option<Callee<'h>> {
+        match self.callees[decl.index() % CALLEES] {
+            Some(known) if known.decl == decl => Some(known),
+            _ => self.find_callee(decl),
+        }
+    }
+
+    #[cold]
+    fn find_callee(&mut self, decl: DeclId) -> Option<Callee<'h>> {
+        let declared = &self.program().decls[decl.index()];
+        let DeclKind::Function { function } = declared.kind else { return None };
+        let code = self.shared.code(declared.spec);
+        let callee = Callee { decl, space: declared.space, code, function: &code.functions[function as usize] };
+        self.callees[decl.index() % CALLEES] = Some(callee);
+        Some(callee)
+    }
+
     /// Evaluates arguments into a list of their own.
     fn collect_arguments(&mut self, frame: &Frame<'h>, arguments: &'h [ExprId]) -> Result<Values<'h>, Raised> {
         let base = self.push_arguments(frame, arguments)?;
@@ -126,6 +162,7 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// Puts the items of `...e` on the stack, behind what lies there from `base` on.
+    #[inline(never)]
     pub(super) fn push_spread(&mut self, frame: &Frame<'h>, inner: ExprId, base: usize) -> Result<(), Raised> {
         let items = self.spread(frame, inner)?;
         self.room_for_items(self.stack.len() - base + items.len(), frame.location(inner))?;
@@ -152,6 +189,7 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// `callee(…)`
+    #[inline(never)]
     pub(super) fn eval_call(
         &mut self,
         frame: &Frame<'h>,
@@ -161,21 +199,18 @@ impl<'h> Machine<'_, 'h> {
     ) -> Eval<'h> {
         let arguments = frame.code.exprs_of(arguments);
         if let Expr::Global(decl) = frame.code.exprs[callee.0 as usize] {
-            match self.program().decls[decl.index()].kind {
-                DeclKind::Function { function } => {
-                    let base = self.push_arguments(frame, arguments)?;
-                    let reference = frame.location(id);
-                    let Ok(qualifier) = self.coerce(frame.qualifier, decl, reference) else {
-                        self.stack.truncate(base);
-                        return Err(Raised);
-                    };
-                    return self.call_declared(decl, function, qualifier, base, reference);
-                }
-                DeclKind::Native { .. } => {
-                    let values = self.collect_arguments(frame, arguments)?;
-                    return self.call_native(decl, &values, frame.site(id));
-                }
-                _ => {}
+            if let Some(callee) = self.callee(decl) {
+                let base = self.push_arguments(frame, arguments)?;
+                let reference = frame.location(id);
+                let Ok(qualifier) = self.coerce_to(frame.qualifier, callee.space, decl, reference) else {
+                    self.stack.truncate(base);
+                    return Err(Raised);
+                };
+                return self.call_declared(callee, qualifier, base, reference);
+            }
+            if let DeclKind::Native { .. } = self.program().decls[decl.index()].kind {
+                let values = self.collect_arguments(frame, arguments)?;
+                return self.call_native(decl, &values, frame.site(id));
             }
         }
         let function = self.eval(frame, callee)?;
@@ -185,18 +220,15 @@ impl<'h> Machine<'_, 'h> {
 
     fn call_declared(
         &mut self,
-        decl: DeclId,
-        function: u32,
+        callee: Callee<'h>,
         qualifier: QualifierId,
         base: usize,
         reference: Location,
     ) -> Eval<'h> {
-        let code = self.shared.code(self.program().decls[decl.index()].spec);
-        let function: &'h ir::Function = &code.functions[function as usize];
-        let result = self.enter(reference, |m| m.run(code, function, &[], qualifier, base));
+        let result = self.enter(reference, |m| m.run(callee.code, callee.function, &[], qualifier, base));
         if result.is_err() {
             self.stack.truncate(base);
-            self.trace(|m| m.program().decl_name(decl), reference);
+            self.trace(|m| m.program().decl_name(callee.decl), reference);
         }
         result
     }
@@ -218,12 +250,10 @@ impl<'h> Machine<'_, 'h> {
         match function {
             Value::Closure(closure) => self.call_closure(closure, values, site.location()),
             Value::Function(decl, qualifier) => {
-                let DeclKind::Function { function } = self.program().decls[decl.index()].kind else {
-                    return Err(Raised);
-                };
+                let Some(callee) = self.callee(decl) else { return Err(Raised) };
                 let base = self.stack.len();
                 self.stack.extend_from_slice(values);
-                self.call_declared(decl, function, qualifier, base, site.location())
+                self.call_declared(callee, qualifier, base, site.location())
             }
             Value::Native(decl) => self.call_native(decl, values, site),
             Value::Method(method) => self.call_member_of(method.receiver, method.name, values, site),
@@ -234,6 +264,7 @@ impl<'h> Machine<'_, 'h> {
         }
     }
 
+    #[inline(never)]
     fn call_native(&mut self, decl: DeclId, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
         let shared = self.shared;
         let Some((name, function)) = shared.natives.get(&decl) else {
@@ -280,6 +311,7 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// `object.name(…)`
+    #[inline(never)]
     pub(super) fn eval_call_member(
         &mut self,
         frame: &Frame<'h>,
@@ -296,6 +328,7 @@ impl<'h> Machine<'_, 'h> {
         self.call_member_of(receiver, name, &values, frame.site(id))
     }
 
+    #[inline(never)]
     fn call_member_of(&mut self, receiver: Value<'h>, name: Symbol, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
         if let Value::Object(object) = receiver
             && let Some(function) = object.get(name)
@@ -396,6 +429,18 @@ impl<'h> Machine<'_, 'h> {
         reference: Location,
     ) -> Result<QualifierId, Raised> {
         let space = self.program().decls[decl.index()].space;
+        self.coerce_to(qualifier, space, decl, reference)
+    }
+
+    /// `coerce` where the declaration's space is known.
+    #[inline]
+    fn coerce_to(
+        &mut self,
+        qualifier: QualifierId,
+        space: SpaceId,
+        decl: DeclId,
+        reference: Location,
+    ) -> Result<QualifierId, Raised> {
         if space == SpaceId::EMPTY {
             return Ok(QualifierId::EMPTY);
         }

@@ -8,16 +8,42 @@ use crate::program::{DeclId, DeclKind, NamespaceId, NamespaceMember, QualifierId
 use crate::resolve::ir::{BinaryOp, CaptureSource, Expr, ExprId, List, Variable};
 use crate::source::{Location, Symbol};
 
-use super::calls::{Frame, with_stack};
+use super::calls::Frame;
 use super::machine::Machine;
 use super::native::{Eval, Raised};
+use super::operators::compare;
 use super::value::{Array, Closure, MergeRule, Object, Relative, Value, read_cell};
 
 impl<'h> Machine<'_, 'h> {
+    /// Evaluates an operand. Most are variables and numbers, which need no call.
+    #[inline(always)]
+    pub(super) fn operand(&mut self, frame: &Frame<'h>, id: ExprId) -> Eval<'h> {
+        match frame.code.exprs[id.0 as usize] {
+            Expr::Local(slot) => Ok(self.stack[frame.base + slot as usize]),
+            Expr::Number(number) => Ok(Value::Number(number)),
+            _ => self.eval(frame, id),
+        }
+    }
+
+    /// The number that an operand is, when that is known without evaluating anything.
+    #[inline(always)]
+    pub(super) fn number_at(&self, frame: &Frame<'h>, id: ExprId) -> Option<i32> {
+        match frame.code.exprs[id.0 as usize] {
+            Expr::Local(slot) => match self.stack[frame.base + slot as usize] {
+                Value::Number(number) => Some(number),
+                _ => None,
+            },
+            Expr::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
     /// Evaluates an expression of the running function.
-    #[inline]
     pub(super) fn eval(&mut self, frame: &Frame<'h>, id: ExprId) -> Eval<'h> {
-        // Leaves first: they need no depth check.
+        if self.stack_is_low() {
+            return self.with_more_stack(|m| m.eval(frame, id));
+        }
+        // What is rare or large is a function of its own, so that this one needs little stack.
         match frame.code.exprs[id.0 as usize] {
             Expr::Local(slot) => Ok(self.stack[frame.base + slot as usize]),
             Expr::Number(number) => Ok(Value::Number(number)),
@@ -25,29 +51,7 @@ impl<'h> Machine<'_, 'h> {
             Expr::Capture(index) => Ok(frame.captures[index as usize]),
             Expr::Undefined => Ok(Value::Undefined),
             Expr::Bool(value) => Ok(Value::Bool(value)),
-            expr => {
-                self.nesting += 1;
-                let result = if self.nesting.is_multiple_of(32) {
-                    with_stack(|| self.eval_inner(frame, id, expr))
-                } else {
-                    self.eval_inner(frame, id, expr)
-                };
-                self.nesting -= 1;
-                result
-            }
-        }
-    }
-
-    fn eval_inner(&mut self, frame: &Frame<'h>, id: ExprId, expr: Expr) -> Eval<'h> {
-        match expr {
-            Expr::Local(_)
-            | Expr::Number(_)
-            | Expr::String(_)
-            | Expr::Capture(_)
-            | Expr::Undefined
-            | Expr::Bool(_)
-            | Expr::Error
-            | Expr::Spread(_) => Err(Raised),
+            Expr::Error | Expr::Spread(_) => Err(Raised),
             Expr::Path(path) => Ok(Value::Path(path)),
             Expr::File(path) => Ok(Value::File(FileArtifact { path, rewrite: 0 })),
             Expr::Directory(path) => Ok(Value::Directory(path)),
@@ -58,19 +62,9 @@ impl<'h> Machine<'_, 'h> {
             }
             Expr::Interpolate(parts) => self.eval_interpolation(frame, parts),
             Expr::PathTemplate { kind, base, parts } => self.eval_path_template(frame, id, kind, base, parts),
-            Expr::LocalCell(slot) => match self.stack[frame.base + slot as usize] {
-                Value::Cell(cell) => Ok(read_cell(cell)),
-                other => Ok(other),
-            },
-            Expr::CaptureCell(index) => match frame.captures[index as usize] {
-                Value::Cell(cell) => Ok(read_cell(cell)),
-                other => Ok(other),
-            },
-            Expr::Global(decl) => {
-                let reference = frame.location(id);
-                let qualifier = self.coerce(frame.qualifier, decl, reference)?;
-                self.global(decl, qualifier, reference)
-            }
+            Expr::LocalCell(slot) => Ok(self.read(frame, Variable::LocalCell(slot))),
+            Expr::CaptureCell(index) => Ok(self.read(frame, Variable::CaptureCell(index))),
+            Expr::Global(decl) => self.value_of(decl, frame.qualifier, frame.location(id)),
             Expr::Namespace(namespace) => {
                 // A namespace keeps the whole qualifier: its members coerce it when they are read.
                 Ok(Value::Namespace(namespace, frame.qualifier))
@@ -78,29 +72,12 @@ impl<'h> Machine<'_, 'h> {
             Expr::WithQualifier { namespace, qualifier } => self.eval_with_qualifier(frame, id, namespace, qualifier),
             Expr::Qualified { namespace, decl } => {
                 let Value::Namespace(_, qualifier) = self.eval(frame, namespace)? else { return Err(Raised) };
-                let reference = frame.location(id);
-                let qualifier = self.coerce(qualifier, decl, reference)?;
-                self.global(decl, qualifier, reference)
+                self.value_of(decl, qualifier, frame.location(id))
             }
             Expr::Enum { ty, value } => Ok(Value::Enum(ty, value)),
             Expr::Qualifier => Ok(self.qualifier_object(frame.qualifier)),
             Expr::Array(items) => self.eval_array(frame, items),
-            Expr::Object { shape, values } => {
-                let base = self.stack.len();
-                for value in frame.code.exprs_of(values) {
-                    match self.eval(frame, *value) {
-                        Ok(value) => self.stack.push(value),
-                        Err(raised) => {
-                            self.stack.truncate(base);
-                            return Err(raised);
-                        }
-                    }
-                }
-                let values = &*self.heap.alloc_slice_copy(&self.stack[base..]);
-                self.stack.truncate(base);
-                let keys = &*frame.code.shapes[shape as usize];
-                Ok(Value::Object(self.heap.alloc(Object { keys, values, merge: MergeRule::Default })))
-            }
+            Expr::Object { shape, values } => self.eval_object(frame, shape, values),
             Expr::Member { object, name } => self.eval_member(frame, id, object, name),
             Expr::Index { object, index } => self.eval_index(frame, id, object, index),
             Expr::Call { callee, arguments } => self.eval_call(frame, id, callee, arguments),
@@ -109,10 +86,7 @@ impl<'h> Machine<'_, 'h> {
             Expr::Minus(operand) => self.eval_minus(frame, id, operand),
             Expr::Plus(operand) => self.eval_plus(frame, operand),
             Expr::BitNot(operand) => self.eval_bit_not(frame, operand),
-            Expr::TypeOf(operand) => {
-                let name = self.eval(frame, operand)?.type_of();
-                Ok(self.string(name))
-            }
+            Expr::TypeOf(operand) => self.eval(frame, operand).map(|value| self.string(value.type_of())),
             Expr::Binary { op, left, right } => self.eval_binary(frame, id, op, left, right),
             Expr::And(left, right) => {
                 let left = self.eval(frame, left)?;
@@ -123,45 +97,131 @@ impl<'h> Machine<'_, 'h> {
                 if left.is_truthy() { Ok(left) } else { self.eval(frame, right) }
             }
             Expr::Conditional { condition, then, otherwise } => {
-                let holds = self.eval(frame, condition)?.is_truthy();
+                let holds = self.holds(frame, condition)?;
                 self.eval(frame, if holds { then } else { otherwise })
             }
-            Expr::Assign { target, op, value } => {
-                let new = match op {
-                    None => self.eval(frame, value)?,
-                    Some(op) => {
-                        let old = self.read(frame, target);
-                        let value_now = self.eval(frame, value)?;
-                        self.apply(op, old, value_now, frame.site(id))?
-                    }
-                };
-                self.write(frame, target, new);
-                Ok(new)
-            }
+            Expr::Assign { target, op, value } => self.eval_assign(frame, id, target, op, value),
             Expr::Update { target, by, prefix } => {
-                let old = self.read(frame, target);
-                if !matches!(old, Value::Number(_)) {
-                    let op = if by < 0 { "--" } else { "++" };
-                    let message = format!("`{op}` needs a number, but this is {}", self.describe(old));
-                    return Err(self.fail(Diagnostic::error(Code::Dx(9325), message).at(frame.location(id), "")));
-                }
-                let new = self.apply(BinaryOp::Add, old, Value::Number(by), frame.site(id))?;
-                self.write(frame, target, new);
+                let (old, new) = self.eval_update(frame, id, target, by)?;
                 Ok(if prefix { new } else { old })
             }
-            Expr::Lambda(index) => {
-                let function = &frame.code.functions[index as usize];
-                let captured = function.captures.iter().map(|source| match source {
-                    CaptureSource::Local(slot) => self.stack[frame.base + *slot as usize],
-                    CaptureSource::Capture(index) => frame.captures[*index as usize],
-                });
-                let captures = &*self.heap.alloc_slice_fill_iter(captured);
-                let closure = Closure { code: frame.code, function, captures, qualifier: frame.qualifier };
-                Ok(Value::Closure(self.heap.alloc(closure)))
-            }
+            Expr::Lambda(index) => Ok(self.eval_lambda(frame, index)),
         }
     }
 
+    /// Whether a condition holds.
+    #[inline]
+    pub(super) fn holds(&mut self, frame: &Frame<'h>, id: ExprId) -> Result<bool, Raised> {
+        let Expr::Binary { op, left, right } = frame.code.exprs[id.0 as usize] else {
+            return self.operand(frame, id).map(Value::is_truthy);
+        };
+        if let (Some(a), Some(b)) = (self.number_at(frame, left), self.number_at(frame, right))
+            && let Some(answer) = compare(op, a, b)
+        {
+            return Ok(answer);
+        }
+        self.eval_binary(frame, id, op, left, right).map(Value::is_truthy)
+    }
+
+    /// Evaluates an expression for what it does, not for what it gives.
+    #[inline]
+    pub(super) fn effect(&mut self, frame: &Frame<'h>, id: ExprId) -> Result<(), Raised> {
+        match frame.code.exprs[id.0 as usize] {
+            Expr::Update { target, by, .. } => self.eval_update(frame, id, target, by).map(|_| ()),
+            Expr::Assign { target, op, value } => self.eval_assign(frame, id, target, op, value).map(|_| ()),
+            _ => self.eval(frame, id).map(|_| ()),
+        }
+    }
+
+    /// `x = e`, `x += e`: the new value.
+    #[inline]
+    fn eval_assign(
+        &mut self,
+        frame: &Frame<'h>,
+        id: ExprId,
+        target: Variable,
+        op: Option<BinaryOp>,
+        value: ExprId,
+    ) -> Eval<'h> {
+        let new = match op {
+            None => self.eval(frame, value)?,
+            Some(op) => {
+                let old = self.read(frame, target);
+                match (old, self.number_at(frame, value)) {
+                    (Value::Number(a), Some(b)) => self.apply_numbers(op, a, b, frame.site(id))?,
+                    _ => {
+                        let value_now = self.eval(frame, value)?;
+                        self.apply(op, old, value_now, frame.site(id))?
+                    }
+                }
+            }
+        };
+        self.write(frame, target, new);
+        Ok(new)
+    }
+
+    /// `x++`, `--x`: the old and the new value.
+    #[inline]
+    fn eval_update(
+        &mut self,
+        frame: &Frame<'h>,
+        id: ExprId,
+        target: Variable,
+        by: i32,
+    ) -> Result<(Value<'h>, Value<'h>), Raised> {
+        let old = self.read(frame, target);
+        let new = if let Value::Number(number) = old
+            && let Some(sum) = number.checked_add(by)
+        {
+            Value::Number(sum)
+        } else {
+            self.update_closely(frame, id, old, by)?
+        };
+        self.write(frame, target, new);
+        Ok((old, new))
+    }
+
+    #[cold]
+    fn update_closely(&mut self, frame: &Frame<'h>, id: ExprId, old: Value<'h>, by: i32) -> Eval<'h> {
+        if !matches!(old, Value::Number(_)) {
+            let op = if by < 0 { "--" } else { "++" };
+            let message = format!("`{op}` needs a number, but this is {}", self.describe(old));
+            return Err(self.fail(Diagnostic::error(Code::Dx(9325), message).at(frame.location(id), "")));
+        }
+        self.apply(BinaryOp::Add, old, Value::Number(by), frame.site(id))
+    }
+
+    #[inline(never)]
+    fn eval_lambda(&self, frame: &Frame<'h>, index: u32) -> Value<'h> {
+        let function = &frame.code.functions[index as usize];
+        let captured = function.captures.iter().map(|source| match source {
+            CaptureSource::Local(slot) => self.stack[frame.base + *slot as usize],
+            CaptureSource::Capture(index) => frame.captures[*index as usize],
+        });
+        let captures = &*self.heap.alloc_slice_fill_iter(captured);
+        let closure = Closure { code: frame.code, function, captures, qualifier: frame.qualifier };
+        Value::Closure(self.heap.alloc(closure))
+    }
+
+    #[inline(never)]
+    fn eval_object(&mut self, frame: &Frame<'h>, shape: u32, values: List<ExprId>) -> Eval<'h> {
+        let base = self.stack.len();
+        for value in frame.code.exprs_of(values) {
+            match self.operand(frame, *value) {
+                Ok(value) => self.stack.push(value),
+                Err(raised) => {
+                    self.stack.truncate(base);
+                    return Err(raised);
+                }
+            }
+        }
+        let values = &*self.heap.alloc_slice_copy(&self.stack[base..]);
+        self.stack.truncate(base);
+        let keys = &*frame.code.shapes[shape as usize];
+        Ok(Value::Object(self.heap.alloc(Object { keys, values, merge: MergeRule::Default })))
+    }
+
+    #[inline(never)]
     fn eval_array(&mut self, frame: &Frame<'h>, items: List<ExprId>) -> Eval<'h> {
         let base = self.stack.len();
         for item in frame.code.exprs_of(items) {
@@ -234,6 +294,7 @@ impl<'h> Machine<'_, 'h> {
         }
     }
 
+    #[inline(never)]
     fn eval_with_qualifier(&mut self, frame: &Frame<'h>, id: ExprId, namespace: ExprId, qualifier: ExprId) -> Eval<'h> {
         let target = self.eval(frame, namespace)?;
         let Value::Namespace(namespace, current) = target else {
@@ -277,12 +338,14 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// The current qualifier as an object.
+    #[inline(never)]
     fn qualifier_object(&mut self, qualifier: QualifierId) -> Value<'h> {
         let map = self.program().qualifiers.map_of(qualifier).clone();
         let entries: Vec<_> = map.iter().map(|(key, value)| (&**key, self.string(value))).collect();
         self.object_of(&entries)
     }
 
+    #[inline(never)]
     fn eval_index(&mut self, frame: &Frame<'h>, id: ExprId, object: ExprId, index: ExprId) -> Eval<'h> {
         let receiver = self.eval(frame, object)?;
         let key = self.eval(frame, index)?;
@@ -326,6 +389,7 @@ impl<'h> Machine<'_, 'h> {
         Value::Cell(self.heap.alloc(Mutex::new(value)))
     }
 
+    #[inline]
     fn read(&self, frame: &Frame<'h>, variable: Variable) -> Value<'h> {
         let held = match variable {
             Variable::Local(slot) | Variable::LocalCell(slot) => self.stack[frame.base + slot as usize],
@@ -334,10 +398,11 @@ impl<'h> Machine<'_, 'h> {
         if let Value::Cell(cell) = held { read_cell(cell) } else { held }
     }
 
+    #[inline]
     fn write(&mut self, frame: &Frame<'h>, variable: Variable, value: Value<'h>) {
         let held = match variable {
             Variable::Local(slot) => {
-                self.stack[frame.base + slot as usize] = value;
+                value.store(&mut self.stack[frame.base + slot as usize]);
                 return;
             }
             Variable::LocalCell(slot) => self.stack[frame.base + slot as usize],

@@ -103,10 +103,18 @@ impl<'h> Machine<'_, 'h> {
 
     /// Refuses a call that nests too deep (DX9353). Only the calls of the running value count, so that the answer does
     /// not depend on which value came first; all running values together have a limit far above.
+    #[inline(always)]
     pub(super) fn check_depth(&mut self, reference: Location) -> Result<(), Raised> {
+        if self.sites.len() < self.depth_limit { Ok(()) } else { self.check_depth_closely(reference) }
+    }
+
+    #[cold]
+    fn check_depth_closely(&mut self, reference: Location) -> Result<(), Raised> {
         let limit = self.host().limits.call_depth as usize;
-        let own = self.sites.len() - self.running.last().map_or(0, |running| running.sites.min(self.sites.len()));
+        let first = self.running.last().map_or(0, |running| running.sites.min(self.sites.len()));
+        let own = self.sites.len() - first;
         if own < limit && self.sites.len() < limit * VALUES_FACTOR {
+            self.depth_limit = (first + limit).min(limit * VALUES_FACTOR);
             return Ok(());
         }
         let message = if own < limit {

@@ -10,9 +10,11 @@ use crate::paths::{PathId, Paths};
 use crate::program::{Program, QualifierId};
 use crate::source::{Location, Symbol, Symbols};
 
+use super::calls::Callees;
 use super::host::Host;
 use super::native::{Args, Eval, Raised, Site};
 use super::shared::{Event, Running, Shared};
+use super::stack::StackEnd;
 use super::value::{Array, MergeRule, Object, Relative, SealHandle, Text, Value};
 use crate::graph::FileArtifact;
 
@@ -27,8 +29,14 @@ pub struct Machine<'s, 'h> {
     pub(super) stack: Vec<Value<'h>>,
     /// Where each running call was made and each running value was referenced, innermost last.
     pub(super) sites: Vec<Location>,
-    /// How many expressions are nested, over all running calls.
-    pub(super) nesting: u32,
+    /// How many calls in all are surely not too deep.
+    pub(super) depth_limit: usize,
+    /// Where the native stack must grow.
+    pub(super) stack_end: StackEnd,
+    /// What the `return` gives that ended a block.
+    pub(super) returned: Value<'h>,
+    /// The declared functions called last.
+    pub(super) callees: Box<Callees<'h>>,
     /// Calls and rounds of loops of the running value so far.
     pub(super) steps: u64,
     /// The bytes in the arena that the workers' common count knows of.
@@ -264,7 +272,7 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// # Errors
     /// When the value is not a function (DX9325) or the call fails.
     pub fn call(&mut self, function: Value<'h>, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
-        self.call_value(function, values, site)
+        self.on_any_stack(|m| m.call_value(function, values, site))
     }
 
     // Pips.

@@ -21,6 +21,7 @@ mod replay;
 mod requests;
 mod run;
 mod shared;
+mod stack;
 mod statements;
 #[cfg(test)]
 mod tests;

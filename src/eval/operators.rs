@@ -1,5 +1,7 @@
 //! Operators on values: 32-bit arithmetic that reports every overflow.
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::diagnostics::{Code, Diagnostic};
 use crate::resolve::ir::{BinaryOp, Expr, ExprId};
 
@@ -9,7 +11,7 @@ use super::native::{Eval, Raised, Site};
 use super::value::Value;
 
 impl<'h> Machine<'_, 'h> {
-    /// `left op right`. A long chain such as `a + b + c + …` is one loop, not one recursion for each operator.
+    /// `left op right`.
     pub(super) fn eval_binary(
         &mut self,
         frame: &Frame<'h>,
@@ -18,12 +20,21 @@ impl<'h> Machine<'_, 'h> {
         left: ExprId,
         right: ExprId,
     ) -> Eval<'h> {
-        if !matches!(frame.code.exprs[left.0 as usize], Expr::Binary { .. }) {
-            let left = self.eval(frame, left)?;
-            let right = self.eval(frame, right)?;
-            return self.apply(op, left, right, frame.site(id));
+        if let (Some(a), Some(b)) = (self.number_at(frame, left), self.number_at(frame, right)) {
+            return self.apply_numbers(op, a, b, frame.site(id));
         }
-        let mut pending = vec![(id, op, right)];
+        if matches!(frame.code.exprs[left.0 as usize], Expr::Binary { .. }) {
+            return self.eval_chain(frame, id, op, left, right);
+        }
+        let left = self.operand(frame, left)?;
+        let right = self.operand(frame, right)?;
+        self.apply(op, left, right, frame.site(id))
+    }
+
+    /// A long chain such as `a + b + c + …` is one loop, not one recursion for each operator.
+    #[inline(never)]
+    fn eval_chain(&mut self, frame: &Frame<'h>, id: ExprId, op: BinaryOp, left: ExprId, right: ExprId) -> Eval<'h> {
+        let mut pending: SmallVec<[_; 8]> = smallvec![(id, op, right)];
         let mut first = left;
         while let Expr::Binary { op, left, right } = frame.code.exprs[first.0 as usize] {
             pending.push((first, op, right));
@@ -33,7 +44,7 @@ impl<'h> Machine<'_, 'h> {
         // The text of `a + b + c + …` grows here instead of being copied for each `+`.
         let mut text: Option<String> = None;
         for (id, op, right) in pending.into_iter().rev() {
-            let right = self.eval(frame, right)?;
+            let right = self.operand(frame, right)?;
             if op == BinaryOp::Add && (text.is_some() || value.as_str().is_some() || right.as_str().is_some()) {
                 let place = frame.location(id);
                 let grown = match &mut text {
@@ -65,38 +76,28 @@ impl<'h> Machine<'_, 'h> {
     }
 
     #[inline]
-    fn apply_numbers(&mut self, op: BinaryOp, a: i32, b: i32, site: Site<'h>) -> Eval<'h> {
-        let result = match op {
-            BinaryOp::Add => a.checked_add(b),
-            BinaryOp::Subtract => a.checked_sub(b),
-            BinaryOp::Multiply => a.checked_mul(b),
-            BinaryOp::Less => return Ok(Value::Bool(a < b)),
-            BinaryOp::LessEqual => return Ok(Value::Bool(a <= b)),
-            BinaryOp::Greater => return Ok(Value::Bool(a > b)),
-            BinaryOp::GreaterEqual => return Ok(Value::Bool(a >= b)),
-            BinaryOp::Equal => return Ok(Value::Bool(a == b)),
-            BinaryOp::NotEqual => return Ok(Value::Bool(a != b)),
-            BinaryOp::BitOr => Some(a | b),
-            BinaryOp::BitXor => Some(a ^ b),
-            BinaryOp::BitAnd => Some(a & b),
-            // Only the low five bits of a count matter, as in C# and JavaScript.
-            BinaryOp::ShiftLeft => Some(a.wrapping_shl(b as u32)),
-            BinaryOp::ShiftRight => Some(a.wrapping_shr(b as u32)),
-            BinaryOp::ShiftRightUnsigned => i32::try_from((a as u32).wrapping_shr(b as u32)).ok(),
-            BinaryOp::Remainder if b == 0 => {
-                let error = Diagnostic::error(Code::Dx(9352), format!("`{a} % 0` divides by zero"));
-                return Err(self.fail(error.at(site.location(), "")));
+    pub(super) fn apply_numbers(&mut self, op: BinaryOp, a: i32, b: i32, site: Site<'h>) -> Eval<'h> {
+        if let Some(answer) = compare(op, a, b) {
+            return Ok(Value::Bool(answer));
+        }
+        match calculate(op, a, b) {
+            Some(result) => Ok(Value::Number(result)),
+            None => Err(self.no_result(op, a, b, site)),
+        }
+    }
+
+    /// Why an operator has no result for these numbers.
+    #[cold]
+    fn no_result(&mut self, op: BinaryOp, a: i32, b: i32, site: Site<'h>) -> Raised {
+        let error = match op {
+            BinaryOp::Remainder => Diagnostic::error(Code::Dx(9352), format!("`{a} % 0` divides by zero")),
+            BinaryOp::Power if b < 0 => {
+                let message = format!("`{a} ** {b}` has a negative exponent, and numbers are integers");
+                Diagnostic::error(Code::Dx(9374), message)
             }
-            BinaryOp::Remainder => Some(a.wrapping_rem(b)),
-            BinaryOp::Power => match u32::try_from(b) {
-                Ok(exponent) => a.checked_pow(exponent),
-                Err(_) => {
-                    let message = format!("`{a} ** {b}` has a negative exponent, and numbers are integers");
-                    return Err(self.fail(Diagnostic::error(Code::Dx(9374), message).at(site.location(), "")));
-                }
-            },
+            _ => return self.overflow(&format!("`{a} {} {b}`", symbol(op)), site),
         };
-        result.map(Value::Number).ok_or(Raised).map_err(|_| self.overflow(&format!("`{a} {} {b}`", symbol(op)), site))
+        self.fail(error.at(site.location(), ""))
     }
 
     /// The error of a result that does not fit 32 bits (DX9372).
@@ -105,6 +106,7 @@ impl<'h> Machine<'_, 'h> {
         self.fail(Diagnostic::error(Code::Dx(9372), message).at(site.location(), ""))
     }
 
+    #[inline(never)]
     fn apply_others(&mut self, op: BinaryOp, left: Value<'h>, right: Value<'h>, site: Site<'h>) -> Eval<'h> {
         match op {
             BinaryOp::Equal => return Ok(Value::Bool(left.same(right))),
@@ -199,6 +201,47 @@ impl<'h> Machine<'_, 'h> {
     fn wrong_operand(&mut self, frame: &Frame<'h>, operand: ExprId, op: &str, value: Value<'h>) -> Raised {
         let message = format!("`{op}` needs a number, but this is {}", self.describe(value));
         self.fail(Diagnostic::error(Code::Dx(9325), message).at(frame.location(operand), ""))
+    }
+}
+
+/// What a comparison of numbers answers; none for other operators.
+#[inline(always)]
+pub(super) fn compare(op: BinaryOp, a: i32, b: i32) -> Option<bool> {
+    Some(match op {
+        BinaryOp::Less => a < b,
+        BinaryOp::LessEqual => a <= b,
+        BinaryOp::Greater => a > b,
+        BinaryOp::GreaterEqual => a >= b,
+        BinaryOp::Equal => a == b,
+        BinaryOp::NotEqual => a != b,
+        _ => return None,
+    })
+}
+
+/// The result of an operator that gives a number; none where there is no result, or none that fits 32 bits.
+#[inline(always)]
+fn calculate(op: BinaryOp, a: i32, b: i32) -> Option<i32> {
+    match op {
+        BinaryOp::Add => a.checked_add(b),
+        BinaryOp::Subtract => a.checked_sub(b),
+        BinaryOp::Multiply => a.checked_mul(b),
+        BinaryOp::BitOr => Some(a | b),
+        BinaryOp::BitXor => Some(a ^ b),
+        BinaryOp::BitAnd => Some(a & b),
+        // Only the low five bits of a count matter, as in C# and JavaScript.
+        BinaryOp::ShiftLeft => Some(a.wrapping_shl(b as u32)),
+        BinaryOp::ShiftRight => Some(a.wrapping_shr(b as u32)),
+        BinaryOp::ShiftRightUnsigned => i32::try_from((a as u32).wrapping_shr(b as u32)).ok(),
+        BinaryOp::Remainder if b == 0 => None,
+        // The smallest number divided by -1 leaves nothing, although the quotient does not fit.
+        BinaryOp::Remainder => Some(a.wrapping_rem(b)),
+        BinaryOp::Power => u32::try_from(b).ok().and_then(|exponent| a.checked_pow(exponent)),
+        BinaryOp::Less
+        | BinaryOp::LessEqual
+        | BinaryOp::Greater
+        | BinaryOp::GreaterEqual
+        | BinaryOp::Equal
+        | BinaryOp::NotEqual => None,
     }
 }
 

@@ -9,11 +9,13 @@ use super::native::Raised;
 use super::value::{Value, read_cell};
 
 /// How a statement ended.
-pub(super) enum Flow<'h> {
+#[derive(Clone, Copy)]
+pub(super) enum Flow {
     Next,
     Break,
     Continue,
-    Return(Value<'h>),
+    /// The machine has the value.
+    Return,
 }
 
 /// A loop with a condition.
@@ -38,13 +40,13 @@ macro_rules! loop_body {
         match $flow {
             Flow::Next | Flow::Continue => {}
             Flow::Break => return Ok(Flow::Next),
-            Flow::Return(value) => return Ok(Flow::Return(value)),
+            Flow::Return => return Ok(Flow::Return),
         }
     };
 }
 
 impl<'h> Machine<'_, 'h> {
-    pub(super) fn exec_all(&mut self, frame: &Frame<'h>, statements: &'h [StmtId]) -> Result<Flow<'h>, Raised> {
+    pub(super) fn exec_all(&mut self, frame: &Frame<'h>, statements: &'h [StmtId]) -> Result<Flow, Raised> {
         for statement in statements {
             match self.exec(frame, *statement)? {
                 Flow::Next => {}
@@ -54,38 +56,29 @@ impl<'h> Machine<'_, 'h> {
         Ok(Flow::Next)
     }
 
-    fn exec(&mut self, frame: &Frame<'h>, id: StmtId) -> Result<Flow<'h>, Raised> {
+    fn exec(&mut self, frame: &Frame<'h>, id: StmtId) -> Result<Flow, Raised> {
+        if self.stack_is_low() {
+            return self.with_more_stack(|m| m.exec(frame, id));
+        }
         match frame.code.stmts[id.0 as usize] {
             Stmt::Let { slot, cell, value } => {
-                let value = self.eval(frame, value)?;
+                let value = self.operand(frame, value)?;
                 self.bind(frame, slot, cell, value);
                 Ok(Flow::Next)
             }
-            Stmt::Expr(expr) => self.eval(frame, expr).map(|_| Flow::Next),
-            Stmt::Return(None) => Ok(Flow::Return(Value::Undefined)),
-            Stmt::Return(Some(expr)) => self.eval(frame, expr).map(Flow::Return),
+            Stmt::Expr(expr) => self.effect(frame, expr).map(|()| Flow::Next),
+            Stmt::Return(value) => {
+                if let Some(value) = value {
+                    self.operand(frame, value)?.store(&mut self.returned);
+                }
+                Ok(Flow::Return)
+            }
             Stmt::Break => Ok(Flow::Break),
             Stmt::Continue => Ok(Flow::Continue),
             Stmt::Empty => Ok(Flow::Next),
-            _ => {
-                // Blocks nest; count them like expressions so that the stack grows in time.
-                self.nesting += 1;
-                let result = if self.nesting.is_multiple_of(32) {
-                    super::calls::with_stack(|| self.exec_nested(frame, id))
-                } else {
-                    self.exec_nested(frame, id)
-                };
-                self.nesting -= 1;
-                result
-            }
-        }
-    }
-
-    fn exec_nested(&mut self, frame: &Frame<'h>, id: StmtId) -> Result<Flow<'h>, Raised> {
-        match frame.code.stmts[id.0 as usize] {
             Stmt::Block(body) => self.exec_all(frame, frame.code.stmts_of(body)),
             Stmt::If { condition, then, otherwise } => {
-                if self.eval(frame, condition)?.is_truthy() {
+                if self.holds(frame, condition)? {
                     self.exec(frame, then)
                 } else if let Some(otherwise) = otherwise {
                     self.exec(frame, otherwise)
@@ -106,25 +99,25 @@ impl<'h> Machine<'_, 'h> {
                 self.exec_loop(frame, id, &Loop::while_holds(condition, body))
             }
             Stmt::ForOf { slot, cell, iterable, body } => self.exec_for_of(frame, slot, cell, iterable, body),
-            _ => Ok(Flow::Next),
         }
     }
 
-    fn exec_loop(&mut self, frame: &Frame<'h>, id: StmtId, what: &Loop) -> Result<Flow<'h>, Raised> {
+    #[inline(never)]
+    fn exec_loop(&mut self, frame: &Frame<'h>, id: StmtId, what: &Loop) -> Result<Flow, Raised> {
         let Loop { code, init, condition, step, body } = *what;
         let limit = self.host().limits.loop_iterations;
         let place = frame.code.stmt_spans[id.0 as usize].in_file(frame.code.file);
         for _ in 0..limit {
             self.step(place)?;
             if let Some(condition) = condition
-                && !self.eval(frame, condition)?.is_truthy()
+                && !self.holds(frame, condition)?
             {
                 return Ok(Flow::Next);
             }
             loop_body!(self.exec(frame, body)?);
             if let Some(step) = step {
                 self.renew_cell(frame, init);
-                self.eval(frame, step)?;
+                self.effect(frame, step)?;
             }
         }
         let error = Diagnostic::error(code, format!("this loop has run {limit} rounds and is taken to be endless"))
@@ -133,6 +126,7 @@ impl<'h> Machine<'_, 'h> {
         Err(self.fail(error))
     }
 
+    #[inline(never)]
     fn exec_for_of(
         &mut self,
         frame: &Frame<'h>,
@@ -140,7 +134,7 @@ impl<'h> Machine<'_, 'h> {
         cell: bool,
         iterable: ExprId,
         body: StmtId,
-    ) -> Result<Flow<'h>, Raised> {
+    ) -> Result<Flow, Raised> {
         let items = match self.eval(frame, iterable)? {
             Value::Array(array) => array.items,
             Value::Set(set) => set.items(),
@@ -162,7 +156,8 @@ impl<'h> Machine<'_, 'h> {
         Ok(Flow::Next)
     }
 
-    fn exec_switch(&mut self, frame: &Frame<'h>, subject: ExprId, clauses: List<Clause>) -> Result<Flow<'h>, Raised> {
+    #[inline(never)]
+    fn exec_switch(&mut self, frame: &Frame<'h>, subject: ExprId, clauses: List<Clause>) -> Result<Flow, Raised> {
         let subject = self.eval(frame, subject)?;
         let clauses = frame.code.clauses_of(clauses);
         let mut chosen = None;
@@ -198,6 +193,6 @@ impl<'h> Machine<'_, 'h> {
 
     fn bind(&mut self, frame: &Frame<'h>, slot: u32, cell: bool, value: Value<'h>) {
         let value = if cell { self.new_cell(value) } else { value };
-        self.stack[frame.base + slot as usize] = value;
+        value.store(&mut self.stack[frame.base + slot as usize]);
     }
 }

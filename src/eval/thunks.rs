@@ -100,7 +100,10 @@ impl<'h> Machine<'_, 'h> {
         });
         let claim = Claim { shared: self.shared, thunk };
         let steps = std::mem::take(&mut self.steps);
+        // Every value has a depth of its own.
+        let depth_limit = std::mem::take(&mut self.depth_limit);
         let result = body(self);
+        self.depth_limit = depth_limit;
         self.steps = steps;
         std::mem::forget(claim);
         let Some(mut running) = self.running.pop() else { return };

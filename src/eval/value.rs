@@ -11,7 +11,9 @@ use crate::source::{Location, Symbol};
 use super::collections::{Map, MutableSet, Set, StringBuilder};
 
 /// A DScript value; 16 bytes.
+// What kind of value it is takes one word and the rest the other, so that values are moved in two registers.
 #[derive(Clone, Copy, Debug)]
+#[repr(u64)]
 pub enum Value<'h> {
     /// `undefined`
     Undefined,
@@ -187,6 +189,16 @@ pub struct ExecuteResult<'h> {
 }
 
 impl<'h> Value<'h> {
+    /// Puts the value into a slot. Numbers go in parts: they were just calculated and written in parts, and a processor
+    /// that reads at once what was written in parts has to wait for it.
+    #[inline(always)]
+    pub(super) fn store(self, slot: &mut Value<'h>) {
+        match self {
+            Value::Number(number) => *slot = Value::Number(number),
+            other => *slot = other,
+        }
+    }
+
     /// Only `false` and `undefined` are falsy.
     pub fn is_truthy(self) -> bool {
         !matches!(self, Value::Undefined | Value::Bool(false))

@@ -1,20 +1,25 @@
 //! Statements of function bodies.
 
-use super::ir::{Clause, Expr, List, Stmt, StmtId, Variable};
+use super::ir::{Body, Clause, Expr, List, Stmt, StmtId, Variable};
 use super::lower::Lowerer;
 use super::variables::Stage;
 use crate::source::Span;
 use crate::syntax::ast::{self, Pattern, VariableKind};
 
 impl Lowerer<'_, '_> {
-    /// The statements of a function's block, in the scope of its parameters: a local may not have the name of one.
-    pub(super) fn function_body(&mut self, block: ast::StmtId) -> List<StmtId> {
+    /// The body of a function with a block, in the scope of its parameters: a local may not have the name of one.
+    pub(super) fn function_body(&mut self, block: ast::StmtId) -> Body {
         let mut lowered = Vec::new();
         match self.ast.stmt(block) {
             ast::Stmt::Block(body) => self.statements(body, &mut lowered),
             _ => self.statement(block, &mut lowered),
         }
-        self.stmt_list(&lowered)
+        if let [only] = lowered.as_slice()
+            && let Stmt::Return(Some(value)) = self.code.stmts[only.0 as usize]
+        {
+            return Body::Expr(value);
+        }
+        Body::Block(self.stmt_list(&lowered))
     }
 
     /// Statements of the scope that is open.
@@ -84,11 +89,11 @@ impl Lowerer<'_, '_> {
             }
             ast::Stmt::Expr(expr) => Stmt::Expr(self.expr(expr)),
             ast::Stmt::Block(body) => {
-                let mut lowered = Vec::new();
+                // Its scope ends here, and with it all that distinguishes a block from its statements.
                 self.frame().open();
-                self.statements(body, &mut lowered);
+                self.statements(body, out);
                 self.close_scope();
-                Stmt::Block(self.stmt_list(&lowered))
+                return;
             }
             ast::Stmt::If { condition, then, otherwise } => {
                 let condition = self.expr(condition);
