@@ -61,7 +61,9 @@ impl<'h> Machine<'_, 'h> {
         result
     }
 
-    /// Runs a function whose arguments lie on the stack from `base` on; the stack is cut back to `base`.
+    /// Runs a function whose arguments lie on the stack from `base` on; the stack is cut back to `base`. The result
+    /// waits in `returned`: handing it on from caller to caller would copy it each time.
+    #[inline]
     pub(super) fn run(
         &mut self,
         code: &'h ir::Code,
@@ -69,30 +71,39 @@ impl<'h> Machine<'_, 'h> {
         captures: &'h [Value<'h>],
         qualifier: QualifierId,
         base: usize,
-    ) -> Eval<'h> {
+    ) -> Result<(), Raised> {
         if function.rest || self.stack.len() != base + function.slots as usize {
             self.adjust_arguments(function, base);
         }
-        for slot in &function.cell_parameters {
-            let at = base + *slot as usize;
-            let cell = self.new_cell(self.stack[at]);
-            self.stack[at] = cell;
+        if !function.cell_parameters.is_empty() {
+            self.make_cells(function, base);
         }
         let texts = self.shared.texts(code.spec, self.heap);
         let frame = Frame { code, texts, captures, base, qualifier };
         let result = match function.body {
-            ir::Body::Expr(expr) => self.eval(&frame, expr),
-            ir::Body::Block(body) => match self.exec_all(&frame, code.stmts_of(body)) {
-                Ok(Flow::Return) => Ok(std::mem::replace(&mut self.returned, Value::Undefined)),
-                Ok(_) => Ok(Value::Undefined),
-                Err(raised) => Err(raised),
-            },
+            ir::Body::Expr(expr) => self.give(&frame, expr),
+            ir::Body::Block(body) => self.exec_all(&frame, code.stmts_of(body)).map(|flow| {
+                if !matches!(flow, Flow::Return) {
+                    self.returned = Value::Undefined;
+                }
+            }),
         };
         self.stack.truncate(base);
         result
     }
 
+    /// Puts parameters into cells that closures share.
+    #[inline(never)]
+    fn make_cells(&mut self, function: &ir::Function, base: usize) {
+        for slot in &function.cell_parameters {
+            let at = base + *slot as usize;
+            let cell = self.new_cell(self.stack[at]);
+            self.stack[at] = cell;
+        }
+    }
+
     /// Brings the arguments on the stack into the shape of the function's slots.
+    #[inline(never)]
     fn adjust_arguments(&mut self, function: &ir::Function, base: usize) {
         let count = function.parameters.len();
         if function.rest {
@@ -135,7 +146,7 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// The function that a declaration is; none when it is something else.
-    #[inline]
+    #[inline(always)]
     fn callee(&mut self, decl: DeclId) -> Option<Callee<'h>> {
         match self.callees[decl.index() % CALLEES] {
             Some(known) if known.decl == decl => Some(known),
@@ -188,15 +199,15 @@ impl<'h> Machine<'_, 'h> {
         }
     }
 
-    /// `callee(…)`
+    /// `callee(…)`; what it gives is left in `returned`.
     #[inline(never)]
-    pub(super) fn eval_call(
+    pub(super) fn run_call(
         &mut self,
         frame: &Frame<'h>,
         id: ExprId,
         callee: ExprId,
         arguments: ir::List<ExprId>,
-    ) -> Eval<'h> {
+    ) -> Result<(), Raised> {
         let arguments = frame.code.exprs_of(arguments);
         if let Expr::Global(decl) = frame.code.exprs[callee.0 as usize] {
             if let Some(callee) = self.callee(decl) {
@@ -210,12 +221,14 @@ impl<'h> Machine<'_, 'h> {
             }
             if let DeclKind::Native { .. } = self.program().decls[decl.index()].kind {
                 let values = self.collect_arguments(frame, arguments)?;
-                return self.call_native(decl, &values, frame.site(id));
+                self.returned = self.call_native(decl, &values, frame.site(id))?;
+                return Ok(());
             }
         }
         let function = self.eval(frame, callee)?;
         let values = self.collect_arguments(frame, arguments)?;
-        self.call_value(function, &values, frame.site(id))
+        self.returned = self.call_value(function, &values, frame.site(id))?;
+        Ok(())
     }
 
     fn call_declared(
@@ -224,7 +237,7 @@ impl<'h> Machine<'_, 'h> {
         qualifier: QualifierId,
         base: usize,
         reference: Location,
-    ) -> Eval<'h> {
+    ) -> Result<(), Raised> {
         let result = self.enter(reference, |m| m.run(callee.code, callee.function, &[], qualifier, base));
         if result.is_err() {
             self.stack.truncate(base);
@@ -242,7 +255,7 @@ impl<'h> Machine<'_, 'h> {
             self.stack.truncate(base);
             self.trace(|_| "a lambda".to_owned(), reference);
         }
-        result
+        result.map(|()| self.returned)
     }
 
     /// Calls any function value.
@@ -253,7 +266,8 @@ impl<'h> Machine<'_, 'h> {
                 let Some(callee) = self.callee(decl) else { return Err(Raised) };
                 let base = self.stack.len();
                 self.stack.extend_from_slice(values);
-                self.call_declared(callee, qualifier, base, site.location())
+                self.call_declared(callee, qualifier, base, site.location())?;
+                Ok(self.returned)
             }
             Value::Native(decl) => self.call_native(decl, values, site),
             Value::Method(method) => self.call_member_of(method.receiver, method.name, values, site),
@@ -433,7 +447,7 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// `coerce` where the declaration's space is known.
-    #[inline]
+    #[inline(always)]
     fn coerce_to(
         &mut self,
         qualifier: QualifierId,
@@ -447,6 +461,17 @@ impl<'h> Machine<'_, 'h> {
         if self.last_coercion.0 == qualifier && self.last_coercion.1 == space {
             return Ok(self.last_coercion.2);
         }
+        self.coerce_anew(qualifier, space, decl, reference)
+    }
+
+    #[inline(never)]
+    fn coerce_anew(
+        &mut self,
+        qualifier: QualifierId,
+        space: SpaceId,
+        decl: DeclId,
+        reference: Location,
+    ) -> Result<QualifierId, Raised> {
         match self.program().qualifiers.coerce(qualifier, space) {
             Ok(coerced) => {
                 self.last_coercion = (qualifier, space, coerced);

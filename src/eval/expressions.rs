@@ -11,7 +11,7 @@ use crate::source::{Location, Symbol};
 use super::calls::Frame;
 use super::machine::Machine;
 use super::native::{Eval, Raised};
-use super::operators::compare;
+use super::operators::{calculate, compare};
 use super::value::{Array, Closure, MergeRule, Object, Relative, Value, read_cell};
 
 impl<'h> Machine<'_, 'h> {
@@ -43,12 +43,36 @@ impl<'h> Machine<'_, 'h> {
         if self.stack_is_low() {
             return self.with_more_stack(|m| m.eval(frame, id));
         }
-        // What is rare or large is a function of its own, so that this one needs little stack.
+        // The most frequent ones; all others in a function of their own, so that this one needs little stack.
         match frame.code.exprs[id.0 as usize] {
             Expr::Local(slot) => Ok(self.stack[frame.base + slot as usize]),
             Expr::Number(number) => Ok(Value::Number(number)),
             Expr::String(text) => Ok(Value::String(&frame.texts[text as usize])),
             Expr::Capture(index) => Ok(frame.captures[index as usize]),
+            Expr::Binary { op, left, right } => self.eval_binary(frame, id, op, left, right),
+            Expr::Call { callee, arguments } => {
+                self.run_call(frame, id, callee, arguments)?;
+                Ok(self.returned)
+            }
+            Expr::CallMember { object, name, arguments } => self.eval_call_member(frame, id, object, name, arguments),
+            Expr::Member { object, name } => self.eval_member(frame, id, object, name),
+            Expr::Object { shape, values } => self.eval_object(frame, shape, values),
+            other => self.eval_other(frame, id, other),
+        }
+    }
+
+    #[inline(never)]
+    fn eval_other(&mut self, frame: &Frame<'h>, id: ExprId, expr: Expr) -> Eval<'h> {
+        match expr {
+            Expr::Local(_)
+            | Expr::Number(_)
+            | Expr::String(_)
+            | Expr::Capture(_)
+            | Expr::Binary { .. }
+            | Expr::Call { .. }
+            | Expr::CallMember { .. }
+            | Expr::Member { .. }
+            | Expr::Object { .. } => self.eval(frame, id),
             Expr::Undefined => Ok(Value::Undefined),
             Expr::Bool(value) => Ok(Value::Bool(value)),
             Expr::Error | Expr::Spread(_) => Err(Raised),
@@ -77,17 +101,12 @@ impl<'h> Machine<'_, 'h> {
             Expr::Enum { ty, value } => Ok(Value::Enum(ty, value)),
             Expr::Qualifier => Ok(self.qualifier_object(frame.qualifier)),
             Expr::Array(items) => self.eval_array(frame, items),
-            Expr::Object { shape, values } => self.eval_object(frame, shape, values),
-            Expr::Member { object, name } => self.eval_member(frame, id, object, name),
             Expr::Index { object, index } => self.eval_index(frame, id, object, index),
-            Expr::Call { callee, arguments } => self.eval_call(frame, id, callee, arguments),
-            Expr::CallMember { object, name, arguments } => self.eval_call_member(frame, id, object, name, arguments),
             Expr::Not(operand) => Ok(Value::Bool(!self.eval(frame, operand)?.is_truthy())),
             Expr::Minus(operand) => self.eval_minus(frame, id, operand),
             Expr::Plus(operand) => self.eval_plus(frame, operand),
             Expr::BitNot(operand) => self.eval_bit_not(frame, operand),
             Expr::TypeOf(operand) => self.eval(frame, operand).map(|value| self.string(value.type_of())),
-            Expr::Binary { op, left, right } => self.eval_binary(frame, id, op, left, right),
             Expr::And(left, right) => {
                 let left = self.eval(frame, left)?;
                 if left.is_truthy() { self.eval(frame, right) } else { Ok(left) }
@@ -100,17 +119,21 @@ impl<'h> Machine<'_, 'h> {
                 let holds = self.holds(frame, condition)?;
                 self.eval(frame, if holds { then } else { otherwise })
             }
-            Expr::Assign { target, op, value } => self.eval_assign(frame, id, target, op, value),
+            Expr::Assign { target, op, value } => {
+                self.assign(frame, id, target, op, value)?;
+                Ok(self.read(frame, target))
+            }
             Expr::Update { target, by, prefix } => {
-                let (old, new) = self.eval_update(frame, id, target, by)?;
-                Ok(if prefix { new } else { old })
+                let old = self.read(frame, target);
+                self.update(frame, id, target, by)?;
+                Ok(if prefix { self.read(frame, target) } else { old })
             }
             Expr::Lambda(index) => Ok(self.eval_lambda(frame, index)),
         }
     }
 
     /// Whether a condition holds.
-    #[inline]
+    #[inline(always)]
     pub(super) fn holds(&mut self, frame: &Frame<'h>, id: ExprId) -> Result<bool, Raised> {
         let Expr::Binary { op, left, right } = frame.code.exprs[id.0 as usize] else {
             return self.operand(frame, id).map(Value::is_truthy);
@@ -124,71 +147,93 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// Evaluates an expression for what it does, not for what it gives.
-    #[inline]
+    #[inline(always)]
     pub(super) fn effect(&mut self, frame: &Frame<'h>, id: ExprId) -> Result<(), Raised> {
         match frame.code.exprs[id.0 as usize] {
-            Expr::Update { target, by, .. } => self.eval_update(frame, id, target, by).map(|_| ()),
-            Expr::Assign { target, op, value } => self.eval_assign(frame, id, target, op, value).map(|_| ()),
+            Expr::Update { target, by, .. } => self.update(frame, id, target, by),
+            Expr::Assign { target, op, value } => self.assign(frame, id, target, op, value),
             _ => self.eval(frame, id).map(|_| ()),
         }
     }
 
-    /// `x = e`, `x += e`: the new value.
-    #[inline]
-    fn eval_assign(
+    /// `x = e`, `x += e`
+    #[inline(always)]
+    fn assign(
         &mut self,
         frame: &Frame<'h>,
         id: ExprId,
         target: Variable,
         op: Option<BinaryOp>,
         value: ExprId,
-    ) -> Eval<'h> {
-        let new = match op {
-            None => self.eval(frame, value)?,
-            Some(op) => {
-                let old = self.read(frame, target);
-                match (old, self.number_at(frame, value)) {
-                    (Value::Number(a), Some(b)) => self.apply_numbers(op, a, b, frame.site(id))?,
-                    _ => {
-                        let value_now = self.eval(frame, value)?;
-                        self.apply(op, old, value_now, frame.site(id))?
-                    }
-                }
-            }
-        };
-        self.write(frame, target, new);
-        Ok(new)
+    ) -> Result<(), Raised> {
+        match op {
+            None => self.give(frame, value)?,
+            Some(op) => self.eval_changed(frame, id, target, op, value)?.store(&mut self.returned),
+        }
+        self.write(frame, target, self.returned);
+        Ok(())
     }
 
-    /// `x++`, `--x`: the old and the new value.
-    #[inline]
-    fn eval_update(
+    /// Evaluates an expression and leaves its value in `returned`.
+    #[inline(always)]
+    pub(super) fn give(&mut self, frame: &Frame<'h>, id: ExprId) -> Result<(), Raised> {
+        match frame.code.exprs[id.0 as usize] {
+            Expr::Call { callee, arguments } => return self.run_call(frame, id, callee, arguments),
+            Expr::Binary { op, left, right } => {
+                if let (Some(a), Some(b)) = (self.number_at(frame, left), self.number_at(frame, right))
+                    && let Some(result) = calculate(op, a, b)
+                {
+                    Value::Number(result).store(&mut self.returned);
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+        self.eval(frame, id)?.store(&mut self.returned);
+        Ok(())
+    }
+
+    /// What `x += e` assigns.
+    fn eval_changed(
         &mut self,
         frame: &Frame<'h>,
         id: ExprId,
         target: Variable,
-        by: i32,
-    ) -> Result<(Value<'h>, Value<'h>), Raised> {
+        op: BinaryOp,
+        value: ExprId,
+    ) -> Eval<'h> {
         let old = self.read(frame, target);
-        let new = if let Value::Number(number) = old
-            && let Some(sum) = number.checked_add(by)
-        {
-            Value::Number(sum)
-        } else {
-            self.update_closely(frame, id, old, by)?
-        };
-        self.write(frame, target, new);
-        Ok((old, new))
+        if let (Value::Number(a), Some(b)) = (old, self.number_at(frame, value)) {
+            return self.apply_numbers(op, a, b, frame.site(id));
+        }
+        let value = self.eval(frame, value)?;
+        self.apply(op, old, value, frame.site(id))
     }
 
-    #[cold]
-    fn update_closely(&mut self, frame: &Frame<'h>, id: ExprId, old: Value<'h>, by: i32) -> Eval<'h> {
+    /// `x++`, `--x`
+    #[inline(always)]
+    fn update(&mut self, frame: &Frame<'h>, id: ExprId, target: Variable, by: i32) -> Result<(), Raised> {
+        if let Variable::Local(slot) = target
+            && let Value::Number(number) = &mut self.stack[frame.base + slot as usize]
+            && let Some(sum) = number.checked_add(by)
+        {
+            *number = sum;
+            return Ok(());
+        }
+        self.update_any(frame, id, target, by)
+    }
+
+    #[inline(never)]
+    fn update_any(&mut self, frame: &Frame<'h>, id: ExprId, target: Variable, by: i32) -> Result<(), Raised> {
+        let old = self.read(frame, target);
         if !matches!(old, Value::Number(_)) {
             let op = if by < 0 { "--" } else { "++" };
             let message = format!("`{op}` needs a number, but this is {}", self.describe(old));
             return Err(self.fail(Diagnostic::error(Code::Dx(9325), message).at(frame.location(id), "")));
         }
-        self.apply(BinaryOp::Add, old, Value::Number(by), frame.site(id))
+        let new = self.apply(BinaryOp::Add, old, Value::Number(by), frame.site(id))?;
+        self.write(frame, target, new);
+        Ok(())
     }
 
     #[inline(never)]
@@ -389,7 +434,7 @@ impl<'h> Machine<'_, 'h> {
         Value::Cell(self.heap.alloc(Mutex::new(value)))
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&self, frame: &Frame<'h>, variable: Variable) -> Value<'h> {
         let held = match variable {
             Variable::Local(slot) | Variable::LocalCell(slot) => self.stack[frame.base + slot as usize],
@@ -398,7 +443,7 @@ impl<'h> Machine<'_, 'h> {
         if let Value::Cell(cell) = held { read_cell(cell) } else { held }
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, frame: &Frame<'h>, variable: Variable, value: Value<'h>) {
         let held = match variable {
             Variable::Local(slot) => {
@@ -409,7 +454,12 @@ impl<'h> Machine<'_, 'h> {
             Variable::CaptureCell(index) => frame.captures[index as usize],
         };
         if let Value::Cell(cell) = held {
-            *cell.lock().unwrap_or_else(PoisonError::into_inner) = value;
+            write_cell(cell, value);
         }
     }
+}
+
+#[inline(never)]
+fn write_cell<'h>(cell: &Mutex<Value<'h>>, value: Value<'h>) {
+    *cell.lock().unwrap_or_else(PoisonError::into_inner) = value;
 }

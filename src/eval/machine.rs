@@ -33,7 +33,7 @@ pub struct Machine<'s, 'h> {
     pub(super) depth_limit: usize,
     /// Where the native stack must grow.
     pub(super) stack_end: StackEnd,
-    /// What the `return` gives that ended a block.
+    /// What the function gave that ran last.
     pub(super) returned: Value<'h>,
     /// The declared functions called last.
     pub(super) callees: Box<Callees<'h>>,
@@ -193,6 +193,7 @@ impl<'s, 'h> Machine<'s, 'h> {
     }
 
     /// Adds a step to the call chain of the error that is unwinding.
+    #[inline(never)]
     pub(super) fn trace(&mut self, value: impl FnOnce(&Self) -> String, location: Location) {
         if self.error.as_ref().is_some_and(|error| error.trace.len() < TRACE) {
             let value = value(self);

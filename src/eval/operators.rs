@@ -75,7 +75,7 @@ impl<'h> Machine<'_, 'h> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn apply_numbers(&mut self, op: BinaryOp, a: i32, b: i32, site: Site<'h>) -> Eval<'h> {
         if let Some(answer) = compare(op, a, b) {
             return Ok(Value::Bool(answer));
@@ -220,7 +220,7 @@ pub(super) fn compare(op: BinaryOp, a: i32, b: i32) -> Option<bool> {
 
 /// The result of an operator that gives a number; none where there is no result, or none that fits 32 bits.
 #[inline(always)]
-fn calculate(op: BinaryOp, a: i32, b: i32) -> Option<i32> {
+pub(super) fn calculate(op: BinaryOp, a: i32, b: i32) -> Option<i32> {
     match op {
         BinaryOp::Add => a.checked_add(b),
         BinaryOp::Subtract => a.checked_sub(b),

@@ -68,8 +68,9 @@ impl<'h> Machine<'_, 'h> {
             }
             Stmt::Expr(expr) => self.effect(frame, expr).map(|()| Flow::Next),
             Stmt::Return(value) => {
-                if let Some(value) = value {
-                    self.operand(frame, value)?.store(&mut self.returned);
+                match value {
+                    Some(value) => self.give(frame, value)?,
+                    None => self.returned = Value::Undefined,
                 }
                 Ok(Flow::Return)
             }

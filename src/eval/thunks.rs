@@ -128,7 +128,8 @@ impl<'h> Machine<'_, 'h> {
         let DeclKind::Value { function } = declared.kind else { return Err(Raised) };
         let code = self.shared.code(declared.spec);
         let function: &'h ir::Function = &code.functions[function as usize];
-        self.enter(reference, |m| m.run(code, function, &[], qualifier, m.stack.len()))
+        self.enter(reference, |m| m.run(code, function, &[], qualifier, m.stack.len()))?;
+        Ok(self.returned)
     }
 
     fn fail_cycle(&mut self, cycle: Cycle) -> Raised {

@@ -189,13 +189,13 @@ pub struct ExecuteResult<'h> {
 }
 
 impl<'h> Value<'h> {
-    /// Puts the value into a slot. Numbers go in parts: they were just calculated and written in parts, and a processor
-    /// that reads at once what was written in parts has to wait for it.
+    /// Puts the value into a slot. A number over a number is written alone: it was calculated just now and lies in a
+    /// register, while a whole value that was written in parts cannot be read again at once without waiting.
     #[inline(always)]
     pub(super) fn store(self, slot: &mut Value<'h>) {
-        match self {
-            Value::Number(number) => *slot = Value::Number(number),
-            other => *slot = other,
+        match (self, slot) {
+            (Value::Number(new), Value::Number(old)) => *old = new,
+            (new, slot) => *slot = new,
         }
     }
 
@@ -313,6 +313,7 @@ impl<'h> Object<'h> {
 }
 
 /// What a cell holds now.
+#[inline(never)]
 pub(crate) fn read_cell<'h>(cell: &Mutex<Value<'h>>) -> Value<'h> {
     *cell.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
