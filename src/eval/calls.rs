@@ -8,13 +8,12 @@ use crate::source::{Location, Symbol};
 use super::machine::Machine;
 use super::native::{Args, Eval, Raised, Receiver, Site, Values};
 use super::statements::Flow;
-use super::value::{Closure, Method, Text, Value};
+use super::value::{Closure, Method, Value};
 
 /// The frame of a running function. Its slots lie on the machine's stack from `base` on.
 #[derive(Clone, Copy)]
 pub(super) struct Frame<'h> {
     pub code: &'h ir::Code,
-    pub texts: &'h [Text<'h>],
     pub captures: &'h [Value<'h>],
     pub base: usize,
     pub qualifier: QualifierId,
@@ -54,7 +53,7 @@ impl<'h> Machine<'_, 'h> {
         f: impl FnOnce(&mut Self) -> Result<R, Raised>,
     ) -> Result<R, Raised> {
         self.check_depth(reference)?;
-        self.step(reference)?;
+        self.step(|| reference)?;
         self.sites.push(reference);
         let result = if self.stack_is_low() { self.with_more_stack(f) } else { f(self) };
         self.sites.pop();
@@ -63,7 +62,7 @@ impl<'h> Machine<'_, 'h> {
 
     /// Runs a function whose arguments lie on the stack from `base` on; the stack is cut back to `base`. The result
     /// waits in `returned`: handing it on from caller to caller would copy it each time.
-    #[inline]
+    #[inline(always)]
     pub(super) fn run(
         &mut self,
         code: &'h ir::Code,
@@ -78,8 +77,7 @@ impl<'h> Machine<'_, 'h> {
         if !function.cell_parameters.is_empty() {
             self.make_cells(function, base);
         }
-        let texts = self.shared.texts(code.spec, self.heap);
-        let frame = Frame { code, texts, captures, base, qualifier };
+        let frame = Frame { code, captures, base, qualifier };
         let result = match function.body {
             ir::Body::Expr(expr) => self.give(&frame, expr),
             ir::Body::Block(body) => self.exec_all(&frame, code.stmts_of(body)).map(|flow| {
@@ -121,6 +119,7 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// Evaluates arguments onto the stack; returns where they begin.
+    #[inline(always)]
     fn push_arguments(&mut self, frame: &Frame<'h>, arguments: &'h [ExprId]) -> Result<usize, Raised> {
         let base = self.stack.len();
         for argument in arguments {
@@ -165,6 +164,7 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// Evaluates arguments into a list of their own.
+    #[inline(never)]
     fn collect_arguments(&mut self, frame: &Frame<'h>, arguments: &'h [ExprId]) -> Result<Values<'h>, Raised> {
         let base = self.push_arguments(frame, arguments)?;
         let values = Values::from_slice(&self.stack[base..]);
@@ -231,6 +231,7 @@ impl<'h> Machine<'_, 'h> {
         Ok(())
     }
 
+    #[inline(always)]
     fn call_declared(
         &mut self,
         callee: Callee<'h>,

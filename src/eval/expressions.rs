@@ -47,7 +47,10 @@ impl<'h> Machine<'_, 'h> {
         match frame.code.exprs[id.0 as usize] {
             Expr::Local(slot) => Ok(self.stack[frame.base + slot as usize]),
             Expr::Number(number) => Ok(Value::Number(number)),
-            Expr::String(text) => Ok(Value::String(&frame.texts[text as usize])),
+            Expr::String(text) => {
+                let texts = self.shared.texts(frame.code.spec, self.heap);
+                Ok(Value::String(&texts[text as usize]))
+            }
             Expr::Capture(index) => Ok(frame.captures[index as usize]),
             Expr::Binary { op, left, right } => self.eval_binary(frame, id, op, left, right),
             Expr::Call { callee, arguments } => {

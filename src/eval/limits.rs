@@ -20,12 +20,11 @@ impl<'h> Machine<'_, 'h> {
     ///
     /// # Errors
     /// When the value takes too many steps (DS0403) or evaluation holds too much memory (DS0402).
-    #[inline]
-    pub(super) fn step(&mut self, reference: Location) -> Result<(), Raised> {
+    #[inline(always)]
+    pub(super) fn step(&mut self, reference: impl FnOnce() -> Location) -> Result<(), Raised> {
         self.steps += 1;
-        let held = self.heap.allocated_bytes();
-        if self.steps > self.shared.host.limits.steps || held != self.counted {
-            return self.check_limits(held, reference);
+        if self.steps > self.shared.host.limits.steps || self.heap.allocated_bytes() != self.counted {
+            return self.check_limits(reference());
         }
         Ok(())
     }
@@ -36,11 +35,11 @@ impl<'h> Machine<'_, 'h> {
     /// When the value takes too many steps (DS0403) or evaluation holds too much memory (DS0402).
     pub fn count_step(&mut self, place: Location) -> Result<(), Raised> {
         self.steps += 9;
-        self.step(place)
+        self.step(|| place)
     }
 
     #[cold]
-    fn check_limits(&mut self, held: usize, reference: Location) -> Result<(), Raised> {
+    fn check_limits(&mut self, reference: Location) -> Result<(), Raised> {
         let limits = self.host().limits;
         if self.steps > limits.steps {
             let message = format!("one value has taken {} calls and rounds of loops", limits.steps);
@@ -50,6 +49,7 @@ impl<'h> Machine<'_, 'h> {
             return Err(self.fail(error));
         }
         let memory = &self.shared.memory;
+        let held = self.heap.allocated_bytes();
         let more = held - self.counted;
         self.counted = held;
         if memory.fetch_add(more, Ordering::Relaxed) + more <= limits.memory {

@@ -107,7 +107,11 @@ impl<'h> Machine<'_, 'h> {
     fn exec_loop(&mut self, frame: &Frame<'h>, id: StmtId, what: &Loop) -> Result<Flow, Raised> {
         let Loop { code, init, condition, step, body } = *what;
         let limit = self.host().limits.loop_iterations;
-        let place = frame.code.stmt_spans[id.0 as usize].in_file(frame.code.file);
+        let place = || frame.code.stmt_spans[id.0 as usize].in_file(frame.code.file);
+        let renewed = init.and_then(|init| match frame.code.stmts[init.0 as usize] {
+            Stmt::Let { slot, cell: true, .. } => Some(slot),
+            _ => None,
+        });
         for _ in 0..limit {
             self.step(place)?;
             if let Some(condition) = condition
@@ -117,12 +121,14 @@ impl<'h> Machine<'_, 'h> {
             }
             loop_body!(self.exec(frame, body)?);
             if let Some(step) = step {
-                self.renew_cell(frame, init);
+                if let Some(slot) = renewed {
+                    self.renew_cell(frame, slot);
+                }
                 self.effect(frame, step)?;
             }
         }
         let error = Diagnostic::error(code, format!("this loop has run {limit} rounds and is taken to be endless"))
-            .at(place, "")
+            .at(place(), "")
             .help("make sure that its condition becomes false; `frontEnd.maxLoopIterations` in the configuration sets the limit");
         Err(self.fail(error))
     }
@@ -148,9 +154,8 @@ impl<'h> Machine<'_, 'h> {
                 return Err(self.fail(Diagnostic::error(Code::Dx(9325), message).at(frame.location(iterable), "")));
             }
         };
-        let place = frame.location(iterable);
         for item in items {
-            self.step(place)?;
+            self.step(|| frame.location(iterable))?;
             self.bind(frame, slot, cell, *item);
             loop_body!(self.exec(frame, body)?);
         }
@@ -182,11 +187,8 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// Each round of a `for` has a variable of its own: what a closure of the last round captured stays as it is.
-    fn renew_cell(&mut self, frame: &Frame<'h>, init: Option<StmtId>) {
-        if let Some(init) = init
-            && let Stmt::Let { slot, cell: true, .. } = frame.code.stmts[init.0 as usize]
-            && let Value::Cell(cell) = self.stack[frame.base + slot as usize]
-        {
+    fn renew_cell(&mut self, frame: &Frame<'h>, slot: u32) {
+        if let Value::Cell(cell) = self.stack[frame.base + slot as usize] {
             let renewed = self.new_cell(read_cell(cell));
             self.stack[frame.base + slot as usize] = renewed;
         }

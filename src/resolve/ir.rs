@@ -43,7 +43,9 @@ impl<T> List<T> {
 }
 
 /// An expression.
+// The kind takes a byte of its own: kept in what fields do not use, it would have to be worked out for each evaluation.
 #[derive(Clone, Copy, Debug)]
+#[repr(u8)]
 pub enum Expr {
     /// `undefined`
     Undefined,
@@ -283,6 +285,7 @@ pub enum BinaryOp {
 
 /// A statement of a function body.
 #[derive(Clone, Copy, Debug)]
+#[repr(u8)]
 pub enum Stmt {
     /// `const x = e;`, `let x = e;`: each execution is a new binding.
     Let {
