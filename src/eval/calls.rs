@@ -46,7 +46,6 @@ const CALLEES: usize = 64;
 
 impl<'h> Machine<'_, 'h> {
     /// One level deeper: refuses what looks endless (DX9353, DS0402, DS0403).
-    #[inline(always)]
     pub(super) fn enter<R>(
         &mut self,
         reference: Location,
@@ -60,34 +59,47 @@ impl<'h> Machine<'_, 'h> {
         result
     }
 
-    /// Runs a function whose arguments lie on the stack from `base` on; the stack is cut back to `base`. The result
+    /// Calls a function whose arguments lie on the stack from `base` on; the stack is cut back to `base`. The result
     /// waits in `returned`: handing it on from caller to caller would copy it each time.
     #[inline(always)]
     pub(super) fn run(
         &mut self,
-        code: &'h ir::Code,
         function: &'h ir::Function,
-        captures: &'h [Value<'h>],
-        qualifier: QualifierId,
-        base: usize,
+        frame: &Frame<'h>,
+        reference: Location,
     ) -> Result<(), Raised> {
-        if function.rest || self.stack.len() != base + function.slots as usize {
-            self.adjust_arguments(function, base);
+        if self.check_depth(reference).is_err() || self.step(|| reference).is_err() {
+            self.stack.truncate(frame.base);
+            return Err(Raised);
+        }
+        self.sites.push(reference);
+        let result = if self.stack_is_low() { self.run_on_more_stack(function, frame) } else { self.run_body(function, frame) };
+        self.sites.pop();
+        self.stack.truncate(frame.base);
+        result
+    }
+
+    #[cold]
+    fn run_on_more_stack(&mut self, function: &'h ir::Function, frame: &Frame<'h>) -> Result<(), Raised> {
+        self.with_more_stack(|m| m.run_body(function, frame))
+    }
+
+    #[inline(always)]
+    fn run_body(&mut self, function: &'h ir::Function, frame: &Frame<'h>) -> Result<(), Raised> {
+        if function.rest || self.stack.len() != frame.base + function.slots as usize {
+            self.adjust_arguments(function, frame.base);
         }
         if !function.cell_parameters.is_empty() {
-            self.make_cells(function, base);
+            self.make_cells(function, frame.base);
         }
-        let frame = Frame { code, captures, base, qualifier };
-        let result = match function.body {
-            ir::Body::Expr(expr) => self.give(&frame, expr),
-            ir::Body::Block(body) => self.exec_all(&frame, code.stmts_of(body)).map(|flow| {
+        match function.body {
+            ir::Body::Expr(expr) => self.give(frame, expr),
+            ir::Body::Block(body) => self.exec_all(frame, frame.code.stmts_of(body)).map(|flow| {
                 if !matches!(flow, Flow::Return) {
                     self.returned = Value::Undefined;
                 }
             }),
-        };
-        self.stack.truncate(base);
-        result
+        }
     }
 
     /// Puts parameters into cells that closures share.
@@ -239,9 +251,9 @@ impl<'h> Machine<'_, 'h> {
         base: usize,
         reference: Location,
     ) -> Result<(), Raised> {
-        let result = self.enter(reference, |m| m.run(callee.code, callee.function, &[], qualifier, base));
+        let frame = Frame { code: callee.code, captures: &[], base, qualifier };
+        let result = self.run(callee.function, &frame, reference);
         if result.is_err() {
-            self.stack.truncate(base);
             self.trace(|m| m.program().decl_name(callee.decl), reference);
         }
         result
@@ -250,10 +262,9 @@ impl<'h> Machine<'_, 'h> {
     fn call_closure(&mut self, closure: &'h Closure<'h>, values: &[Value<'h>], reference: Location) -> Eval<'h> {
         let base = self.stack.len();
         self.stack.extend_from_slice(values);
-        let result =
-            self.enter(reference, |m| m.run(closure.code, closure.function, closure.captures, closure.qualifier, base));
+        let frame = Frame { code: closure.code, captures: closure.captures, base, qualifier: closure.qualifier };
+        let result = self.run(closure.function, &frame, reference);
         if result.is_err() {
-            self.stack.truncate(base);
             self.trace(|_| "a lambda".to_owned(), reference);
         }
         result.map(|()| self.returned)

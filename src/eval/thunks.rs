@@ -11,6 +11,7 @@ use crate::program::{DeclId, DeclKind, QualifierId};
 use crate::resolve::ir;
 use crate::source::Location;
 
+use super::calls::Frame;
 use super::machine::Machine;
 use super::native::{Eval, Raised};
 use super::shared::{Cycle, Event, Record, Running, Shared, Thunk, ThunkId};
@@ -128,7 +129,8 @@ impl<'h> Machine<'_, 'h> {
         let DeclKind::Value { function } = declared.kind else { return Err(Raised) };
         let code = self.shared.code(declared.spec);
         let function: &'h ir::Function = &code.functions[function as usize];
-        self.enter(reference, |m| m.run(code, function, &[], qualifier, m.stack.len()))?;
+        let frame = Frame { code, captures: &[], base: self.stack.len(), qualifier };
+        self.run(function, &frame, reference)?;
         Ok(self.returned)
     }
 
