@@ -147,10 +147,12 @@ fn compute<'h>(shared: &Shared<'h>, roots: &[Root], heaps: &'h mut [Bump]) -> Ve
     };
     match heaps {
         [only] => work(0, only),
-        several => std::thread::scope(|scope| {
+        // On the threads that parsed, whose memory is free again. A worker that waits blocks its thread, which is safe:
+        // whoever it waits for was started and never waits for a thread.
+        several => rayon::scope(|scope| {
             for (worker, heap) in several.iter_mut().enumerate() {
                 let work = &work;
-                scope.spawn(move || work(worker, heap));
+                scope.spawn(move |_| work(worker, heap));
             }
         }),
     }
