@@ -12,7 +12,7 @@ use super::calls::Frame;
 use super::machine::Machine;
 use super::native::{Eval, Raised};
 use super::operators::{calculate, compare};
-use super::value::{Array, Closure, MergeRule, Object, Relative, Value, read_cell};
+use super::value::{Array, Closure, Object, Relative, Value, read_cell};
 
 impl<'h> Machine<'_, 'h> {
     /// Evaluates an operand. Most are variables and numbers, which need no call.
@@ -266,7 +266,7 @@ impl<'h> Machine<'_, 'h> {
         let values = &*self.heap.alloc_slice_copy(&self.stack[base..]);
         self.stack.truncate(base);
         let keys = &*frame.code.shapes[shape as usize];
-        Ok(Value::Object(self.heap.alloc(Object { keys, values, merge: MergeRule::Default })))
+        Ok(Value::Object(self.heap.alloc(Object { keys, values, merge: None })))
     }
 
     #[inline(never)]
@@ -284,7 +284,7 @@ impl<'h> Machine<'_, 'h> {
         }
         let items = &*self.heap.alloc_slice_copy(&self.stack[base..]);
         self.stack.truncate(base);
-        Ok(Value::Array(self.heap.alloc(Array { items, merge: MergeRule::Default })))
+        Ok(Value::Array(self.heap.alloc(Array { items, merge: None })))
     }
 
     /// A declaration as a value, under a qualifier of its own space.
