@@ -75,6 +75,7 @@ impl<'h> Machine<'_, 'h> {
         self.sites.push(reference);
         let result = if self.stack_is_low() { self.run_on_more_stack(function, frame) } else { self.run_body(function, frame) };
         self.sites.pop();
+        self.end_growths(frame.base);
         self.stack.truncate(frame.base);
         result
     }
@@ -132,7 +133,7 @@ impl<'h> Machine<'_, 'h> {
 
     /// Evaluates arguments onto the stack; returns where they begin.
     #[inline(always)]
-    fn push_arguments(&mut self, frame: &Frame<'h>, arguments: &'h [ExprId]) -> Result<usize, Raised> {
+    pub(super) fn push_arguments(&mut self, frame: &Frame<'h>, arguments: &'h [ExprId]) -> Result<usize, Raised> {
         let base = self.stack.len();
         for argument in arguments {
             let pushed = match frame.code.exprs[argument.0 as usize] {
@@ -261,7 +262,9 @@ impl<'h> Machine<'_, 'h> {
 
     fn call_closure(&mut self, closure: &'h Closure<'h>, values: &[Value<'h>], reference: Location) -> Eval<'h> {
         let base = self.stack.len();
-        self.stack.extend_from_slice(values);
+        let function = closure.function;
+        let taken = if function.rest { values.len() } else { values.len().min(function.parameters.len()) };
+        self.stack.extend_from_slice(&values[..taken]);
         let frame = Frame { code: closure.code, captures: closure.captures, base, qualifier: closure.qualifier };
         let result = self.run(closure.function, &frame, reference);
         if result.is_err() {
@@ -355,7 +358,7 @@ impl<'h> Machine<'_, 'h> {
     }
 
     #[inline(never)]
-    fn call_member_of(&mut self, receiver: Value<'h>, name: Symbol, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
+    pub(super) fn call_member_of(&mut self, receiver: Value<'h>, name: Symbol, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
         if let Value::Object(object) = receiver
             && let Some(function) = object.get(name)
         {
@@ -406,6 +409,12 @@ impl<'h> Machine<'_, 'h> {
 
     /// A member of a value, read and not called.
     pub(super) fn eval_member(&mut self, frame: &Frame<'h>, id: ExprId, object: ExprId, name: Symbol) -> Eval<'h> {
+        if let Some(count) = self.growing_items(frame, object).map(<[_]>::len)
+            && let Ok(count) = i32::try_from(count)
+            && self.symbols().text(name) == "length"
+        {
+            return Ok(Value::Number(count));
+        }
         let receiver = self.eval(frame, object)?;
         match receiver {
             Value::Object(object) => {

@@ -161,6 +161,8 @@ impl<'p> Writer<'p> {
             Value::ExecuteResult(_) => self.out.push_str("<TransformerExecuteResult>"),
             Value::Unit => self.out.push_str("<unit>"),
             Value::Cell(cell) => steps.push(Step::Value(read_cell(cell))),
+            // No expression yields it.
+            Value::Growing => {}
         }
     }
 

@@ -89,8 +89,9 @@ impl<'h> Machine<'_, 'h> {
             }
             Expr::Interpolate(parts) => self.eval_interpolation(frame, parts),
             Expr::PathTemplate { kind, base, parts } => self.eval_path_template(frame, id, kind, base, parts),
-            Expr::LocalCell(slot) => Ok(self.read(frame, Variable::LocalCell(slot))),
-            Expr::CaptureCell(index) => Ok(self.read(frame, Variable::CaptureCell(index))),
+            Expr::LocalCell(slot) => self.read(frame, Variable::LocalCell(slot)),
+            Expr::CaptureCell(index) => self.read(frame, Variable::CaptureCell(index)),
+            Expr::LocalGrown(slot) => self.settle(frame.base + slot as usize),
             Expr::Global(decl) => self.value_of(decl, frame.qualifier, frame.location(id)),
             Expr::Namespace(namespace) => {
                 // A namespace keeps the whole qualifier: its members coerce it when they are read.
@@ -124,12 +125,12 @@ impl<'h> Machine<'_, 'h> {
             }
             Expr::Assign { target, op, value } => {
                 self.assign(frame, id, target, op, value)?;
-                Ok(self.read(frame, target))
+                self.read(frame, target)
             }
             Expr::Update { target, by, prefix } => {
-                let old = self.read(frame, target);
+                let old = self.read(frame, target)?;
                 self.update(frame, id, target, by)?;
-                Ok(if prefix { self.read(frame, target) } else { old })
+                if prefix { self.read(frame, target) } else { Ok(old) }
             }
             Expr::Lambda(index) => Ok(self.eval_lambda(frame, index)),
         }
@@ -205,7 +206,7 @@ impl<'h> Machine<'_, 'h> {
         op: BinaryOp,
         value: ExprId,
     ) -> Eval<'h> {
-        let old = self.read(frame, target);
+        let old = self.read(frame, target)?;
         if let (Value::Number(a), Some(b)) = (old, self.number_at(frame, value)) {
             return self.apply_numbers(op, a, b, frame.site(id));
         }
@@ -228,7 +229,7 @@ impl<'h> Machine<'_, 'h> {
 
     #[inline(never)]
     fn update_any(&mut self, frame: &Frame<'h>, id: ExprId, target: Variable, by: i32) -> Result<(), Raised> {
-        let old = self.read(frame, target);
+        let old = self.read(frame, target)?;
         if !matches!(old, Value::Number(_)) {
             let op = if by < 0 { "--" } else { "++" };
             let message = format!("`{op}` needs a number, but this is {}", self.describe(old));
@@ -395,8 +396,15 @@ impl<'h> Machine<'_, 'h> {
 
     #[inline(never)]
     fn eval_index(&mut self, frame: &Frame<'h>, id: ExprId, object: ExprId, index: ExprId) -> Eval<'h> {
+        if self.growing_items(frame, object).is_some()
+            && let Some(number) = self.number_at(frame, index)
+            && let Some(items) = self.growing_items(frame, object)
+            && let Some(item) = usize::try_from(number).ok().and_then(|at| items.get(at))
+        {
+            return Ok(*item);
+        }
         let receiver = self.eval(frame, object)?;
-        let key = self.eval(frame, index)?;
+        let key = self.operand(frame, index)?;
         match (receiver, key) {
             (Value::Array(array), Value::Number(number)) => {
                 let found = usize::try_from(number).ok().and_then(|at| array.items.get(at));
@@ -438,12 +446,16 @@ impl<'h> Machine<'_, 'h> {
     }
 
     #[inline(always)]
-    fn read(&self, frame: &Frame<'h>, variable: Variable) -> Value<'h> {
+    fn read(&mut self, frame: &Frame<'h>, variable: Variable) -> Eval<'h> {
         let held = match variable {
             Variable::Local(slot) | Variable::LocalCell(slot) => self.stack[frame.base + slot as usize],
             Variable::CaptureCell(index) => frame.captures[index as usize],
         };
-        if let Value::Cell(cell) = held { read_cell(cell) } else { held }
+        match (held, variable) {
+            (Value::Cell(cell), _) => Ok(read_cell(cell)),
+            (Value::Growing, Variable::Local(slot)) => self.settle(frame.base + slot as usize),
+            _ => Ok(held),
+        }
     }
 
     #[inline(always)]

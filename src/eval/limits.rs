@@ -132,11 +132,17 @@ impl<'h> Machine<'_, 'h> {
     ///
     /// # Errors
     /// DS0404 when the text is larger than any can be meant to be.
-    pub fn joined_text(&mut self, parts: &[&str], separator: &str, place: Location) -> Eval<'h> {
-        let bytes = parts.iter().map(|part| part.len() + separator.len()).sum();
+    #[inline]
+    pub fn joined_text<'p>(
+        &mut self,
+        parts: impl Iterator<Item = &'p str> + Clone,
+        separator: &str,
+        place: Location,
+    ) -> Eval<'h> {
+        let bytes = parts.clone().map(|part| part.len() + separator.len()).sum();
         self.room(bytes, place)?;
         let mut text = bumpalo::collections::String::with_capacity_in(bytes, self.heap);
-        for (index, part) in parts.iter().enumerate() {
+        for (index, part) in parts.enumerate() {
             if index > 0 {
                 text.push_str(separator);
             }

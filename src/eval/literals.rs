@@ -34,12 +34,13 @@ impl<'h> Machine<'_, 'h> {
                             .help("give it a value, for example `${x || \"\"}`");
                         return Err(self.fail(error));
                     }
-                    match value.as_str() {
-                        Some(part) => {
-                            self.room(text.len() + part.len(), frame.location(*hole))?;
-                            text.push_str(part);
+                    match value {
+                        Value::String(part) => {
+                            self.room(text.len() + part.text.len(), frame.location(*hole))?;
+                            text.push_str(part.text);
                         }
-                        None => text.push_str(&self.text_of(value, frame.location(*hole))?),
+                        Value::Number(number) => text.push_str(itoa::Buffer::new().format(number)),
+                        _ => text.push_str(&self.text_of(value, frame.location(*hole))?),
                     }
                 }
             }

@@ -11,6 +11,7 @@ use crate::program::{Program, QualifierId};
 use crate::source::{Location, Symbol, Symbols};
 
 use super::calls::Callees;
+use super::grow::Growths;
 use super::host::Host;
 use super::native::{Args, Eval, Raised, Site};
 use super::shared::{Event, Running, Shared};
@@ -35,6 +36,8 @@ pub struct Machine<'s, 'h> {
     pub(super) stack_end: StackEnd,
     /// What the function gave that ran last.
     pub(super) returned: Value<'h>,
+    /// Variables that grow in place.
+    pub(super) growths: Growths<'h>,
     /// The declared functions called last.
     pub(super) callees: Box<Callees<'h>>,
     /// Calls and rounds of loops of the running value so far.
@@ -108,6 +111,11 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// An array.
     pub fn array(&self, items: &[Value<'h>]) -> Value<'h> {
         let items = self.heap.alloc_slice_copy(items);
+        Value::Array(self.heap.alloc(Array { items, merge: None }))
+    }
+
+    /// An array of items that lie in the arena already.
+    pub fn array_in_arena(&self, items: &'h [Value<'h>]) -> Value<'h> {
         Value::Array(self.heap.alloc(Array { items, merge: None }))
     }
 

@@ -12,6 +12,7 @@ mod collections;
 mod display;
 mod expressions;
 mod follower;
+mod grow;
 mod host;
 mod limits;
 mod literals;

@@ -23,45 +23,43 @@ impl<'h> Machine<'_, 'h> {
         if let (Some(a), Some(b)) = (self.number_at(frame, left), self.number_at(frame, right)) {
             return self.apply_numbers(op, a, b, frame.site(id));
         }
-        if matches!(frame.code.exprs[left.0 as usize], Expr::Binary { .. }) {
-            return self.eval_chain(frame, id, op, left, right);
+        if op == BinaryOp::Add && matches!(frame.code.exprs[left.0 as usize], Expr::Binary { op: BinaryOp::Add, .. }) {
+            return self.eval_sum(frame, id, left, right);
         }
         let left = self.operand(frame, left)?;
         let right = self.operand(frame, right)?;
         self.apply(op, left, right, frame.site(id))
     }
 
-    /// A long chain such as `a + b + c + …` is one loop, not one recursion for each operator.
+    /// `a + b + c + …` of any length: one loop, not one recursion for each operator.
     #[inline(never)]
-    fn eval_chain(&mut self, frame: &Frame<'h>, id: ExprId, op: BinaryOp, left: ExprId, right: ExprId) -> Eval<'h> {
-        let mut pending: SmallVec<[_; 8]> = smallvec![(id, op, right)];
+    fn eval_sum(&mut self, frame: &Frame<'h>, id: ExprId, left: ExprId, right: ExprId) -> Eval<'h> {
+        let mut pending: SmallVec<[_; 8]> = smallvec![(id, right)];
         let mut first = left;
-        while let Expr::Binary { op, left, right } = frame.code.exprs[first.0 as usize] {
-            pending.push((first, op, right));
+        while let Expr::Binary { op: BinaryOp::Add, left, right } = frame.code.exprs[first.0 as usize] {
+            pending.push((first, right));
             first = left;
         }
-        let mut value = self.eval(frame, first)?;
-        // The text of `a + b + c + …` grows here instead of being copied for each `+`.
+        let mut value = self.operand(frame, first)?;
+        // The text grows here instead of being copied for each `+`.
         let mut text: Option<String> = None;
-        for (id, op, right) in pending.into_iter().rev() {
+        for (id, right) in pending.into_iter().rev() {
             let right = self.operand(frame, right)?;
-            if op == BinaryOp::Add && (text.is_some() || value.as_str().is_some() || right.as_str().is_some()) {
+            if text.is_some() || value.as_str().is_some() || right.as_str().is_some() {
                 let place = frame.location(id);
                 let grown = match &mut text {
                     Some(text) => text,
                     None => text.insert(self.text_of(value, place)?),
                 };
-                match right.as_str() {
-                    Some(part) => grown.push_str(part),
-                    None => grown.push_str(&self.text_of(right, place)?),
+                match right {
+                    Value::String(part) => grown.push_str(part.text),
+                    Value::Number(number) => grown.push_str(itoa::Buffer::new().format(number)),
+                    _ => grown.push_str(&self.text_of(right, place)?),
                 }
                 self.room(grown.len(), place)?;
                 continue;
             }
-            if let Some(text) = text.take() {
-                value = self.string(&text);
-            }
-            value = self.apply(op, value, right, frame.site(id))?;
+            value = self.apply(BinaryOp::Add, value, right, frame.site(id))?;
         }
         Ok(text.map_or(value, |text| self.string(&text)))
     }
@@ -155,13 +153,22 @@ impl<'h> Machine<'_, 'h> {
     }
 
     fn concatenate(&mut self, left: Value<'h>, right: Value<'h>, site: Site<'h>) -> Eval<'h> {
+        let mut number = itoa::Buffer::new();
         let place = site.location();
-        if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
-            return self.joined_text(&[a, b], "", place);
+        match (left, right) {
+            (Value::String(a), Value::String(b)) => self.joined_text([a.text, b.text].into_iter(), "", place),
+            (Value::String(a), Value::Number(b)) => {
+                self.joined_text([a.text, number.format(b)].into_iter(), "", place)
+            }
+            (Value::Number(a), Value::String(b)) => {
+                self.joined_text([number.format(a), b.text].into_iter(), "", place)
+            }
+            _ => {
+                let mut text = self.text_of(left, place)?;
+                text.push_str(&self.text_of(right, place)?);
+                Ok(self.string(&text))
+            }
         }
-        let mut text = self.text_of(left, place)?;
-        text.push_str(&self.text_of(right, place)?);
-        Ok(self.string(&text))
     }
 
     pub(super) fn eval_minus(&mut self, frame: &Frame<'h>, id: ExprId, operand: ExprId) -> Eval<'h> {

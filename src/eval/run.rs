@@ -176,6 +176,7 @@ impl<'s, 'h> Machine<'s, 'h> {
             depth_limit: 0,
             stack_end: StackEnd::UNKNOWN,
             returned: Value::Undefined,
+            growths: Vec::new(),
             callees: Box::new([None; _]),
             steps: 0,
             counted: 0,

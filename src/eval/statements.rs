@@ -67,6 +67,7 @@ impl<'h> Machine<'_, 'h> {
                 Ok(Flow::Next)
             }
             Stmt::Expr(expr) => self.effect(frame, expr).map(|()| Flow::Next),
+            Stmt::Grow { slot, whole } => self.grow(frame, slot, whole).map(|()| Flow::Next),
             Stmt::Return(value) => {
                 match value {
                     Some(value) => self.give(frame, value)?,

@@ -65,6 +65,8 @@ pub enum Value<'h> {
     Unit,
     /// A variable that a closure shares with its function. Only ever in slots and captures; no expression yields it.
     Cell(&'h Mutex<Value<'h>>),
+    /// A variable whose text or array grows in place; the machine has it. Only ever in slots.
+    Growing,
 }
 
 /// A string with the place of its literal, if it was written as one: errors about its content point there.
@@ -239,6 +241,7 @@ impl<'h> Value<'h> {
             Value::Map(_) => "Map",
             Value::Set(_) => "Set",
             Value::Cell(cell) => read_cell(cell).type_of(),
+            Value::Growing => "object",
         }
     }
 

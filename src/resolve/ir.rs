@@ -81,6 +81,8 @@ pub enum Expr {
     Local(u32),
     /// A slot that holds a cell: a variable that a closure captures and that is assigned after its definition.
     LocalCell(u32),
+    /// A slot of a variable that [`Stmt::Grow`] adds to.
+    LocalGrown(u32),
     /// A captured value of the running closure.
     Capture(u32),
     /// A captured cell of the running closure.
@@ -298,6 +300,14 @@ pub enum Stmt {
     },
     /// `e;`
     Expr(ExprId),
+    /// `s += x;`, `s = s + x;`, `xs = xs.push(x);`, `xs = xs.concat(ys);`, `xs = [...xs, x];` for a local that no closure
+    /// captures: means what the assignment means, but the value can grow in place.
+    Grow {
+        /// The frame slot.
+        slot: u32,
+        /// The assignment. Apart from the variable itself, its right side assigns nothing to the slot.
+        whole: ExprId,
+    },
     /// `{ … }`
     Block(List<StmtId>),
     /// `if (a) b else c`

@@ -1,6 +1,6 @@
 //! Statements of function bodies.
 
-use super::ir::{Body, Clause, Expr, List, Stmt, StmtId, Variable};
+use super::ir::{BinaryOp, Body, Clause, Expr, ExprId, List, Stmt, StmtId, Variable};
 use super::lower::Lowerer;
 use super::variables::Stage;
 use crate::source::Span;
@@ -87,7 +87,19 @@ impl Lowerer<'_, '_> {
                 }
                 return;
             }
-            ast::Stmt::Expr(expr) => Stmt::Expr(self.expr(expr)),
+            ast::Stmt::Expr(expr) => {
+                let first = self.code.exprs.len();
+                let whole = self.expr(expr);
+                let next = StmtId(self.code.stmts.len() as u32);
+                if let Some(slot) = self.grown_slot(first, whole)
+                    && let Some(variable) = self.frame().in_slot(slot)
+                {
+                    variable.growths.push(next);
+                    Stmt::Grow { slot, whole }
+                } else {
+                    Stmt::Expr(whole)
+                }
+            }
             ast::Stmt::Block(body) => {
                 // Its scope ends here, and with it all that distinguishes a block from its statements.
                 self.frame().open();
@@ -150,6 +162,38 @@ impl Lowerer<'_, '_> {
         };
         let lowered = self.push_stmt(span, stmt);
         out.push(lowered);
+    }
+
+    /// The slot of the local that a statement only adds to; `first` is the first expression that belongs to it.
+    fn grown_slot(&self, first: usize, whole: ExprId) -> Option<u32> {
+        let exprs = &self.code.exprs;
+        let expr = |id: ExprId| exprs[id.0 as usize];
+        let Expr::Assign { target: Variable::Local(slot), op, value } = expr(whole) else { return None };
+        let is_variable = |id: ExprId| matches!(expr(id), Expr::Local(read) if read == slot);
+        let adds = match (op, expr(value)) {
+            (Some(op), _) => op == BinaryOp::Add,
+            (None, Expr::Binary { .. }) => {
+                let mut at = value;
+                while let Expr::Binary { op: BinaryOp::Add, left, .. } = expr(at) {
+                    at = left;
+                }
+                is_variable(at)
+            }
+            (None, Expr::CallMember { object, name, .. }) => {
+                is_variable(object) && matches!(self.t.text(name), "push" | "concat")
+            }
+            (None, Expr::Array(items)) => match self.code.exprs_of(items).first().map(|first| expr(*first)) {
+                Some(Expr::Spread(inner)) => is_variable(inner),
+                _ => false,
+            },
+            _ => false,
+        };
+        let other = |id: usize| match exprs[id] {
+            Expr::Assign { target, .. } | Expr::Update { target, .. } => target == Variable::Local(slot),
+            _ => false,
+        };
+        let assigned = (first..exprs.len()).any(|id| id != whole.0 as usize && other(id));
+        (adds && !assigned).then_some(slot)
     }
 
     fn refuse_public(&mut self, modifiers: ast::Modifiers) {
