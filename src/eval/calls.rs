@@ -138,8 +138,13 @@ impl<'h> Machine<'_, 'h> {
         for argument in arguments {
             let pushed = match frame.code.exprs[argument.0 as usize] {
                 Expr::Local(slot) => {
-                    let value = self.stack[frame.base + slot as usize];
-                    self.stack.push(value);
+                    let slot = frame.base + slot as usize;
+                    // As in `Value::store`: a number may just have been written.
+                    if let Value::Number(number) = self.stack[slot] {
+                        self.stack.push(Value::Number(number));
+                    } else {
+                        self.stack.push(self.stack[slot]);
+                    }
                     continue;
                 }
                 Expr::Number(number) => {
@@ -160,20 +165,21 @@ impl<'h> Machine<'_, 'h> {
     /// The function that a declaration is; none when it is something else.
     #[inline(always)]
     fn callee(&mut self, decl: DeclId) -> Option<Callee<'h>> {
-        match self.callees[decl.index() % CALLEES] {
-            Some(known) if known.decl == decl => Some(known),
-            _ => self.find_callee(decl),
+        let place = decl.index() % CALLEES;
+        if !matches!(&self.callees[place], Some(known) if known.decl == decl) {
+            self.find_callee(decl)?;
         }
+        self.callees[place]
     }
 
     #[cold]
-    fn find_callee(&mut self, decl: DeclId) -> Option<Callee<'h>> {
+    fn find_callee(&mut self, decl: DeclId) -> Option<()> {
         let declared = &self.program().decls[decl.index()];
         let DeclKind::Function { function } = declared.kind else { return None };
         let code = self.shared.code(declared.spec);
-        let callee = Callee { decl, space: declared.space, code, function: &code.functions[function as usize] };
-        self.callees[decl.index() % CALLEES] = Some(callee);
-        Some(callee)
+        let function = &code.functions[function as usize];
+        self.callees[decl.index() % CALLEES] = Some(Callee { decl, space: declared.space, code, function });
+        Some(())
     }
 
     /// Evaluates arguments into a list of their own.

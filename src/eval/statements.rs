@@ -48,12 +48,21 @@ macro_rules! loop_body {
 impl<'h> Machine<'_, 'h> {
     pub(super) fn exec_all(&mut self, frame: &Frame<'h>, statements: &'h [StmtId]) -> Result<Flow, Raised> {
         for statement in statements {
-            match self.exec(frame, *statement)? {
+            match self.exec_next(frame, *statement)? {
                 Flow::Next => {}
                 leave => return Ok(leave),
             }
         }
         Ok(Flow::Next)
+    }
+
+    /// `exec` without a call for the statement that is most of them.
+    #[inline(always)]
+    fn exec_next(&mut self, frame: &Frame<'h>, id: StmtId) -> Result<Flow, Raised> {
+        match frame.code.stmts[id.0 as usize] {
+            Stmt::Expr(expr) => self.effect(frame, expr).map(|()| Flow::Next),
+            _ => self.exec(frame, id),
+        }
     }
 
     fn exec(&mut self, frame: &Frame<'h>, id: StmtId) -> Result<Flow, Raised> {
@@ -120,7 +129,7 @@ impl<'h> Machine<'_, 'h> {
             {
                 return Ok(Flow::Next);
             }
-            loop_body!(self.exec(frame, body)?);
+            loop_body!(self.exec_next(frame, body)?);
             if let Some(step) = step {
                 if let Some(slot) = renewed {
                     self.renew_cell(frame, slot);
