@@ -166,20 +166,20 @@ impl<'h> Machine<'_, 'h> {
     #[inline(always)]
     fn callee(&mut self, decl: DeclId) -> Option<Callee<'h>> {
         let place = decl.index() % CALLEES;
-        if !matches!(&self.callees[place], Some(known) if known.decl == decl) {
-            self.find_callee(decl)?;
+        if self.callees[place].is_none_or(|known| known.decl != decl) {
+            self.callees[place] = self.find_callee(decl);
         }
-        self.callees[place]
+        let Callee { decl, space, code, function } = self.callees[place]?;
+        Some(Callee { decl, space, code, function })
     }
 
     #[cold]
-    fn find_callee(&mut self, decl: DeclId) -> Option<()> {
+    fn find_callee(&self, decl: DeclId) -> Option<Callee<'h>> {
         let declared = &self.program().decls[decl.index()];
         let DeclKind::Function { function } = declared.kind else { return None };
         let code = self.shared.code(declared.spec);
         let function = &code.functions[function as usize];
-        self.callees[decl.index() % CALLEES] = Some(Callee { decl, space: declared.space, code, function });
-        Some(())
+        Some(Callee { decl, space: declared.space, code, function })
     }
 
     /// Evaluates arguments into a list of their own.

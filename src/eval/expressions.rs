@@ -38,6 +38,14 @@ impl<'h> Machine<'_, 'h> {
         }
     }
 
+    /// The numbers that two operands are.
+    #[inline(always)]
+    pub(super) fn numbers_at(&self, frame: &Frame<'h>, left: ExprId, right: ExprId) -> Option<(i32, i32)> {
+        let left = self.number_at(frame, left)?;
+        let right = self.number_at(frame, right)?;
+        Some((left, right))
+    }
+
     /// Evaluates an expression of the running function.
     pub(super) fn eval(&mut self, frame: &Frame<'h>, id: ExprId) -> Eval<'h> {
         if self.stack_is_low() {
@@ -142,7 +150,7 @@ impl<'h> Machine<'_, 'h> {
         let Expr::Binary { op, left, right } = frame.code.exprs[id.0 as usize] else {
             return self.operand(frame, id).map(Value::is_truthy);
         };
-        if let (Some(a), Some(b)) = (self.number_at(frame, left), self.number_at(frame, right))
+        if let Some((a, b)) = self.numbers_at(frame, left, right)
             && let Some(answer) = compare(op, a, b)
         {
             return Ok(answer);
@@ -174,6 +182,12 @@ impl<'h> Machine<'_, 'h> {
             None => self.give(frame, value)?,
             Some(op) => self.eval_changed(frame, id, target, op, value)?.store(&mut self.returned),
         }
+        if let (Value::Number(new), Variable::Local(slot)) = (self.returned, target)
+            && let Value::Number(old) = &mut self.stack[frame.base + slot as usize]
+        {
+            *old = new;
+            return Ok(());
+        }
         self.write(frame, target, self.returned);
         Ok(())
     }
@@ -184,7 +198,7 @@ impl<'h> Machine<'_, 'h> {
         match frame.code.exprs[id.0 as usize] {
             Expr::Call { callee, arguments } => return self.run_call(frame, id, callee, arguments),
             Expr::Binary { op, left, right } => {
-                if let (Some(a), Some(b)) = (self.number_at(frame, left), self.number_at(frame, right))
+                if let Some((a, b)) = self.numbers_at(frame, left, right)
                     && let Some(result) = calculate(op, a, b)
                 {
                     Value::Number(result).store(&mut self.returned);

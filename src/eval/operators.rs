@@ -20,7 +20,7 @@ impl<'h> Machine<'_, 'h> {
         left: ExprId,
         right: ExprId,
     ) -> Eval<'h> {
-        if let (Some(a), Some(b)) = (self.number_at(frame, left), self.number_at(frame, right)) {
+        if let Some((a, b)) = self.numbers_at(frame, left, right) {
             return self.apply_numbers(op, a, b, frame.site(id));
         }
         if op == BinaryOp::Add && matches!(frame.code.exprs[left.0 as usize], Expr::Binary { op: BinaryOp::Add, .. }) {

@@ -170,7 +170,7 @@ impl Lowerer<'_, '_> {
         let expr = |id: ExprId| exprs[id.0 as usize];
         let Expr::Assign { target: Variable::Local(slot), op, value } = expr(whole) else { return None };
         let is_variable = |id: ExprId| matches!(expr(id), Expr::Local(read) if read == slot);
-        let adds = match (op, expr(value)) {
+        let mut adds = match (op, expr(value)) {
             (Some(op), _) => op == BinaryOp::Add,
             (None, Expr::Binary { .. }) => {
                 let mut at = value;
@@ -188,12 +188,18 @@ impl Lowerer<'_, '_> {
             },
             _ => false,
         };
-        let other = |id: usize| match exprs[id] {
-            Expr::Assign { target, .. } | Expr::Update { target, .. } => target == Variable::Local(slot),
-            _ => false,
-        };
-        let assigned = (first..exprs.len()).any(|id| id != whole.0 as usize && other(id));
-        (adds && !assigned).then_some(slot)
+        // What is added must not change the variable, nor read the whole of it: each round would make a value of it.
+        let mut reads = usize::from(op.is_some());
+        for (id, expr) in exprs.iter().enumerate().skip(first) {
+            match *expr {
+                Expr::Assign { target, .. } | Expr::Update { target, .. } if id != whole.0 as usize => {
+                    adds &= target != Variable::Local(slot);
+                }
+                Expr::Local(read) => reads += usize::from(read == slot),
+                _ => {}
+            }
+        }
+        (adds && reads == 1).then_some(slot)
     }
 
     fn refuse_public(&mut self, modifiers: ast::Modifiers) {
