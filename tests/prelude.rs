@@ -26,12 +26,6 @@ const NOT_ATTACHED: &[&str] = &[
     "_PreludeAmbientHack_Json.",
     "_PreludeAmbientHack_KeyForm.",
     "_PreludeAmbientHack_Testing.",
-    "_PreludeAmbientHack_Transformer.createService",
-    "_PreludeAmbientHack_Transformer.getDominoIpcServerMoniker",
-    "_PreludeAmbientHack_Transformer.getIpcServerMoniker",
-    "_PreludeAmbientHack_Transformer.getNewIpcMoniker",
-    "_PreludeAmbientHack_Transformer.ipcSend",
-    "_PreludeAmbientHack_Transformer.readPipGraphFragment",
     "_PreludeAmbientHack_ValueCache.",
     "_PreludeAmbientHack_Xml.",
 ];

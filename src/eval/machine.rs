@@ -13,7 +13,7 @@ use crate::source::{Location, Symbol, Symbols};
 use super::host::Host;
 use super::native::{Args, Eval, Raised, Site};
 use super::shared::{Event, Running, Shared};
-use super::value::{Array, MergeRule, Object, Relative, SealHandle, Text, Value};
+use super::value::{Array, MergeRule, Object, PipHandle, Relative, SealHandle, Text, Value};
 use crate::graph::FileArtifact;
 
 /// One worker's interpreter.
@@ -205,6 +205,10 @@ impl<'s, 'h> Machine<'s, 'h> {
             Value::Undefined => "undefined".to_owned(),
             Value::Unit => "unit".to_owned(),
             Value::Namespace(..) => "a namespace".to_owned(),
+            Value::ServiceId(_) => "a service id".to_owned(),
+            Value::IpcMoniker(_) => "an ipc moniker".to_owned(),
+            Value::ExecuteResult(result) if result.is_service => "what `Transformer.createService` gives".to_owned(),
+            Value::ExecuteResult(_) => "what `Transformer.execute` gives".to_owned(),
             Value::Bool(b) => format!("boolean `{b}`"),
             Value::Number(n) => format!("number `{n}`"),
             Value::String(text) => {
@@ -279,6 +283,11 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// A new identity for a sealed or output directory.
     pub fn new_seal(&self) -> SealHandle {
         SealHandle(self.shared.next_seal.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+    }
+
+    /// A new identity for a process or a message.
+    pub fn new_pip(&self) -> PipHandle {
+        PipHandle(self.shared.next_pip.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
     }
 
     /// What distinguishes the top-level value being evaluated: its declaration and qualifier.

@@ -36,6 +36,6 @@ pub use requests::{Request, RequestKind};
 pub use run::{Evaluation, Root};
 pub use shared::{Event, ThunkId};
 pub use value::{
-    Array, Closure, ExecuteResult, MergeRule, Method, Object, Relative, SealHandle, SealKind, StaticDirectory, Text,
-    Value,
+    Array, Closure, ExecuteResult, MergeRule, Method, Object, PipHandle, Relative, SealHandle, SealKind,
+    StaticDirectory, Text, Value,
 };

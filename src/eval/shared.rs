@@ -85,6 +85,8 @@ pub(super) struct Shared<'h> {
     pub natives: FxHashMap<DeclId, (Arc<str>, NativeFn)>,
     pub members: BoundMembers,
     pub next_seal: AtomicU32,
+    /// The next [`PipHandle`](super::value::PipHandle).
+    pub next_pip: AtomicU32,
     /// Bytes in the arenas of all workers, as far as they have told.
     pub memory: AtomicUsize,
     /// Whether that went over the limit.
@@ -123,6 +125,7 @@ impl<'h> Shared<'h> {
             natives,
             members: BoundMembers::new(table, &program.symbols),
             next_seal: AtomicU32::new(0),
+            next_pip: AtomicU32::new(0),
             memory: AtomicUsize::new(0),
             exhausted: AtomicBool::new(false),
             thunks: boxcar::Vec::new(),

@@ -78,6 +78,13 @@ impl<'a> CommandLine<'a> {
         (line(self.before, self.space), response)
     }
 
+    /// All of it as one text: of a message there is no part that goes to a file.
+    pub fn finish_message(self, m: &Machine<'_, '_>) -> PipData {
+        let (before, within) = (self.before, self.within);
+        let fragments = before.into_iter().chain(within).collect();
+        PipData { separator: Some(m.symbols().intern(" ")), escaping: Escaping::None, fragments }
+    }
+
     fn push(&mut self, fragment: Fragment) {
         if self.response.is_some() { self.within.push(fragment) } else { self.before.push(fragment) }
     }
@@ -299,7 +306,7 @@ impl<'a> CommandLine<'a> {
     }
 }
 
-/// Text, numbers and paths; none for everything else.
+/// Text, numbers, paths and monikers; none for everything else.
 pub(super) fn primitive<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>) -> Option<Fragment> {
     Some(match value {
         Value::String(text) => Fragment::Text(m.intern(text)),
@@ -310,6 +317,7 @@ pub(super) fn primitive<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>) -> Option
             Fragment::Text(m.symbols().intern(&text))
         }
         Value::Path(path) => Fragment::Path(path),
+        Value::IpcMoniker(name) => Fragment::IpcMoniker(name),
         _ => return None,
     })
 }

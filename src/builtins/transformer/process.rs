@@ -1,12 +1,15 @@
-//! `Transformer.execute`: from its argument object to a process and the handles of its outputs.
+//! `Transformer.execute`: from its argument object to a process and the handles of its outputs. Services are processes
+//! as well (see `service`).
 
+use crate::builtins::context::own_temp_directory;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{
     Args, Eval, Event, ExecuteResult, Machine, Raised, Request, RequestKind, SealKind, StaticDirectory, Value,
 };
 use crate::graph::{
     AbsentPathProbe, DoubleWritePolicy, Existence, FileArtifact, FileOutput, OutputDirectory, OutputDirectoryKind,
-    PreserveOutputs, PrivilegeLevel, ProcessPip, RareOptions, Semaphore, SourceRewritePolicy, StandardInput,
+    PreserveOutputs, PrivilegeLevel, ProcessPip, RareOptions, Semaphore, ServiceKind, SourceRewritePolicy,
+    StandardInput,
 };
 use crate::source::Location;
 
@@ -15,6 +18,7 @@ use super::artifacts::{Artifacts, extend_paths};
 use super::data::pip_data;
 use super::environment;
 use super::fields::{Fields, check_regex, origin};
+use super::service;
 use super::tool;
 
 /// `Transformer.execute(arguments)`
@@ -22,8 +26,19 @@ pub(super) fn execute<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<
     let fields = Fields::of_argument(m, args, 0, "`Transformer.execute`")?;
     let location = m.call_in_spec(args.site.location());
     let fields = fields.placed(location);
-    let mut artifacts = Artifacts::default();
+    let (mut process, artifacts) = read(m, args, &fields)?;
+    service::read_client(m, &fields, &mut process)?;
+    Ok(Value::ExecuteResult(schedule(m, process, artifacts, location)))
+}
 
+/// The process that an argument object describes, up to its part in services, and what it reads and makes.
+pub(super) fn read<'h>(
+    m: &mut Machine<'_, 'h>,
+    args: &Args<'_, 'h>,
+    fields: &Fields<'_, 'h>,
+) -> Result<(ProcessPip, Artifacts), Raised> {
+    let location = fields.place;
+    let mut artifacts = Artifacts::default();
     let arguments = fields.array(m, "arguments")?;
     let mut line = CommandLine::new(m, &mut artifacts, location);
     for argument in arguments {
@@ -39,29 +54,32 @@ pub(super) fn execute<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<
     if let Some(response_file) = response_file {
         process.rare_mut().response_file = Some(response_file);
     }
-    tool::apply(m, &tool, &mut process, &mut artifacts)?;
+    let needs_temp = tool::apply(m, &tool, &mut process, &mut artifacts)?;
 
     process.description = fields.symbol(m, "description")?;
     process.tags = fields.symbols(m, "tags")?;
     for input in fields.array(m, "dependencies")?.iter().filter(|value| !value.is_undefined()) {
         artifacts.add_input(m, *input, location)?;
     }
-    read_outputs(m, &fields, &mut artifacts)?;
-    read_streams(m, &fields, &mut process, &mut artifacts)?;
-    environment::apply(m, &fields, "environmentVariables", &mut process)?;
-    read_flags(m, &fields, &mut process)?;
-    read_rare(m, &fields, &mut process)?;
-    read_unsafe(m, &fields, &mut process)?;
-    Ok(schedule(m, process, artifacts, location))
+    read_outputs(m, fields, &mut artifacts)?;
+    read_streams(m, fields, &mut process, &mut artifacts)?;
+    environment::apply(m, fields, "environmentVariables", &mut process)?;
+    read_flags(m, fields, &mut process)?;
+    read_rare(m, fields, &mut process)?;
+    read_unsafe(m, fields, &mut process)?;
+    if needs_temp && process.rare.as_ref().is_none_or(|rare| rare.temp_directory.is_none()) {
+        process.rare_mut().temp_directory = Some(own_temp_directory(m, args, "t")?);
+    }
+    Ok((process, artifacts))
 }
 
 /// Hands the process to the graph and gives its result object.
-fn schedule<'h>(
+pub(super) fn schedule<'h>(
     m: &mut Machine<'_, 'h>,
     mut process: ProcessPip,
     artifacts: Artifacts,
     location: Location,
-) -> Value<'h> {
+) -> &'h ExecuteResult<'h> {
     process.inputs = artifacts.inputs.into();
     process.directory_inputs = artifacts.directory_inputs.into();
     let kind = |kind: SealKind| match kind {
@@ -89,13 +107,16 @@ fn schedule<'h>(
     }
     process.outputs = artifacts.outputs.into();
     let handles = made.iter().map(|directory| directory.seal).collect();
-    m.emit(Event::Made(Box::new(Request { location, kind: RequestKind::Process(process, handles) })));
+    let is_service = process.rare.as_ref().is_some_and(|rare| rare.service.kind == ServiceKind::Service);
+    let pip = m.new_pip();
+    m.emit(Event::Made(Box::new(Request { location, kind: RequestKind::Process(process, pip, handles) })));
     let result = ExecuteResult {
         files: m.heap().alloc_slice_copy(&files),
         directories: m.heap().alloc_slice_copy(&made),
-        service: None,
+        pip,
+        is_service,
     };
-    Value::ExecuteResult(m.heap().alloc(result))
+    m.heap().alloc(result)
 }
 
 /// `outputs`, and the older `implicitOutputs` and `optionalImplicitOutputs`.

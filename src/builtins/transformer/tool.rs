@@ -9,13 +9,13 @@ use super::fields::Fields;
 /// How deep tools may nest; they are plain objects, so they cannot refer to themselves.
 const NESTING: usize = 64;
 
-/// Adds what the tool and the tools it starts need.
+/// Adds what the tool and the tools it starts need. Gives whether one of them needs a temporary directory.
 pub(super) fn apply<'h>(
     m: &mut Machine<'_, 'h>,
     tool: &Fields<'_, 'h>,
     process: &mut ProcessPip,
     artifacts: &mut Artifacts,
-) -> Result<(), Raised> {
+) -> Result<bool, Raised> {
     process.tool_description = tool.symbol(m, "description")?;
     if let Some(timeout) = tool.count(m, "timeoutInMilliseconds")? {
         process.rare_mut().timeout = Some(timeout);
@@ -32,7 +32,7 @@ fn add<'h>(
     process: &mut ProcessPip,
     artifacts: &mut Artifacts,
     levels: usize,
-) -> Result<(), Raised> {
+) -> Result<bool, Raised> {
     artifacts.inputs.push(tool.file(m, "exe")?);
     for (field, what) in [("runtimeDependencies", "files"), ("runtimeDirectoryDependencies", "sealed directories")] {
         for value in tool.array(m, field)?.iter().filter(|value| !value.is_undefined()) {
@@ -55,13 +55,14 @@ fn add<'h>(
         extend_paths(&mut process.untracked_paths, &system.paths);
         extend_paths(&mut process.untracked_scopes, &system.scopes);
     }
+    let mut needs_temp = tool.flag(m, "prepareTempDirectory")?;
     let nested = tool.array(m, "nestedTools")?;
     if levels == 0 && !nested.is_empty() {
         return Err(tool.wrong(m, "nestedTools", "tools that nest less than 64 levels", Value::Undefined));
     }
     for value in nested.iter().filter(|value| !value.is_undefined()) {
         let inner = Fields::of_value(m, *value, "an entry of `nestedTools`", tool.place)?;
-        add(m, &inner, process, artifacts, levels - 1)?;
+        needs_temp |= add(m, &inner, process, artifacts, levels - 1)?;
     }
-    Ok(())
+    Ok(needs_temp)
 }

@@ -10,9 +10,9 @@ use rustc_hash::FxHashMap;
 use super::render::{arguments, render};
 use super::seal_kind;
 use crate::graph::{
-    ContentFilter, DirectoryId, EnvironmentValue, Existence, FileArtifact, IpcPip, PathRendering, Pip, PipGraph, PipId,
-    PreserveOutputs, PrivilegeLevel, ProcessFlags, ProcessPip, Qualifier, RareOptions, SealDirectoryPip, SealKind,
-    ServiceKind, ServiceOptions, StandardInput,
+    ContentFilter, DirectoryId, EnvironmentValue, Existence, FileArtifact, IpcPip, PathRendering, PermissionDelegation,
+    Pip, PipGraph, PipId, PreserveOutputs, PrivilegeLevel, ProcessFlags, ProcessPip, Qualifier, RareOptions,
+    SealDirectoryPip, SealKind, ServiceKind, ServiceOptions, StandardInput,
 };
 use crate::paths::PathId;
 use crate::source::Symbol;
@@ -486,7 +486,11 @@ fn write_service(graph: &PipGraph, service: &ServiceOptions, object: &mut Object
         inner.text("trackableTagDisplayName", graph.text(name))?;
     }
     inner.maybe_symbol(graph, "moniker", service.moniker)?;
-    inner.flag("delegatePermissions", service.delegate_permissions)?;
+    match service.delegate_permissions {
+        PermissionDelegation::None => {}
+        PermissionDelegation::Temporary => inner.text("delegatePermissions", "temporary")?,
+        PermissionDelegation::Permanent => inner.text("delegatePermissions", "permanent")?,
+    }
     inner.close()
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::render::{arguments, render};
 use crate::graph::{
     DirectoryId, Existence, FilterKind, PathRendering, Pip, PipGraph, PipId, ProcessPip, Provenance, SealDirectoryPip,
-    SealKind, Summary,
+    SealKind, ServiceKind, ServiceOptions, Summary,
 };
 
 /// How the tree looks.
@@ -202,6 +202,18 @@ impl Lines<'_> {
                 let moniker = graph.text(ipc.moniker).to_owned();
                 self.head("ipc", &plain(&moniker))?;
                 self.description(pip)?;
+                if !ipc.services.is_empty() {
+                    let line = self.values(&ipc.services);
+                    self.detail("to", &line)?;
+                } else if ipc.is_service_finalization {
+                    self.detail("role", "sent before a service ends")?;
+                }
+                let mut inputs: Vec<String> = ipc.inputs.iter().map(|input| graph.display(input.path)).collect();
+                inputs.extend(ipc.directory_inputs.iter().map(|id| self.directory(*id)));
+                if !inputs.is_empty() {
+                    let line = self.list(&inputs);
+                    self.detail("in", &line)?;
+                }
                 let message = render(graph, &ipc.message, PathRendering::None);
                 let message = self.cut(&message);
                 self.detail("text", &format!("\"{message}\""))?;
@@ -216,6 +228,31 @@ impl Lines<'_> {
         self.detail("is", &description)
     }
 
+    /// Pips by the values that made them.
+    fn values(&self, pips: &[PipId]) -> String {
+        let values: Vec<String> = pips.iter().map(|pip| format!("`{}`", self.graph.provenance(*pip).value)).collect();
+        self.list(&values)
+    }
+
+    /// The part of a process in services, if it has one.
+    fn service(&mut self, service: &ServiceOptions) -> io::Result<()> {
+        match service.kind {
+            ServiceKind::None => {}
+            ServiceKind::Service => {
+                let moniker = service.moniker.map_or("", |moniker| self.graph.text(moniker));
+                let line = format!("service on {}", plain(moniker));
+                self.detail("role", &line)?;
+            }
+            ServiceKind::Shutdown => self.detail("role", "ends a service")?,
+            ServiceKind::Finalization => self.detail("role", "runs before a service ends")?,
+        }
+        if !service.dependencies.is_empty() {
+            let line = self.values(&service.dependencies);
+            self.detail("uses", &line)?;
+        }
+        Ok(())
+    }
+
     fn process(&mut self, process: &ProcessPip) -> io::Result<()> {
         let graph = self.graph;
         let tool = tool_name(graph, process);
@@ -225,6 +262,9 @@ impl Lines<'_> {
         };
         let head = self.cut(&head);
         self.head("process", &head)?;
+        if let Some(rare) = &process.rare {
+            self.service(&rare.service)?;
+        }
         let command: Vec<String> = std::iter::once(graph.display(process.executable.path))
             .chain(arguments(graph, &process.arguments))
             .map(|word| if word.is_empty() || word.contains(char::is_whitespace) { format!("'{word}'") } else { word })
