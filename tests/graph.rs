@@ -30,7 +30,7 @@ const RULES: &[&str] = &[
     "DX14100", "DX14101", "DX14102", "DX14103", "DX14104", "DX14105", "DX14107", "DX14108", "DX14109", "DX14110",
     "DX14111", "DX14113", "DX14114", // Before the graph.
     "DX9357", "DX9327", // Ours.
-    "DS0501", "DS0502",
+    "DS0501", "DS0503",
 ];
 
 /// Rules that only remark or warn.

@@ -8,7 +8,8 @@ use crate::source::Symbol;
 
 use super::arguments::CommandLine;
 use super::artifacts::Artifacts;
-use super::fields::Fields;
+use super::fields::{Fields, Spot};
+use super::process::read_inputs;
 use super::service::service_of;
 
 /// The moniker of the engine itself. Those of `getNewIpcMoniker` consist of hexadecimal digits.
@@ -57,27 +58,21 @@ pub(super) fn send<'h>(
     let services = match fields.get("targetService") {
         // The service that is to end needs no name: it is the one that is being made.
         Value::Undefined if purpose != Purpose::Client => Box::default(),
-        service => Box::new([service_of(m, fields, "targetService", service)?]) as Box<[_]>,
+        service => Box::new([service_of(m, fields, Spot::field("targetService"), service)?]) as Box<[_]>,
     };
 
-    if !fields.has("messageBody") {
-        return Err(fields.wrong(m, "messageBody", "an array of arguments", Value::Undefined));
+    let body = fields.get("messageBody");
+    if body.is_undefined() {
+        return Err(fields.wrong(m, "messageBody", "an array of arguments", body));
     }
     let mut artifacts = Artifacts::default();
-    let body = fields.array(m, "messageBody")?;
-    let mut line = CommandLine::new(m, &mut artifacts, location);
-    for argument in body {
-        line.add(m, *argument)?;
-    }
-    let message = line.finish_message(m);
+    let message = CommandLine::read(m, &mut artifacts, fields, "messageBody")?.finish_message(m);
     if !artifacts.outputs.is_empty() || !artifacts.directories.is_empty() {
         let error = "a message makes nothing but the file with its answer, but its body names an output";
-        let error = Diagnostic::error(Code::Dx(9357), error).at(location, "");
+        let error = Diagnostic::error(Code::Dx(9357), error).at(fields.spot(m, Spot::field("messageBody"), body), "");
         return Err(m.fail(error.help("write `Artifact.none(…)` to send only the path")));
     }
-    for input in fields.array(m, "fileDependencies")?.iter().filter(|value| !value.is_undefined()) {
-        artifacts.add_input(m, *input, location)?;
-    }
+    read_inputs(m, fields, "fileDependencies", &mut artifacts)?;
 
     let output = match fields.path(m, "outputFile")? {
         Some(path) => path,
@@ -124,11 +119,15 @@ type Inputs = (Vec<FileArtifact>, Vec<DirectoryId>);
 fn lazily_materialized<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>) -> Result<Inputs, Raised> {
     let name = "lazilyMaterializedDependencies";
     let (mut files, mut directories) = Inputs::default();
-    for value in fields.array(m, name)?.iter().filter(|value| !value.is_undefined()) {
+    let values = fields.array(m, name)?.iter().enumerate();
+    for (index, value) in values.filter(|(_, value)| !value.is_undefined()) {
         match value {
             Value::File(file) => files.push(*file),
             Value::StaticDirectory(directory) => directories.push(DirectoryId(directory.seal.0)),
-            other => return Err(fields.wrong(m, name, "an array of files and sealed directories", *other)),
+            other => {
+                let expected = "an array of files and sealed directories";
+                return Err(fields.wrong_at(m, Spot::item(name, index), expected, *other));
+            }
         }
     }
     Ok((files, directories))

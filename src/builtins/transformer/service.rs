@@ -4,7 +4,7 @@ use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Args, Eval, Machine, Raised, Value};
 use crate::graph::{PermissionDelegation, PipId, ProcessPip, ServiceKind, ServiceOptions};
 
-use super::fields::Fields;
+use super::fields::{Fields, Spot};
 use super::ipc::{self, Purpose};
 use super::process;
 
@@ -30,11 +30,13 @@ pub(super) fn create_service<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -
         let expected = "the arguments of `Transformer.execute` or `Transformer.ipcSend`";
         return Err(fields.wrong(m, "serviceShutdownCmd", expected, shutdown));
     }
-    let shutdown = command(m, args, &fields, shutdown, "`serviceShutdownCmd`", Purpose::Shutdown)?;
+    let spot = Spot::field("serviceShutdownCmd");
+    let shutdown = command(m, args, &fields, spot, shutdown, Purpose::Shutdown)?;
     let mut finalization = Vec::new();
-    for value in fields.array(m, "serviceFinalizationCmds")?.iter().filter(|value| !value.is_undefined()) {
-        let owner = "an entry of `serviceFinalizationCmds`";
-        finalization.push(command(m, args, &fields, *value, owner, Purpose::Finalization)?);
+    let commands = fields.array(m, "serviceFinalizationCmds")?.iter().enumerate();
+    for (index, value) in commands.filter(|(_, value)| !value.is_undefined()) {
+        let spot = Spot::item("serviceFinalizationCmds", index);
+        finalization.push(command(m, args, &fields, spot, *value, Purpose::Finalization)?);
     }
     process.rare_mut().service = ServiceOptions {
         kind: ServiceKind::Service,
@@ -55,11 +57,15 @@ fn command<'h>(
     m: &mut Machine<'_, 'h>,
     args: &Args<'_, 'h>,
     service: &Fields<'_, 'h>,
+    spot: Spot,
     value: Value<'h>,
-    owner: &str,
     purpose: Purpose,
 ) -> Result<PipId, Raised> {
-    let fields = Fields::of_value(m, value, owner, service.place)?;
+    let owner = match purpose {
+        Purpose::Finalization => "an entry of `serviceFinalizationCmds`",
+        Purpose::Shutdown | Purpose::Client => "`serviceShutdownCmd`",
+    };
+    let fields = service.inner(m, spot, value, owner)?;
     match (fields.has("tool"), fields.has("moniker")) {
         (true, false) => {
             let (mut process, artifacts) = process::read(m, args, &fields)?;
@@ -72,7 +78,7 @@ fn command<'h>(
         (both, _) => {
             let found = if both { "both" } else { "neither" };
             let message = format!("{owner} needs either `tool` or `moniker`, but it has {found}");
-            let error = Diagnostic::error(Code::Dx(9357), message).at(fields.place, "");
+            let error = Diagnostic::error(Code::Dx(9357), message).at(fields.whole(m), "");
             Err(m.fail(error.help("give it the arguments of `Transformer.execute`, or those of `Transformer.ipcSend`")))
         }
     }
@@ -86,8 +92,9 @@ pub(super) fn read_client<'h>(
 ) -> Result<(), Raised> {
     let name = "servicePipDependencies";
     let mut dependencies = Vec::new();
-    for value in fields.array(m, name)?.iter().filter(|value| !value.is_undefined()) {
-        let service = service_of(m, fields, name, *value)?;
+    let services = fields.array(m, name)?.iter().enumerate();
+    for (index, value) in services.filter(|(_, value)| !value.is_undefined()) {
+        let service = service_of(m, fields, Spot::item(name, index), *value)?;
         if !dependencies.contains(&service) {
             dependencies.push(service);
         }
@@ -110,18 +117,18 @@ pub(super) fn read_client<'h>(
 pub(super) fn service_of<'h>(
     m: &mut Machine<'_, 'h>,
     fields: &Fields<'_, 'h>,
-    name: &str,
+    spot: Spot,
     value: Value<'h>,
 ) -> Result<PipId, Raised> {
     match value {
         Value::ServiceId(pip) => Ok(PipId(pip.0)),
         Value::ExecuteResult(result) if !result.is_service => Ok(PipId(result.pip.0)),
         Value::ExecuteResult(_) => {
-            let message = format!("`{name}` takes the id of a service, but this is {}", m.describe(value));
-            let error = Diagnostic::error(Code::Dx(9327), message).at(fields.place, "");
+            let message = format!("the id of a service is needed here, but this is {}", m.describe(value));
+            let error = Diagnostic::error(Code::Dx(9327), message).at(fields.spot(m, spot, value), "");
             Err(m.fail(error.help("write `.serviceId` after it")))
         }
-        other => Err(fields.wrong(m, name, "the `serviceId` of what `Transformer.createService` gives", other)),
+        other => Err(fields.wrong_at(m, spot, "the `serviceId` of what `Transformer.createService` gives", other)),
     }
 }
 

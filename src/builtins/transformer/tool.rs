@@ -4,7 +4,7 @@ use crate::eval::{Machine, Raised, Value};
 use crate::graph::ProcessPip;
 
 use super::artifacts::{Artifacts, extend_paths};
-use super::fields::Fields;
+use super::fields::{Fields, Spot};
 
 /// How deep tools may nest; they are plain objects, so they cannot refer to themselves.
 const NESTING: usize = 64;
@@ -35,13 +35,15 @@ fn add<'h>(
 ) -> Result<bool, Raised> {
     artifacts.inputs.push(tool.file(m, "exe")?);
     for (field, what) in [("runtimeDependencies", "files"), ("runtimeDirectoryDependencies", "sealed directories")] {
-        for value in tool.array(m, field)?.iter().filter(|value| !value.is_undefined()) {
+        let values = tool.array(m, field)?.iter().enumerate();
+        for (index, value) in values.filter(|(_, value)| !value.is_undefined()) {
+            let spot = Spot::item(field, index);
             match (field, value) {
                 ("runtimeDependencies", Value::File(file)) => artifacts.inputs.push(*file),
                 ("runtimeDirectoryDependencies", Value::StaticDirectory(_)) => {
-                    artifacts.add_input(m, *value, tool.place)?
+                    artifacts.add_input(m, *value, tool, spot)?;
                 }
-                (_, other) => return Err(tool.wrong(m, field, &format!("an array of {what}"), *other)),
+                (_, other) => return Err(tool.wrong_at(m, spot, &format!("an array of {what}"), *other)),
             }
         }
     }
@@ -60,8 +62,8 @@ fn add<'h>(
     if levels == 0 && !nested.is_empty() {
         return Err(tool.wrong(m, "nestedTools", "tools that nest less than 64 levels", Value::Undefined));
     }
-    for value in nested.iter().filter(|value| !value.is_undefined()) {
-        let inner = Fields::of_value(m, *value, "an entry of `nestedTools`", tool.place)?;
+    for (index, value) in nested.iter().enumerate().filter(|(_, value)| !value.is_undefined()) {
+        let inner = tool.inner(m, Spot::item("nestedTools", index), *value, "an entry of `nestedTools`")?;
         needs_temp |= add(m, &inner, process, artifacts, levels - 1)?;
     }
     Ok(needs_temp)
