@@ -97,6 +97,7 @@ pub(super) fn send<'h>(
         max_connect_retries: fields.count(m, "maxConnectRetries")?,
         connect_retry_delay: fields.count(m, "connectRetryDelayMillis")?,
         is_service_finalization: purpose == Purpose::Finalization,
+        is_service_shutdown: purpose == Purpose::Shutdown,
         must_run_on_orchestrator: on_orchestrator,
         tags: fields.symbols(m, "tags")?,
         description: None,

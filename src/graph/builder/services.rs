@@ -23,7 +23,7 @@ impl GraphBuilder {
             if self.services.contains(service) {
                 continue;
             }
-            let maker = self.provenance.get(service.0 as usize);
+            let maker = self.origins.get(*service);
             let message = match maker {
                 Some(maker) => format!("the process of value `{}` is named as a service but is none", maker.value),
                 None => "a service is named that is not in this graph".to_owned(),
@@ -55,7 +55,7 @@ impl GraphBuilder {
         for (last, clients) in &clients {
             let after = reachable(&dependents, *last);
             if let Some(client) = clients.iter().find(|client| after.get(client.0 as usize) == Some(&true)) {
-                found.push(self.waits_for_itself(*last, *client));
+                found.extend(self.waits_for_itself(*last, *client));
             }
         }
         Some(all)
@@ -78,15 +78,15 @@ impl GraphBuilder {
         clients
     }
 
-    fn waits_for_itself(&self, last: PipId, client: PipId) -> Diagnostic {
-        let (at, made) = (&self.provenance[client.0 as usize], &self.provenance[last.0 as usize]);
+    fn waits_for_itself(&self, last: PipId, client: PipId) -> Option<Diagnostic> {
+        let (at, made) = (self.origins.get(client)?, self.origins.get(last)?);
         let message = format!(
             "value `{}` uses a service and needs what value `{}` makes only after all who use it",
             at.value, made.value
         );
         let diagnostic = refuse(Code::Ds(503), message, at, "it uses the service here".to_owned());
-        self.with_pip(diagnostic, at, last, "what runs before the service ends is made here")
-            .help("let it depend on something that is made while the service runs")
+        let diagnostic = self.with_pip(diagnostic, at, last, "what runs before the service ends is made here");
+        Some(diagnostic.help("let it depend on something that is made while the service runs"))
     }
 }
 

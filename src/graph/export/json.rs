@@ -536,5 +536,6 @@ fn write_ipc(graph: &PipGraph, ipc: &IpcPip, object: &mut Object<'_>) -> io::Res
     object.maybe_number("maxConnectRetries", ipc.max_connect_retries)?;
     object.maybe_number("connectRetryDelayMillis", ipc.connect_retry_delay)?;
     object.flag("isServiceFinalization", ipc.is_service_finalization)?;
+    object.flag("isServiceShutdown", ipc.is_service_shutdown)?;
     object.flag("mustRunOnOrchestrator", ipc.must_run_on_orchestrator)
 }

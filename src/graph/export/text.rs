@@ -205,8 +205,11 @@ impl Lines<'_> {
                 if !ipc.services.is_empty() {
                     let line = self.values(&ipc.services);
                     self.detail("to", &line)?;
-                } else if ipc.is_service_finalization {
+                }
+                if ipc.is_service_finalization {
                     self.detail("role", "sent before a service ends")?;
+                } else if ipc.is_service_shutdown {
+                    self.detail("role", "ends a service")?;
                 }
                 let mut inputs: Vec<String> = ipc.inputs.iter().map(|input| graph.display(input.path)).collect();
                 inputs.extend(ipc.directory_inputs.iter().map(|id| self.directory(*id)));
@@ -302,7 +305,11 @@ impl Lines<'_> {
             outputs.push(shown);
         }
         let line = self.list(&outputs);
-        self.detail("out", &line)
+        self.detail("out", &line)?;
+        match process.rare.as_ref().and_then(|rare| rare.temp_directory) {
+            Some(temp) => self.detail("temp", &plain(&self.folder(temp))),
+            None => Ok(()),
+        }
     }
 
     fn seal(&mut self, id: PipId, seal: &SealDirectoryPip) -> io::Result<()> {
