@@ -14,6 +14,7 @@ mod environment;
 mod file;
 mod glob;
 mod global;
+mod graph;
 mod hashing;
 mod json;
 mod json_text;
@@ -51,6 +52,7 @@ const FUNCTIONS: &[&[(&str, NativeFn)]] = &[
     file::FUNCTIONS,
     glob::FUNCTIONS,
     global::FUNCTIONS,
+    graph::FUNCTIONS,
     hashing::FUNCTIONS,
     json::FUNCTIONS,
     key_form::FUNCTIONS,
