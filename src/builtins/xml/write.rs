@@ -508,7 +508,9 @@ impl<'h> Writer<'_, 'h> {
     fn path(&mut self, m: &mut Machine<'_, 'h>, path: PathId, place: Place) {
         if let Some(open) = self.open.last().filter(|_| self.in_tag && place == Place::Content) {
             let message = format!("the element `{}` begins with a path, which is written into its start tag", open.name);
-            let warning = Diagnostic::warning(Code::Ds(405), message).at(self.args.site.argument(1), "");
+            // Nearly always a module stands between the native and the spec that gave the tree.
+            let place = m.call_in_spec(self.args.site.location());
+            let warning = Diagnostic::warning(Code::Ds(405), message).at(place, "");
             m.report(warning.help("put an empty string before the path: `[\"\", path]`"));
         }
         self.empty &= self.in_tag;
