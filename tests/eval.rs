@@ -258,11 +258,8 @@ impl Line for Files {
 /// Namespaces whose natives are not in the table yet, or only where the test runner adds them.
 const ELSEWHERE: &[&str] = &[
     "_PreludeAmbientHack_Assert.",
-    "_PreludeAmbientHack_Graph.",
-    "_PreludeAmbientHack_KeyForm.",
     "_PreludeAmbientHack_Testing.",
     "_PreludeAmbientHack_Transformer.",
-    "_PreludeAmbientHack_Xml.",
     "Transformer.",
 ];
 

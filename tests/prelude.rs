@@ -18,13 +18,7 @@ const DECORATORS: &[&str] = &["obsolete"];
 
 /// Declared for the SDK modules of BuildXL that name them; no native is attached yet, and calling one is an error.
 const NOT_ATTACHED: &[&str] = &[
-    "Context.getTemplate",
-    "StaticDirectory.ensureContents",
-    "Unsafe.",
     "_PreludeAmbientHack_Assert.",
-    "_PreludeAmbientHack_Graph.",
-    "_PreludeAmbientHack_Json.",
-    "_PreludeAmbientHack_KeyForm.",
     "_PreludeAmbientHack_Testing.",
     "_PreludeAmbientHack_Transformer.createService",
     "_PreludeAmbientHack_Transformer.getDominoIpcServerMoniker",
@@ -32,8 +26,6 @@ const NOT_ATTACHED: &[&str] = &[
     "_PreludeAmbientHack_Transformer.getNewIpcMoniker",
     "_PreludeAmbientHack_Transformer.ipcSend",
     "_PreludeAmbientHack_Transformer.readPipGraphFragment",
-    "_PreludeAmbientHack_ValueCache.",
-    "_PreludeAmbientHack_Xml.",
 ];
 
 fn is_attached_later(name: &str) -> bool {

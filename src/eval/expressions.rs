@@ -309,6 +309,8 @@ impl<'h> Machine<'_, 'h> {
                     .at(frame.location(object), "this is undefined");
                 Err(self.fail(error))
             }
+            // Indexing other values finds nothing: how specs tell objects from the rest.
+            (_, Value::String(_)) => Ok(Value::Undefined),
             (receiver, key) => {
                 let message = format!(
                     "arrays are indexed by numbers and objects by strings, but this is {} indexed by {}",

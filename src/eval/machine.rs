@@ -271,6 +271,9 @@ impl<'s, 'h> Machine<'s, 'h> {
 
     /// Records something for the graph, in the order in which this top-level value does it.
     pub fn emit(&mut self, event: Event) {
+        if let (Some(records), Event::Made(request)) = (&self.shared.records, &event) {
+            records.note(&request.kind);
+        }
         if let Some(running) = self.running.last_mut() {
             running.events.push(event);
         }

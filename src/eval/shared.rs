@@ -13,6 +13,7 @@ use crate::resolve::{Resolved, ir};
 use crate::source::{FileId, Files, Location};
 
 use super::host::Host;
+use super::introspect::Records;
 use super::native::{BoundMembers, NativeFn, NativeTable};
 use super::requests::Request;
 use super::value::{Text, Value};
@@ -85,6 +86,8 @@ pub(super) struct Shared<'h> {
     pub natives: FxHashMap<DeclId, (Arc<str>, NativeFn)>,
     pub members: BoundMembers,
     pub next_seal: AtomicU32,
+    /// What pips were asked for; none when the program does not ask about them.
+    pub records: Option<Records>,
     /// Bytes in the arenas of all workers, as far as they have told.
     pub memory: AtomicUsize,
     /// Whether that went over the limit.
@@ -123,6 +126,7 @@ impl<'h> Shared<'h> {
             natives,
             members: BoundMembers::new(table, &program.symbols),
             next_seal: AtomicU32::new(0),
+            records: Records::wanted(resolved),
             memory: AtomicUsize::new(0),
             exhausted: AtomicBool::new(false),
             thunks: boxcar::Vec::new(),
