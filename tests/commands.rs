@@ -55,6 +55,7 @@ const RUNS: &[Ran] = &[
             ("script.txt", "a $b"),
             ("listed.txt", "one"),
             ("stopped.txt", "stopped"),
+            ("hello.txt", "[a  b c][d]"),
         ],
     },
     Ran {
