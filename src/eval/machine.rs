@@ -13,7 +13,7 @@ use crate::source::{Location, Symbol, Symbols};
 use super::host::Host;
 use super::native::{Args, Eval, Raised, Site};
 use super::shared::{Event, Running, Shared};
-use super::value::{Array, MergeRule, Object, Relative, SealHandle, Text, Value};
+use super::value::{Array, Object, Relative, SealHandle, Text, Value};
 use crate::graph::FileArtifact;
 
 /// One worker's interpreter.
@@ -100,14 +100,14 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// An array.
     pub fn array(&self, items: &[Value<'h>]) -> Value<'h> {
         let items = self.heap.alloc_slice_copy(items);
-        Value::Array(self.heap.alloc(Array { items, merge: MergeRule::Default }))
+        Value::Array(self.heap.alloc(Array { items, merge: None }))
     }
 
     /// An object; keys must not repeat.
     pub fn object(&self, entries: &[(Symbol, Value<'h>)]) -> Value<'h> {
         let keys = self.heap.alloc_slice_fill_iter(entries.iter().map(|(key, _)| *key));
         let values = self.heap.alloc_slice_fill_iter(entries.iter().map(|(_, value)| *value));
-        Value::Object(self.heap.alloc(Object { keys, values, merge: MergeRule::Default }))
+        Value::Object(self.heap.alloc(Object { keys, values, merge: None }))
     }
 
     /// An object whose keys are given as text; keys must not repeat.

@@ -28,7 +28,8 @@ pub(super) struct Replay<'s, 'h> {
     refused: FxHashSet<SealHandle>,
     visited: Vec<bool>,
     modules: Vec<Arc<str>>,
-    names: FxHashMap<DeclId, Arc<str>>,
+    /// The dotted names of declarations, as far as pips came from them.
+    names: Vec<Option<Arc<str>>>,
     qualifiers: FxHashMap<QualifierId, Arc<crate::graph::Qualifier>>,
     diagnostics: Vec<Diagnostic>,
 }
@@ -43,7 +44,7 @@ impl<'s, 'h> Replay<'s, 'h> {
             refused: FxHashSet::default(),
             visited: Vec::new(),
             modules: shared.resolved.program.modules.iter().map(|module| module.name.clone()).collect(),
-            names: FxHashMap::default(),
+            names: vec![None; shared.resolved.program.decls.len()],
             qualifiers: FxHashMap::default(),
             diagnostics: Vec::new(),
         }
@@ -209,7 +210,7 @@ impl<'s, 'h> Replay<'s, 'h> {
     fn provenance(&mut self, decl: DeclId, qualifier: QualifierId, location: Location) -> Provenance {
         let program = &self.shared.resolved.program;
         let spec = &program.specs[program.decls[decl.index()].spec.index()];
-        let value = self.names.entry(decl).or_insert_with(|| program.decl_name(decl).into()).clone();
+        let value = self.names[decl.index()].get_or_insert_with(|| program.decl_name(decl).into()).clone();
         let qualifier = self
             .qualifiers
             .entry(qualifier)

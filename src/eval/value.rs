@@ -79,8 +79,8 @@ pub struct Text<'h> {
 pub struct Array<'h> {
     /// The items.
     pub items: &'h [Value<'h>],
-    /// How it merges.
-    pub merge: MergeRule<'h>,
+    /// How it merges, if it says so: hardly any does, so a reference is all it gets.
+    pub merge: Option<&'h MergeRule<'h>>,
 }
 
 /// An object. Objects made by the same literal share their keys.
@@ -90,16 +90,14 @@ pub struct Object<'h> {
     pub keys: &'h [Symbol],
     /// The values in the order of the keys.
     pub values: &'h [Value<'h>],
-    /// How it merges.
-    pub merge: MergeRule<'h>,
+    /// How it merges, if it says so: hardly any does, so a reference is all it gets.
+    pub merge: Option<&'h MergeRule<'h>>,
 }
 
-/// What `merge` does with a value, when the value says so.
-#[derive(Clone, Copy, Debug, Default)]
+/// What `merge` does with a value that says so. Without a rule objects merge deeply, arrays append, and of all else
+/// the right side is taken.
+#[derive(Clone, Copy, Debug)]
 pub enum MergeRule<'h> {
-    /// Objects deeply, arrays by appending, all else by taking the right side.
-    #[default]
-    Default,
     /// Append the right side.
     Append,
     /// Prepend the right side.

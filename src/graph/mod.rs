@@ -15,6 +15,7 @@ mod data;
 mod frozen;
 mod ids;
 mod names;
+mod origins;
 mod pip;
 mod process;
 mod seal;

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::diagnostics::{Code, Diagnostic};
+use crate::graph::origins::Origins;
 use crate::graph::{
     CopyFilePip, Directory, DirectoryId, Existence, FileArtifact, FileOutput, IpcPip, OutputDirectoryKind, Pip,
     PipGraph, PipId, ProcessPip, Provenance, Qualifier, Rows, SealDirectoryPip, SealKind, SealRequest, ServiceKind,
@@ -100,7 +101,7 @@ pub struct GraphBuilder {
     options: GraphOptions,
 
     pips: Vec<Pip>,
-    provenance: Vec<Provenance>,
+    origins: Origins,
     dependencies: Rows,
     directories: Vec<Directory>,
 
@@ -127,7 +128,7 @@ impl GraphBuilder {
             mount_at,
             options,
             pips: Vec::new(),
-            provenance: Vec::new(),
+            origins: Origins::default(),
             dependencies: Rows::default(),
             directories: Vec::new(),
             files: FileTable::default(),
@@ -383,7 +384,7 @@ impl GraphBuilder {
         needs.retain(|need| *need != id);
         self.dependencies.push(&needs);
         self.pips.push(pip);
-        self.provenance.push(provenance);
+        self.origins.push(provenance);
         id
     }
 
