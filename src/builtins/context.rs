@@ -64,7 +64,12 @@ fn get_temp_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<
 /// the workspace lies: `module/value-digest/hint`.
 fn unique_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, root: PathId) -> Eval<'h> {
     let mut hint = Vec::new();
-    push_fragment(m, args, 0, args.get(0), &mut hint)?;
+    if args.get(0).is_undefined() && root == m.host().temp_root {
+        // SDK modules of BuildXL have no hint here: there it is not looked at.
+        hint.push(m.symbols().intern("t"));
+    } else {
+        push_fragment(m, args, 0, args.get(0), &mut hint)?;
+    }
     let (decl, qualifier) = current(m, args)?;
     let (program, paths, symbols) = (m.program(), m.paths(), m.symbols());
     let module = &program.modules[program.module_of(decl).index()];
