@@ -205,6 +205,9 @@ impl<'s, 'h> Machine<'s, 'h> {
             Value::Undefined => "undefined".to_owned(),
             Value::Unit => "unit".to_owned(),
             Value::Namespace(..) => "a namespace".to_owned(),
+            Value::MutableSet(_) => "a MutableSet".to_owned(),
+            Value::StringBuilder(_) => "a StringBuilder".to_owned(),
+            Value::ExecuteResult(_) => "the result of `Transformer.execute`".to_owned(),
             Value::Bool(b) => format!("boolean `{b}`"),
             Value::Number(n) => format!("number `{n}`"),
             Value::String(text) => {

@@ -115,7 +115,7 @@ impl<'h> Shared<'h> {
                 let id = DeclId(index as u32);
                 let name = program.decl_name(id);
                 if let Some(function) = table.functions.get(name.as_str()) {
-                    natives.insert(id, (Arc::from(name), *function));
+                    natives.insert(id, (Arc::from(shown_name(&name)), *function));
                 }
             }
         }
@@ -269,6 +269,11 @@ impl<'h> Shared<'h> {
             (wanted, reference) = (next.thunk, next.reference);
         }
     }
+}
+
+/// The name of a native as users know it. The namespaces behind SDK modules have a prefix that no user ever writes.
+pub(super) fn shown_name(name: &str) -> &str {
+    name.strip_prefix("_PreludeAmbientHack_").unwrap_or(name)
 }
 
 fn is_library(program: &Program, spec: &Spec) -> bool {
