@@ -14,7 +14,7 @@ pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
     let output = Output::open(args.output.as_deref())?;
     library::limit_threads(options.threads);
     let watch = Stopwatch::start();
-    let workspace = library::open(&args.workspace.path, options, false)?;
+    let workspace = library::open(&args.workspace.path, options, reporter.levels(), false)?;
     let evaluation = workspace.evaluate(&qualifiers);
     let seconds = watch.seconds();
 

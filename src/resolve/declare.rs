@@ -553,7 +553,8 @@ impl<'i> Pass<'i> {
             ast::ImportClause::Default(here) | ast::ImportClause::Equals(here) => {
                 add(self, here, AliasSource::Broken, None);
             }
-            ast::ImportClause::Nothing => {}
+            // A rule refuses `import * from`.
+            ast::ImportClause::Nothing | ast::ImportClause::All => {}
         }
     }
 

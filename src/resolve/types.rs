@@ -10,8 +10,7 @@ use crate::source::{Location, Span, Symbol};
 use crate::syntax::ast::{self, Type, TypeMember, TypeMemberKind};
 
 /// The types that no file declares.
-const KEYWORDS: [&str; 9] =
-    ["any", "boolean", "never", "number", "object", "string", "symbol", "undefined", "void"];
+const KEYWORDS: [&str; 9] = ["any", "boolean", "never", "number", "object", "string", "symbol", "undefined", "void"];
 
 impl Lowerer<'_, '_> {
     /// Looks up all names of a type.
