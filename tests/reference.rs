@@ -29,6 +29,7 @@ const FOLDERS: &[(&str, &str, &[&str])] = &[
             "contract",
             "arguments",
             "configuration",
+            "resolvers",
         ],
     ),
     (
