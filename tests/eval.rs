@@ -360,6 +360,9 @@ fn compare_members(loaded: &Loaded, wrong: &mut Vec<String>) {
         if matches!(receiver, Receiver::Path | Receiver::Directory | Receiver::File | Receiver::StaticDirectory) {
             declared.extend(common.clone());
         }
+        if receiver == Receiver::TransformerCreateServiceResult {
+            declared.extend(interfaces.get("TransformerExecuteResult").cloned().unwrap_or_default());
+        }
         for (name, property, required, maximum) in &members {
             match declared.iter().find(|(known, ..)| known == name) {
                 None => wrong.push(format!("the native member `{interface}.{name}` is not declared")),

@@ -53,7 +53,8 @@ fn fail<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 }
 
 fn warn<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
-    let mut message = if args.get(0).is_undefined() { String::new() } else { m.text_of(args.get(0), args.site.location())? };
+    let mut message =
+        if args.get(0).is_undefined() { String::new() } else { m.text_of(args.get(0), args.site.location())? };
     if message.is_empty() {
         message.push_str("`Contract.warn` was called");
     }

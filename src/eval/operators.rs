@@ -124,8 +124,7 @@ impl<'h> Machine<'_, 'h> {
             BinaryOp::BitOr | BinaryOp::BitAnd | BinaryOp::BitXor => "two numbers, or two members of one enum",
             _ => "two numbers",
         };
-        let compares =
-            matches!(op, BinaryOp::Less | BinaryOp::LessEqual | BinaryOp::Greater | BinaryOp::GreaterEqual);
+        let compares = matches!(op, BinaryOp::Less | BinaryOp::LessEqual | BinaryOp::Greater | BinaryOp::GreaterEqual);
         let help = match (left, right) {
             (Value::String(_), Value::String(_)) if compares => Some("compare strings with `localeCompare`"),
             (Value::Enum(..), _) | (_, Value::Enum(..)) => Some("`valueOf()` gives the number of an enum member"),

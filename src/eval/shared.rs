@@ -88,6 +88,8 @@ pub(super) struct Shared<'h> {
     pub next_seal: AtomicU32,
     /// What pips were asked for; none when the program does not ask about them.
     pub records: Option<Records>,
+    /// The next [`PipHandle`](super::value::PipHandle).
+    pub next_pip: AtomicU32,
     /// Bytes in the arenas of all workers, as far as they have told.
     pub memory: AtomicUsize,
     /// Whether that went over the limit.
@@ -127,6 +129,7 @@ impl<'h> Shared<'h> {
             members: BoundMembers::new(table, &program.symbols),
             next_seal: AtomicU32::new(0),
             records: Records::wanted(resolved),
+            next_pip: AtomicU32::new(0),
             memory: AtomicUsize::new(0),
             exhausted: AtomicBool::new(false),
             thunks: boxcar::Vec::new(),
