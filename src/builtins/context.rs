@@ -60,7 +60,12 @@ fn get_new_output_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) ->
 
 fn get_temp_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let mut hint = Vec::new();
-    push_fragment(m, args, 0, args.get(0), &mut hint)?;
+    if args.get(0).is_undefined() {
+        // SDK modules of BuildXL have no hint here: there it is not looked at.
+        hint.push(m.symbols().intern("t"));
+    } else {
+        push_fragment(m, args, 0, args.get(0), &mut hint)?;
+    }
     let root = m.host().temp_root;
     unique_directory(m, args, root, &hint).map(Value::Directory)
 }

@@ -205,10 +205,12 @@ impl<'s, 'h> Machine<'s, 'h> {
             Value::Undefined => "undefined".to_owned(),
             Value::Unit => "unit".to_owned(),
             Value::Namespace(..) => "a namespace".to_owned(),
+            Value::MutableSet(_) => "a MutableSet".to_owned(),
+            Value::StringBuilder(_) => "a StringBuilder".to_owned(),
             Value::ServiceId(_) => "a service id".to_owned(),
             Value::IpcMoniker(_) => "an ipc moniker".to_owned(),
-            Value::ExecuteResult(result) if result.is_service => "what `Transformer.createService` gives".to_owned(),
-            Value::ExecuteResult(_) => "what `Transformer.execute` gives".to_owned(),
+            Value::ExecuteResult(result) if result.is_service => "the result of `Transformer.createService`".to_owned(),
+            Value::ExecuteResult(_) => "the result of `Transformer.execute`".to_owned(),
             Value::Bool(b) => format!("boolean `{b}`"),
             Value::Number(n) => format!("number `{n}`"),
             Value::String(text) => {
@@ -275,6 +277,9 @@ impl<'s, 'h> Machine<'s, 'h> {
 
     /// Records something for the graph, in the order in which this top-level value does it.
     pub fn emit(&mut self, event: Event) {
+        if let (Some(records), Event::Made(request)) = (&self.shared.records, &event) {
+            records.note(&request.kind);
+        }
         if let Some(running) = self.running.last_mut() {
             running.events.push(event);
         }

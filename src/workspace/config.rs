@@ -190,6 +190,9 @@ const UNSUPPORTED: [&str; 12] = [
     "CustomYarn",
 ];
 
+/// Those of them whose modules only matter to specs that import them. The others make pips by themselves.
+const ONLY_IMPORTED: [&str; 2] = ["Nuget", "Download"];
+
 /// Decodes the argument of `config({…})`. What is wrong goes to `decoder`; the rest is still used.
 pub fn decode_config(value: &ConfigValue, symbols: &Symbols, decoder: &mut Decoder) -> Config {
     let mut config = Config::default();
@@ -298,6 +301,9 @@ fn resolver(value: &ConfigValue, decoder: &mut Decoder) -> Option<ResolverConfig
     }
     if UNSUPPORTED.contains(&&*kind) {
         let modules = unsupported_modules(object);
+        if !ONLY_IMPORTED.contains(&&*kind) {
+            decoder.report(left_out(&kind, &modules), written.location.or(location));
+        }
         let name = object.get("name").and_then(text_of);
         return Some(ResolverConfig { kind: ResolverKind::Unsupported { kind, modules }, name, location });
     }
@@ -309,6 +315,17 @@ fn resolver(value: &ConfigValue, decoder: &mut Decoder) -> Option<ResolverConfig
     let message = format!("`{kind}` is not a kind of resolver");
     decoder.report(Diagnostic::error(Code::Dx(11200), message).help(help), written.location.or(location));
     None
+}
+
+/// The warning about a resolver without which the graph is not whole.
+fn left_out(kind: &str, modules: &[Located<Arc<str>>]) -> Diagnostic {
+    let what = match modules.first() {
+        Some(module) => format!("the pips of its module `{}` are", module.value),
+        None => "its pips are".to_owned(),
+    };
+    let message = format!("resolvers of kind `{kind}` are not supported: {what} left out of the graph");
+    let help = "the graph holds what specs make; say the same in specs, or run the other build system in a pip";
+    Diagnostic::warning(Code::Ds(309), message).help(help)
 }
 
 /// The names of the modules that a resolver of another kind would bring.

@@ -261,7 +261,7 @@ impl Workspace {
         open::graph_mounts(&self.mounts)
     }
 
-    /// Applies the levels of the configuration and sorts.
+    /// Applies the levels of the configuration and the options, and sorts.
     fn finish(&self, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let levels: &Levels = &self.config.levels;
         levels.apply(&mut diagnostics);

@@ -7,6 +7,7 @@ use crate::paths::RelativePath;
 use crate::source::Symbol;
 
 use super::artifacts::Artifacts;
+use super::data::check_nesting;
 use super::fields::{Fields, Spot, field};
 
 /// What an artifact in an argument is to the process; the numbers of the prelude's `ArtifactKind`.
@@ -138,7 +139,7 @@ impl<'a, 'h> CommandLine<'a, 'h> {
         {
             return self.add_primitive(m, name, object, kind);
         }
-        let (fragments, escaping) = self.value_fragments(m, value)?;
+        let (fragments, escaping) = self.value_fragments(m, value, 0)?;
         self.push_named(m, name, fragments, escaping);
         Ok(())
     }
@@ -183,12 +184,12 @@ impl<'a, 'h> CommandLine<'a, 'h> {
                 Ok(())
             }
             RAW_TEXT => {
-                let (fragments, _) = self.value_fragments(m, value)?;
+                let (fragments, _) = self.value_fragments(m, value, 0)?;
                 self.push_named(m, name, fragments, Escaping::None);
                 Ok(())
             }
             _ => {
-                let (fragments, escaping) = self.value_fragments(m, value)?;
+                let (fragments, escaping) = self.value_fragments(m, value, 0)?;
                 self.push_named(m, name, fragments, escaping);
                 Ok(())
             }
@@ -200,7 +201,11 @@ impl<'a, 'h> CommandLine<'a, 'h> {
         &mut self,
         m: &mut Machine<'_, 'h>,
         value: Value<'h>,
+        depth: usize,
     ) -> Result<(Vec<Fragment>, Escaping), Raised> {
+        // Parts may be shared, so a small value can make an endless command line.
+        m.count_step(self.fields.place)?;
+        check_nesting(m, depth, self.fields.place)?;
         let quoted = Escaping::CRuntimeArgumentRules;
         if let Some(fragment) = primitive(m, value) {
             return Ok((vec![fragment], quoted));
@@ -224,7 +229,7 @@ impl<'a, 'h> CommandLine<'a, 'h> {
             return Err(m.fail(error.maybe_help(help.map(str::to_owned))));
         };
         if !field(m, object, "separator").is_undefined() || !field(m, object, "values").is_undefined() {
-            return self.compound(m, object).map(|fragment| (vec![fragment], quoted));
+            return self.compound(m, object, depth).map(|fragment| (vec![fragment], quoted));
         }
         if !field(m, object, "path").is_undefined() {
             return self.artifact(m, object).map(|fragment| (vec![fragment], quoted));
@@ -233,7 +238,7 @@ impl<'a, 'h> CommandLine<'a, 'h> {
     }
 
     /// `{values, separator}`: one word.
-    fn compound(&mut self, m: &mut Machine<'_, 'h>, object: &'h Object<'h>) -> Result<Fragment, Raised> {
+    fn compound(&mut self, m: &mut Machine<'_, 'h>, object: &'h Object<'h>, depth: usize) -> Result<Fragment, Raised> {
         let separator = match field(m, object, "separator") {
             Value::String(text) => m.symbols().intern(text.text),
             other => return Err(self.wrong(m, "separator", "a string", other)),
@@ -244,7 +249,7 @@ impl<'a, 'h> CommandLine<'a, 'h> {
         };
         let mut fragments = Vec::with_capacity(values.len());
         for value in values.iter().filter(|value| !value.is_undefined()) {
-            let (parts, _) = self.value_fragments(m, *value)?;
+            let (parts, _) = self.value_fragments(m, *value, depth + 1)?;
             fragments.push(joined(parts, Escaping::None));
         }
         let data = PipData { separator: Some(separator), escaping: Escaping::None, fragments: fragments.into() };

@@ -6,6 +6,7 @@ use crate::graph::{self, ContentFilter, DirectoryId, FileArtifact, FilterKind, S
 use crate::paths::PathId;
 use crate::source::Location;
 
+use super::super::support::optional_bool;
 use super::fields::{Fields, check_regex};
 use super::write::{emit, labels};
 
@@ -41,7 +42,7 @@ fn seal_files<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, kind: SealKind, 
         request.root = directory_arg(m, args, 0)?;
         files = if args.get(1).is_undefined() { &[] } else { m.array_arg(args, 1)? };
         (request.tags, request.description) = labels(m, args, 2, 3)?;
-        request.scrub = args.get(4).is_truthy();
+        request.scrub = optional_bool(m, args, 4)?;
     }
     let mut contents: Vec<FileArtifact> = Vec::with_capacity(files.len());
     for file in files.iter().filter(|file| !file.is_undefined()) {

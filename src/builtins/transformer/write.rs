@@ -5,6 +5,7 @@ use crate::eval::{Args, Eval, Event, Machine, Raised, Request, RequestKind, Valu
 use crate::graph::{CopyFilePip, FileArtifact, PathRendering, PipData, WriteFilePip};
 use crate::source::{Location, Symbol};
 
+use super::super::support::{optional_bool, optional_string};
 use super::data::{joined_data, pip_data};
 use super::fields::Fields;
 
@@ -13,7 +14,7 @@ pub(super) fn copy_file<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eva
     let Value::File(source) = args.get(0) else { return Err(m.wrong_type(args, 0, "a file")) };
     let destination = FileArtifact::output(m.path_arg(args, 1)?);
     let (tags, description) = labels(m, args, 2, 3)?;
-    let keep_writable = args.get(4).is_truthy();
+    let keep_writable = optional_bool(m, args, 4)?;
     let copy = CopyFilePip { source, destination, keep_writable, tags, description };
     emit(m, args, RequestKind::CopyFile(copy));
     Ok(Value::File(destination))
@@ -23,11 +24,9 @@ pub(super) fn copy_file<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eva
 pub(super) fn write_file<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let destination = destination(m, args)?;
     let place = args.site.argument(1);
+    let separator = optional_string(m, args, 3)?.unwrap_or("\n");
     let contents = match args.get(1) {
-        Value::Array(values) => {
-            let separator = if args.get(3).is_undefined() { "\n" } else { m.string_arg(args, 3)? };
-            joined_data(m, values.items, separator, place)?
-        }
+        Value::Array(values) => joined_data(m, values.items, separator, place)?,
         Value::Undefined => PipData::default(),
         single => pip_data(m, single, place)?,
     };

@@ -111,6 +111,14 @@ fn plain(text: &str) -> String {
         .collect()
 }
 
+/// A word of a command line, in quotes where a shell would need them.
+fn quoted(word: String) -> String {
+    if !word.is_empty() && !word.contains(char::is_whitespace) {
+        return word;
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 struct Lines<'a> {
     graph: &'a PipGraph,
     options: TextOptions,
@@ -268,10 +276,10 @@ impl Lines<'_> {
         if let Some(rare) = &process.rare {
             self.service(&rare.service)?;
         }
-        let command: Vec<String> = std::iter::once(graph.display(process.executable.path))
-            .chain(arguments(graph, &process.arguments))
-            .map(|word| if word.is_empty() || word.contains(char::is_whitespace) { format!("'{word}'") } else { word })
-            .collect();
+        let mut command = vec![graph.display(process.executable.path)];
+        command.extend(arguments(graph, &process.arguments));
+        command.extend(self.response(process));
+        let command: Vec<String> = command.into_iter().map(quoted).collect();
         let command = self.cut(&command.join(" "));
         self.detail("run", &command)?;
         let files = process.inputs.iter().filter(|input| **input != process.executable);
@@ -309,6 +317,17 @@ impl Lines<'_> {
         match process.rare.as_ref().and_then(|rare| rare.temp_directory) {
             Some(temp) => self.detail("temp", &plain(&self.folder(temp))),
             None => Ok(()),
+        }
+    }
+
+    /// What a response file holds. It is part of the command line unless it would be too long.
+    fn response(&self, process: &ProcessPip) -> Vec<String> {
+        match process.rare.as_ref().and_then(|rare| rare.response_file.as_ref()) {
+            None => Vec::new(),
+            Some(file) if file.force => {
+                vec![format!("{}(response file)", file.prefix.map_or("@", |prefix| self.graph.text(prefix)))]
+            }
+            Some(file) => arguments(self.graph, &file.contents),
         }
     }
 
