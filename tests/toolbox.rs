@@ -54,7 +54,9 @@ fn case(path: &Path) -> Result<(), Failed> {
     }
     let place = |path: &str| if path.starts_with('/') { path.into() } else { root.join(path) };
     let options = OpenOptions {
-        file_system: Arc::new(files.iter().map(|(path, text)| (place(path), text.as_str())).collect::<MemoryFileSystem>()),
+        file_system: Arc::new(
+            files.iter().map(|(path, text)| (place(path), text.as_str())).collect::<MemoryFileSystem>(),
+        ),
         environment: Arc::new(environment),
         ..OpenOptions::default()
     };
