@@ -29,6 +29,7 @@ const FOLDERS: &[(&str, &str, &[&str])] = &[
             "contract",
             "arguments",
             "configuration",
+            "resolvers",
         ],
     ),
     (
@@ -44,6 +45,7 @@ const FOLDERS: &[(&str, &str, &[&str])] = &[
             "transformer.copy",
             "transformer.seal",
             "transformer.service",
+            "transformer.ipc",
             "tool",
             "annotation",
         ],

@@ -293,7 +293,8 @@ impl<'h> Machine<'_, 'h> {
                     return Ok(*value);
                 }
                 let count = array.items.len();
-                let message = format!("the array has no item {number}: it has {count} items, counted from 0");
+                let items = if count == 1 { "item" } else { "items" };
+                let message = format!("the array has no item {number}: it has {count} {items}, counted from 0");
                 Err(self.fail(Diagnostic::error(Code::Dx(9328), message).at(frame.location(index), "")))
             }
             (Value::Object(object), Value::String(text)) => {
@@ -309,6 +310,8 @@ impl<'h> Machine<'_, 'h> {
                     .at(frame.location(object), "this is undefined");
                 Err(self.fail(error))
             }
+            // Indexing other values finds nothing: how specs tell objects from the rest.
+            (_, Value::String(_)) => Ok(Value::Undefined),
             (receiver, key) => {
                 let message = format!(
                     "arrays are indexed by numbers and objects by strings, but this is {} indexed by {}",
