@@ -48,6 +48,12 @@ const FOLDERS: &[(&str, &str, &[&str])] = &[
             "annotation",
         ],
     ),
+    ("Sdk.Json", "Sdk.Json", &["json"]),
+    ("Sdk.Xml", "Sdk.Xml", &["xml", "nodes"]),
+    ("Sdk.Hashing", "Sdk.Hashing", &["hashing"]),
+    ("Sdk.ValueCache", "Sdk.ValueCache", &["value_cache"]),
+    ("Sdk.Graph", "Sdk.Graph", &["graph"]),
+    ("Sdk.KeyForm", "Sdk.KeyForm", &["key_form"]),
 ];
 
 /// Specs that users of the language do not meet.
@@ -55,7 +61,7 @@ const LEFT_OUT: &[&str] = &["hidden", "transformer", "module.config"];
 
 const INTRODUCTION: &str = "# Reference
 
-Every name of the prelude and of `Sdk.Transformers`, from the declarations in `stdlib/`. This page is generated:
+Every name of the prelude and of the modules of the SDK, from the declarations in `stdlib/`. This page is generated:
 `UPDATE=1 cargo test --test reference`.
 ";
 

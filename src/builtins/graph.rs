@@ -97,11 +97,7 @@ fn question<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<(Arc<Inp
         },
         _ => return Err(m.wrong_type(args, 1, "an object")),
     };
-    let found = Found {
-        values: Vec::new(),
-        files: FxHashSet::default(),
-        directories: FxHashSet::default(),
-        without_sources,
-    };
+    let found =
+        Found { values: Vec::new(), files: FxHashSet::default(), directories: FxHashSet::default(), without_sources };
     Ok((inputs, found))
 }

@@ -25,8 +25,7 @@ fn begins_name(c: char) -> bool {
 }
 
 fn continues_name(c: char) -> bool {
-    begins_name(c)
-        || matches!(c, '-' | '.' | '0'..='9' | '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}'..='\u{2040}')
+    begins_name(c) || matches!(c, '-' | '.' | '0'..='9' | '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}'..='\u{2040}')
 }
 
 /// Which namespaces prefixes stand for, scope in scope.
@@ -47,7 +46,8 @@ pub(super) struct Binding {
 impl Scopes {
     /// What holds everywhere.
     pub fn new() -> Self {
-        let known = |prefix: &str, uri: &str| Binding { prefix: prefix.to_owned(), uri: uri.to_owned(), pending: false };
+        let known =
+            |prefix: &str, uri: &str| Binding { prefix: prefix.to_owned(), uri: uri.to_owned(), pending: false };
         Self { bindings: vec![known("xmlns", XMLNS), known("xml", XML), known("", "")], open: Vec::new() }
     }
 

@@ -153,7 +153,9 @@ impl<'h> NodeReader<'_, 'h> {
                         return wrong(at, format!("the encoding `{encoding}` is not supported; save it as UTF-8"));
                     }
                 }
-                Event::DocType(_) if root => return wrong(at, "the document type does not stand before the root element"),
+                Event::DocType(_) if root => {
+                    return wrong(at, "the document type does not stand before the root element");
+                }
                 Event::DocType(_) | Event::Text(_) | Event::GeneralRef(_) => {}
                 Event::Eof => break,
             }
@@ -201,7 +203,9 @@ impl<'h> NodeReader<'_, 'h> {
             match attribute.normalized_value(XmlVersion::Implicit1_0) {
                 Ok(value) if value.chars().all(is_character) => written.push((name, value.into_owned())),
                 Ok(_) => return wrong(at, format!("the attribute `{name}` has a character that cannot stand in XML")),
-                Err(error) => return wrong(at, format!("the attribute `{name}` has no value that can be read: {error}")),
+                Err(error) => {
+                    return wrong(at, format!("the attribute `{name}` has no value that can be read: {error}"));
+                }
             }
         }
         self.scopes.enter();

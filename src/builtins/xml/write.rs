@@ -136,12 +136,7 @@ impl<'h> Writer<'_, 'h> {
         Ok(())
     }
 
-    fn list(
-        &self,
-        m: &mut Machine<'_, 'h>,
-        owner: &'h Object<'h>,
-        name: &str,
-    ) -> Result<&'h [Value<'h>], Raised> {
+    fn list(&self, m: &mut Machine<'_, 'h>, owner: &'h Object<'h>, name: &str) -> Result<&'h [Value<'h>], Raised> {
         match field(m, owner, name) {
             Value::Undefined => Ok(&[]),
             Value::Array(array) => Ok(array.items),
@@ -168,7 +163,8 @@ impl<'h> Writer<'_, 'h> {
         };
         let (prefix, local, uri) = (part("prefix")?, part("local")?, part("namespace")?);
         let Some(local) = local else { return Err(self.wrong(m, "a name has no `local`")) };
-        if let Some(bad) = prefix.into_iter().filter(|prefix| !prefix.is_empty()).chain([local]).find(|it| !is_name(it)) {
+        if let Some(bad) = prefix.into_iter().filter(|prefix| !prefix.is_empty()).chain([local]).find(|it| !is_name(it))
+        {
             let bad = bad.escape_debug();
             return Err(self.wrong(m, format!("`{bad}` is not a name in XML")));
         }
@@ -507,7 +503,8 @@ impl<'h> Writer<'_, 'h> {
     /// form that BuildXL writes, on which the digests of files depend.
     fn path(&mut self, m: &mut Machine<'_, 'h>, path: PathId, place: Place) {
         if let Some(open) = self.open.last().filter(|_| self.in_tag && place == Place::Content) {
-            let message = format!("the element `{}` begins with a path, which is written into its start tag", open.name);
+            let message =
+                format!("the element `{}` begins with a path, which is written into its start tag", open.name);
             // Nearly always a module stands between the native and the spec that gave the tree.
             let place = m.call_in_spec(self.args.site.location());
             let warning = Diagnostic::warning(Code::Ds(405), message).at(place, "");
