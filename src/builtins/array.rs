@@ -247,8 +247,9 @@ fn reduce<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     Ok(accumulator)
 }
 
-fn index_of<'h>(_: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+fn index_of<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let wanted = args.get(0);
+    m.count_work(this(args).len(), args.site.location())?;
     let found = this(args).iter().position(|item| item.same(wanted));
     Ok(Value::Number(found.map_or(-1, |index| index as i32)))
 }

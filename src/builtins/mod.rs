@@ -99,6 +99,10 @@ pub fn natives() -> NativeTable {
         (Receiver::StaticDirectory, static_directory::MEMBERS),
         (Receiver::StaticDirectory, transformer::ASSERTIONS),
         (Receiver::TransformerExecuteResult, transformer::RESULT),
+        (Receiver::TransformerCreateServiceResult, transformer::RESULT),
+        (Receiver::TransformerCreateServiceResult, transformer::SERVICE_RESULT),
+        (Receiver::ServiceId, enums::PLAIN_MEMBERS),
+        (Receiver::IpcMoniker, enums::PLAIN_MEMBERS),
     ]);
     table
 }

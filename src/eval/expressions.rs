@@ -293,7 +293,8 @@ impl<'h> Machine<'_, 'h> {
                     return Ok(*value);
                 }
                 let count = array.items.len();
-                let message = format!("the array has no item {number}: it has {count} items, counted from 0");
+                let items = if count == 1 { "item" } else { "items" };
+                let message = format!("the array has no item {number}: it has {count} {items}, counted from 0");
                 Err(self.fail(Diagnostic::error(Code::Dx(9328), message).at(frame.location(index), "")))
             }
             (Value::Object(object), Value::String(text)) => {

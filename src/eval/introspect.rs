@@ -67,7 +67,7 @@ impl Records {
     /// Notes what a request makes.
     pub fn note(&self, kind: &RequestKind) {
         match kind {
-            RequestKind::Process(process, handles) => {
+            RequestKind::Process(process, _, handles) => {
                 let maker = inputs(process.inputs.iter(), &process.directory_inputs);
                 let streams = process.rare.as_ref().map(|rare| &rare.streams);
                 let console = streams.into_iter().flat_map(|streams| [streams.output, streams.error]).flatten();
@@ -92,7 +92,7 @@ impl Records {
             RequestKind::WriteFile(write) => {
                 self.files.entry(write.destination).or_default();
             }
-            RequestKind::Ipc(ipc) => {
+            RequestKind::Ipc(ipc, _) => {
                 self.files.entry(ipc.output).or_insert_with(|| inputs(ipc.inputs.iter(), &ipc.directory_inputs));
             }
             RequestKind::Seal(request, handle) => {

@@ -13,7 +13,7 @@ use crate::source::{Location, Symbol, Symbols};
 use super::host::Host;
 use super::native::{Args, Eval, Raised, Site};
 use super::shared::{Event, Running, Shared, ThunkId};
-use super::value::{Array, Object, Relative, SealHandle, Text, Value};
+use super::value::{Array, Object, PipHandle, Relative, SealHandle, Text, Value};
 use crate::graph::FileArtifact;
 
 /// One worker's interpreter.
@@ -205,6 +205,12 @@ impl<'s, 'h> Machine<'s, 'h> {
             Value::Undefined => "undefined".to_owned(),
             Value::Unit => "unit".to_owned(),
             Value::Namespace(..) => "a namespace".to_owned(),
+            Value::MutableSet(_) => "a MutableSet".to_owned(),
+            Value::StringBuilder(_) => "a StringBuilder".to_owned(),
+            Value::ServiceId(_) => "a service id".to_owned(),
+            Value::IpcMoniker(_) => "an ipc moniker".to_owned(),
+            Value::ExecuteResult(result) if result.is_service => "the result of `Transformer.createService`".to_owned(),
+            Value::ExecuteResult(_) => "the result of `Transformer.execute`".to_owned(),
             Value::Bool(b) => format!("boolean `{b}`"),
             Value::Number(n) => format!("number `{n}`"),
             Value::String(text) => {
@@ -305,6 +311,11 @@ impl<'s, 'h> Machine<'s, 'h> {
             name.push_str(&format!("\0{setting}={value}"));
         }
         name
+    }
+
+    /// A new identity for a process or a message.
+    pub fn new_pip(&self) -> PipHandle {
+        PipHandle(self.shared.next_pip.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
     }
 
     /// What distinguishes the top-level value being evaluated: its declaration and qualifier.

@@ -19,6 +19,7 @@ mod literals;
 mod machine;
 mod native;
 mod operators;
+mod places;
 mod replay;
 mod requests;
 mod run;
@@ -35,10 +36,11 @@ pub use host::{Host, HostFunction, Limits, SystemFolders};
 pub use introspect::Inputs;
 pub use machine::Machine;
 pub use native::{Args, Eval, Member, NativeFn, NativeTable, Raised, Receiver, Site, Values};
+pub use places::{Step, Trail};
 pub use requests::{Request, RequestKind};
 pub use run::{Evaluation, Root};
 pub use shared::{Event, ThunkId};
 pub use value::{
-    Array, Closure, ExecuteResult, MergeRule, Method, Object, Relative, SealHandle, SealKind, StaticDirectory, Text,
-    Value,
+    Array, Closure, ExecuteResult, MergeRule, Method, Object, PipHandle, Relative, SealHandle, SealKind,
+    StaticDirectory, Text, Value,
 };

@@ -12,6 +12,7 @@ mod process;
 mod report;
 mod seal;
 mod secrets;
+mod services;
 mod tables;
 
 use std::sync::Arc;
@@ -245,7 +246,9 @@ impl GraphBuilder {
     ///
     /// # Errors
     /// Every rule that it breaks; it is not added then.
-    pub fn add_ipc(&mut self, ipc: IpcPip, provenance: Provenance) -> Result<PipId, Vec<Diagnostic>> {
+    pub fn add_ipc(&mut self, mut ipc: IpcPip, provenance: Provenance) -> Result<PipId, Vec<Diagnostic>> {
+        ipc.inputs = distinct(ipc.inputs);
+        ipc.directory_inputs = distinct(ipc.directory_inputs);
         let checked = self.check_ipc(&ipc, &provenance);
         self.settle(checked, &ipc.inputs, [ipc.output])?;
         let id = PipId(self.pips.len() as u32);
