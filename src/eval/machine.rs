@@ -306,7 +306,8 @@ impl<'s, 'h> Machine<'s, 'h> {
         let spec = &program.specs[program.decls[thunk.decl.index()].spec.index()];
         let module = &program.modules[spec.module.index()].name;
         let key = thunk.cache_key.as_deref().unwrap_or_default();
-        let mut name = format!("{module}\0{}\0{}\0{key}\0{number}", self.show(spec.path), program.decl_name(thunk.decl));
+        let mut name =
+            format!("{module}\0{}\0{}\0{key}\0{number}", self.show(spec.path), program.decl_name(thunk.decl));
         for (setting, value) in program.qualifiers.map_of(thunk.qualifier).iter() {
             name.push_str(&format!("\0{setting}={value}"));
         }
