@@ -12,7 +12,7 @@ use crate::source::{Location, Symbol, Symbols};
 
 use super::host::Host;
 use super::native::{Args, Eval, Raised, Site};
-use super::shared::{Event, Running, Shared};
+use super::shared::{Event, Running, Shared, ThunkId};
 use super::value::{Array, Object, PipHandle, Relative, SealHandle, Text, Value};
 use crate::graph::FileArtifact;
 
@@ -286,8 +286,32 @@ impl<'s, 'h> Machine<'s, 'h> {
     }
 
     /// A new identity for a sealed or output directory.
-    pub fn new_seal(&self) -> SealHandle {
-        SealHandle(self.shared.next_seal.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+    pub fn new_seal(&mut self) -> SealHandle {
+        let maker = match self.running.last_mut() {
+            Some(running) => {
+                running.seals += 1;
+                (running.thunk, running.seals)
+            }
+            None => (ThunkId(u32::MAX), 0),
+        };
+        SealHandle(self.shared.seals.push(maker) as u32)
+    }
+
+    /// Which seal it is, by who made it: unlike the handle it does not depend on timing, nor on where the workspace lies.
+    pub fn seal_name(&self, seal: SealHandle) -> String {
+        let Some((thunk, number)) = self.shared.seals.get(seal.0 as usize).filter(|maker| maker.1 > 0) else {
+            return String::new();
+        };
+        let (program, thunk) = (self.program(), self.shared.thunk(*thunk));
+        let spec = &program.specs[program.decls[thunk.decl.index()].spec.index()];
+        let module = &program.modules[spec.module.index()].name;
+        let key = thunk.cache_key.as_deref().unwrap_or_default();
+        let mut name =
+            format!("{module}\0{}\0{}\0{key}\0{number}", self.show(spec.path), program.decl_name(thunk.decl));
+        for (setting, value) in program.qualifiers.map_of(thunk.qualifier).iter() {
+            name.push_str(&format!("\0{setting}={value}"));
+        }
+        name
     }
 
     /// A new identity for a process or a message.
