@@ -141,7 +141,7 @@ fn mount_name<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<&'h st
 
 fn get_mount<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let name = mount_name(m, args)?;
-    let mounts = &m.host().mounts;
+    let mounts = m.host().context_mounts();
     if let Some(mount) = mounts.iter().find(|mount| *mount.name == *name) {
         let atom = Value::Atom(m.symbols().intern(name));
         return Ok(m.object_of(&[("name", atom), ("path", Value::Path(mount.path))]));
@@ -167,7 +167,7 @@ fn get_mount<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 
 fn has_mount<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let name = mount_name(m, args)?;
-    Ok(Value::Bool(m.host().mounts.iter().any(|mount| *mount.name == *name)))
+    Ok(Value::Bool(m.host().context_mounts().iter().any(|mount| *mount.name == *name)))
 }
 
 fn get_user_home_directory<'h>(m: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eval<'h> {

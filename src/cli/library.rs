@@ -110,7 +110,7 @@ pub(super) fn open(path: &Path, options: &EvaluationArgs, allow_missing_config: 
         options.environment.iter().fold(ProcessEnvironment::new(), |all, (name, value)| all.with(name, value));
     let options = OpenOptions {
         threads: options.threads,
-        sdk: options.sdk.clone(),
+        sdk: options.sdk.iter().cloned().collect(),
         environment: Arc::new(environment),
         allow_missing_config,
         ..OpenOptions::default()

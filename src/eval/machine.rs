@@ -150,12 +150,17 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// Where the running top-level value's own spec made the call that led here: the line that a user would name.
     pub fn call_in_spec(&self, site: Location) -> Location {
         let Some(running) = self.running.last() else { return site };
-        let declared = self.program().decl_location(self.shared.thunk(running.thunk).decl);
-        if site.file == declared.file {
+        let program = self.program();
+        let decl = self.shared.thunk(running.thunk).decl;
+        let declared = program.decl_location(decl);
+        // An expression that is evaluated in a spec leads into that spec: that is where its user can act.
+        let at = program.specs[program.decls[decl.index()].spec.index()].probe_of;
+        let file = at.map_or(declared.file, |at| program.specs[at.index()].file);
+        if site.file == file {
             return site;
         }
-        let own = self.sites[running.sites..].iter().rev().find(|site| site.file == declared.file);
-        own.copied().unwrap_or(declared)
+        let own = self.sites[running.sites.min(self.sites.len())..].iter().rev().find(|site| site.file == file);
+        own.copied().unwrap_or(if site.file == declared.file { site } else { declared })
     }
 
     /// Stops evaluation with an error at the call.
