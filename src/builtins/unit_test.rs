@@ -37,7 +37,9 @@ fn world<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<&'h TestWor
         None => {
             let message = format!("`{}` can only be called in a unit test", public_name(args));
             let diagnostic = Diagnostic::error(Code::Ds(704), message).at(args.site.location(), "");
-            Err(m.fail(diagnostic.help("mark the function that calls it with `@@Testing.unitTest()` and run `dscript test`")))
+            Err(m.fail(
+                diagnostic.help("mark the function that calls it with `@@Testing.unitTest()` and run `dscript test`"),
+            ))
         }
     }
 }
@@ -204,11 +206,7 @@ fn expect_failure<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> 
 }
 
 /// A text, or `{code, content}`.
-fn expected_message<'h>(
-    m: &mut Machine<'_, 'h>,
-    args: &Args<'_, 'h>,
-    index: usize,
-) -> Result<ExpectedMessage, Raised> {
+fn expected_message<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, index: usize) -> Result<ExpectedMessage, Raised> {
     const EXPECTED: &str = "a string or an object `{code, content}`";
     let symbols = m.symbols();
     match args.get(index) {

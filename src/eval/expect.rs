@@ -26,12 +26,7 @@ pub struct TestWorld {
 impl TestWorld {
     /// A world without variables and mounts on a machine.
     pub fn new(machine: Arc<dyn Environment>) -> Self {
-        Self {
-            machine,
-            variables: RwLock::default(),
-            mounts: RwLock::default(),
-            pips_are_free: AtomicBool::new(false),
-        }
+        Self { machine, variables: RwLock::default(), mounts: RwLock::default(), pips_are_free: AtomicBool::new(false) }
     }
 
     /// Sets an environment variable, or takes it away.
@@ -159,12 +154,7 @@ impl<'h> Machine<'_, 'h> {
     ///
     /// # Errors
     /// Never: that it did not fail is told when the graph is built.
-    pub fn expect_failure(
-        &mut self,
-        function: Value<'h>,
-        messages: Vec<ExpectedMessage>,
-        site: Site<'h>,
-    ) -> Eval<'h> {
+    pub fn expect_failure(&mut self, function: Value<'h>, messages: Vec<ExpectedMessage>, site: Site<'h>) -> Eval<'h> {
         let said_before = self.running.last().map_or(0, |running| running.diagnostics.len());
         self.emit(Event::FailureBegins);
         let (sites, stack, nesting) = (self.sites.len(), self.stack.len(), self.nesting);

@@ -47,6 +47,7 @@ use session::Session;
 
 pub use config::Config;
 pub use host_functions::{HostFunctionError, HostValue};
+pub use module_file::{is_config_file, is_spec};
 pub use mounts::{FoundMount, Layout, Mount, Mounts};
 pub use open::OpenOptions;
 pub use probe::{Probed, ProbedValue};

@@ -107,8 +107,7 @@ fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace
     let session = Session::new(file_system, options.environment, options.threads);
     let paths = session.paths.clone();
     let opened = locate(&session, path, config_optional, options.allow_missing_config, &mut diagnostics);
-    let sdk: Vec<PathId> =
-        options.sdk.iter().filter_map(|sdk| sdk_folder(&session, sdk, &mut diagnostics)).collect();
+    let sdk: Vec<PathId> = options.sdk.iter().filter_map(|sdk| sdk_folder(&session, sdk, &mut diagnostics)).collect();
     let (prelude, found) = Prelude::load(&session, &sdk);
     diagnostics.extend(found);
     let engine = options.engine_folder.as_deref().and_then(|folder| paths.parse_absolute(folder.to_str()?).ok());

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::Workspace;
 use super::loaded::Loaded;
 use super::loader::{Wanted, parse_text};
 use super::mounts::{Layout, Mounts};
 use super::qualifiers::requested_qualifiers;
-use super::Workspace;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Evaluation, TestWorld};
 use crate::graph::{GraphBuilder, Mount, PipGraph};
@@ -169,7 +169,9 @@ impl UnitTests<'_> {
 fn each_test(ast: &Ast, body: List<StmtId>, prefix: &str, found: &mut impl FnMut(String, Span)) {
     for &id in ast.list(body) {
         match ast.stmt(id) {
-            Stmt::Function { modifiers, name, .. } if ast.list(modifiers.decorators).iter().any(|d| is_mark(ast, *d)) => {
+            Stmt::Function { modifiers, name, .. }
+                if ast.list(modifiers.decorators).iter().any(|d| is_mark(ast, *d)) =>
+            {
                 found(format!("{prefix}{}", ast.name(name)), name.span);
             }
             Stmt::Namespace { name, body, .. } => {
