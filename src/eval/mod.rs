@@ -12,6 +12,7 @@ mod collections;
 mod display;
 mod expect;
 mod expressions;
+mod follower;
 mod host;
 mod limits;
 mod literals;
