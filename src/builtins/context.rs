@@ -8,6 +8,7 @@ use crate::diagnostics::{Code, Diagnostic, nearest};
 use crate::eval::{Args, Eval, Machine, NativeFn, Raised, Value};
 use crate::paths::PathId;
 use crate::program::{DeclId, QualifierId};
+use crate::source::Symbol;
 use crate::source::system::OperatingSystem;
 
 use super::support::push_fragment;
@@ -65,6 +66,21 @@ fn get_temp_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<
 fn unique_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, root: PathId) -> Eval<'h> {
     let mut hint = Vec::new();
     push_fragment(m, args, 0, args.get(0), &mut hint)?;
+    unique_folder(m, args, root, &hint).map(Value::Directory)
+}
+
+/// A temporary folder for a process that wants one of its own.
+pub(super) fn own_temp_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<PathId, Raised> {
+    let (root, hint) = (m.host().temp_root, m.symbols().intern("t"));
+    unique_folder(m, args, root, &[hint])
+}
+
+fn unique_folder<'h>(
+    m: &mut Machine<'_, 'h>,
+    args: &Args<'_, 'h>,
+    root: PathId,
+    hint: &[Symbol],
+) -> Result<PathId, Raised> {
     let (decl, qualifier) = current(m, args)?;
     let (program, paths, symbols) = (m.program(), m.paths(), m.symbols());
     let module = &program.modules[program.module_of(decl).index()];
@@ -88,7 +104,7 @@ fn unique_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, root: Path
     let digest: String = Sha256::digest(key.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     let folder = paths.child_named(root, &folder_name(&module.name));
     let folder = paths.child_named(folder, &format!("{}-{digest}", folder_name(&value)));
-    Ok(Value::Directory(hint.iter().fold(folder, |at, atom| paths.child(at, *atom))))
+    Ok(hint.iter().fold(folder, |at, atom| paths.child(at, *atom)))
 }
 
 /// A name that is a folder name on every system.
@@ -154,11 +170,14 @@ fn get_mount<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
             Diagnostic::error(Code::Dx(9367), message).at(place, "").help(format!("write `{}`", mount.name))
         }
         None => {
-            let known: Vec<_> = mounts.iter().map(|mount| format!("`{}`", mount.name)).collect();
+            let mut known: Vec<_> = mounts.iter().map(|mount| format!("`{}`", mount.name)).collect();
+            if known.is_empty() {
+                known.push("`` (there are none)".to_owned());
+            }
             let near = nearest(name, mounts.iter().map(|mount| &*mount.name));
             Diagnostic::error(Code::Dx(9366), format!("there is no mount `{name}`"))
                 .at(place, "")
-                .note(format!("the mounts are {}", known.join(", ")))
+                .note(format!("Mount with name `{name}` was not found. Legal mounts are: {}", known.join(", ")))
                 .maybe_help(near.map(|near| format!("did you mean `{near}`?")))
         }
     };

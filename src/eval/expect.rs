@@ -137,16 +137,17 @@ impl ExpectedMessage {
         if self.code.is_some_and(|code| code != number) {
             return false;
         }
-        let wanted = plain_quotes(&self.text);
+        let wanted = plain(&self.text);
         let labels = error.labels.iter().map(|label| &label.message);
         let texts = [&error.message].into_iter().chain(labels).chain(&error.notes).chain(&error.help);
-        texts.into_iter().any(|text| plain_quotes(text).contains(&wanted))
+        texts.into_iter().any(|text| plain(text).contains(&wanted))
     }
 }
 
-/// BuildXL sets names in straight quotes, this program in back ticks: to a test both are the same.
-fn plain_quotes(text: &str) -> String {
-    text.replace('`', "'")
+/// BuildXL sets names in straight quotes, this program in back ticks, and paths are written with the separators of the
+/// host or with `/`: to a test all these are the same.
+fn plain(text: &str) -> String {
+    text.replace('`', "'").replace('\\', "/")
 }
 
 impl<'h> Machine<'_, 'h> {

@@ -10,7 +10,7 @@ use super::machine::Machine;
 use super::native::{Args, Eval};
 use crate::graph::Mount;
 use crate::paths::{PathId, Paths};
-use crate::source::system::{Environment, FileSystem};
+use crate::source::system::{Environment, FileSystem, OperatingSystem};
 
 /// The world of one evaluation.
 pub struct Host {
@@ -43,6 +43,11 @@ pub struct Host {
 }
 
 impl Host {
+    /// What ends a line in files that the build writes.
+    pub fn new_line(&self) -> &'static str {
+        if self.environment.host().os == OperatingSystem::Windows { "\r\n" } else { "\n" }
+    }
+
     /// The mounts that `Context` knows, in the order of their definition.
     pub fn context_mounts(&self) -> Cow<'_, [Mount]> {
         match &self.test {

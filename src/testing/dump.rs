@@ -162,7 +162,7 @@ impl Dump<'_> {
             ("untrackedScopes", paths(&process.untracked_scopes)),
             ("hasUntrackedChildProcesses", flags.has_untracked_child_processes.then(|| Node::bool(true))),
             ("allowPreservedOutputs", preserved.then(|| Node::bool(true))),
-            ("requireGlobalDependencies", (!flags.require_global_dependencies).then(|| Node::bool(false))),
+            ("requireGlobalDependencies", flags.no_global_dependencies.then(|| Node::bool(false))),
         ]);
         match fields {
             Node::Object(fields) if fields.is_empty() => None,

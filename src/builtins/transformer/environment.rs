@@ -1,9 +1,14 @@
 //! The environment variables of a process.
 
+use std::sync::Arc;
+
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Machine, Raised, Value};
-use crate::graph::{EnvironmentValue, EnvironmentVariable, ProcessPip};
+use crate::graph::{EnvironmentValue, EnvironmentVariable, Fragment, PipData, ProcessPip};
+use crate::paths::PathId;
+use crate::source::system::OperatingSystem;
 
+use super::artifacts::extend_paths;
 use super::data::{joined_data, pip_data};
 use super::fields::{Fields, origin};
 
@@ -41,7 +46,8 @@ pub(super) fn apply<'h>(
                 return Err(m.fail(Diagnostic::error(Code::Dx(9357), message).at(place, "")));
             }
             Some(separator) => separator,
-            None => ";",
+            None if on_windows(m) => ";",
+            None => ":",
         };
         let data = match entry.get("value") {
             Value::Undefined => {
@@ -49,7 +55,7 @@ pub(super) fn apply<'h>(
                 return Err(m.fail(Diagnostic::error(Code::Dx(9357), message).at(place, "")));
             }
             Value::Array(values) => joined_data(m, values.items, separator, place)?,
-            Value::Bool(flag) => pip_data(m, m.string(if flag { "true" } else { "false" }), place)?,
+            Value::Bool(flag) => pip_data(m, m.string(if flag { "True" } else { "False" }), place)?,
             single => pip_data(m, single, place)?,
         };
         set(m, process, name, EnvironmentValue::Data(data));
@@ -78,6 +84,26 @@ pub(super) fn pass_through<'h>(
         set(m, process, name, EnvironmentValue::PassThrough);
     }
     Ok(())
+}
+
+/// Sets a variable to one text or path.
+pub(super) fn set_fragment(m: &Machine<'_, '_>, process: &mut ProcessPip, name: &str, value: Fragment) {
+    let data = PipData { fragments: Box::new([value]), ..PipData::default() };
+    set(m, process, name, EnvironmentValue::Data(data));
+}
+
+/// Gives the process a temporary folder: its variables name it, and what happens there is not watched.
+pub(super) fn set_temp(m: &Machine<'_, '_>, process: &mut ProcessPip, folder: PathId) {
+    process.rare_mut().temp_directory = Some(folder);
+    extend_paths(&mut process.untracked_scopes, &Arc::from([folder]));
+    let names = if on_windows(m) { &RESERVED[..2] } else { &RESERVED[..] };
+    for name in names {
+        set_fragment(m, process, name, Fragment::Path(folder));
+    }
+}
+
+fn on_windows(m: &Machine<'_, '_>) -> bool {
+    m.host().environment.host().os == OperatingSystem::Windows
 }
 
 fn set(m: &Machine<'_, '_>, process: &mut ProcessPip, name: &str, value: EnvironmentValue) {

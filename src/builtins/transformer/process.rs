@@ -1,5 +1,8 @@
 //! `Transformer.execute`: from its argument object to a process and the handles of its outputs.
 
+use std::sync::Arc;
+
+use crate::builtins::context;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{
     Args, Eval, Event, ExecuteResult, Machine, Raised, Request, RequestKind, SealKind, StaticDirectory, Value,
@@ -24,22 +27,23 @@ pub(super) fn execute<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<
     let fields = fields.placed(location);
     let mut artifacts = Artifacts::default();
 
+    let tool_value = fields.get("tool");
+    let tool = Fields::of_value(m, tool_value, "`tool`", location)?;
+    let executable = tool.file(m, "exe")?;
+    let working_directory = fields.directory(m, "workingDirectory")?;
+    let mut process = ProcessPip::new(executable, working_directory);
+    let wants_temp = tool::apply(m, &tool, &mut process, &mut artifacts)?;
+
     let arguments = fields.array(m, "arguments")?;
     let mut line = CommandLine::new(m, &mut artifacts, location);
     for argument in arguments {
         line.add(m, *argument)?;
     }
     let (arguments, response_file) = line.finish(m);
-
-    let working_directory = fields.directory(m, "workingDirectory")?;
-    let tool_value = fields.get("tool");
-    let tool = Fields::of_value(m, tool_value, "`tool`", location)?;
-    let mut process = ProcessPip::new(tool.file(m, "exe")?, working_directory);
     process.arguments = arguments;
     if let Some(response_file) = response_file {
         process.rare_mut().response_file = Some(response_file);
     }
-    tool::apply(m, &tool, &mut process, &mut artifacts)?;
 
     process.description = fields.symbol(m, "description")?;
     process.tags = fields.symbols(m, "tags")?;
@@ -52,6 +56,10 @@ pub(super) fn execute<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<
     read_flags(m, &fields, &mut process)?;
     read_rare(m, &fields, &mut process)?;
     read_unsafe(m, &fields, &mut process)?;
+    if fields.flag(m, "dependsOnCurrentHostOSDirectories")? {
+        tool::add_system_folders(m, &mut process);
+    }
+    finish_temp(m, args, wants_temp, &mut process)?;
     Ok(schedule(m, process, artifacts, location))
 }
 
@@ -59,9 +67,11 @@ pub(super) fn execute<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<
 fn schedule<'h>(
     m: &mut Machine<'_, 'h>,
     mut process: ProcessPip,
-    artifacts: Artifacts,
+    mut artifacts: Artifacts,
     location: Location,
 ) -> Value<'h> {
+    // Exclusive directories come first, as the graph of BuildXL has them.
+    artifacts.directories.sort_by_key(|(_, kind)| *kind == SealKind::SharedOpaque);
     process.inputs = artifacts.inputs.into();
     process.directory_inputs = artifacts.directory_inputs.into();
     let kind = |kind: SealKind| match kind {
@@ -96,6 +106,23 @@ fn schedule<'h>(
         service: None,
     };
     Value::ExecuteResult(m.heap().alloc(result))
+}
+
+/// A temporary folder of its own for a tool that wants one and was given none; the further ones are not watched.
+fn finish_temp<'h>(
+    m: &mut Machine<'_, 'h>,
+    args: &Args<'_, 'h>,
+    wants_temp: bool,
+    process: &mut ProcessPip,
+) -> Result<(), Raised> {
+    let given = process.rare.as_ref().and_then(|rare| rare.temp_directory);
+    if wants_temp && given.is_none() {
+        let folder = context::own_temp_directory(m, args)?;
+        environment::set_temp(m, process, folder);
+    }
+    let more = process.rare.as_ref().map(|rare| rare.additional_temp_directories.clone()).unwrap_or_default();
+    extend_paths(&mut process.untracked_scopes, &Arc::from(more));
+    Ok(())
 }
 
 /// `outputs`, and the older `implicitOutputs` and `optionalImplicitOutputs`.
@@ -228,12 +255,14 @@ const PRIVILEGES: [(&str, PrivilegeLevel); 2] =
 /// What few processes say; written only where something is said.
 fn read_rare<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &mut ProcessPip) -> Result<(), Raised> {
     let mut rare = process.rare.take().map(|rare| *rare).unwrap_or_default();
-    rare.temp_directory = fields.path(m, "tempDirectory")?;
     rare.additional_temp_directories = fields.paths(m, "additionalTempDirectories")?.into();
-    rare.success_exit_codes = fields.numbers(m, "successExitCodes")?;
     rare.retry_exit_codes = fields.numbers(m, "retryExitCodes")?;
     rare.succeed_fast_exit_codes = fields.numbers(m, "succeedFastExitCodes")?;
     rare.uncacheable_exit_codes = fields.numbers(m, "uncacheableExitCodes")?;
+    // Codes with a further meaning mean success as well.
+    let success = fields.numbers(m, "successExitCodes")?;
+    let success = success.iter().chain(&rare.succeed_fast_exit_codes).chain(&rare.uncacheable_exit_codes);
+    rare.success_exit_codes = success.copied().collect();
     rare.process_retries = fields.count(m, "processRetries")?;
     rare.retry_attempt_variable = fields.symbol(m, "retryAttemptEnvironmentVariable")?;
     rare.nested_process_termination_timeout = fields.count(m, "nestedProcessTerminationTimeoutMs")?;
@@ -257,6 +286,9 @@ fn read_rare<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &mut
     rare.change_affected_input_list = fields.path(m, "changeAffectedInputListWrittenFile")?;
     if rare != RareOptions::default() {
         process.rare = Some(Box::new(rare));
+    }
+    if let Some(temp) = fields.path(m, "tempDirectory")? {
+        environment::set_temp(m, process, temp);
     }
     Ok(())
 }
@@ -287,13 +319,22 @@ fn read_unsafe<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &m
     }
     let unsafe_fields = Fields::of_value(m, value, "`unsafe`", fields.place)?;
     let fields = &unsafe_fields;
-    extend_paths(&mut process.untracked_paths, &fields.paths(m, "untrackedPaths")?.into());
     extend_paths(&mut process.untracked_scopes, &fields.paths(m, "untrackedScopes")?.into());
+    fields.paths(m, "untrackedPaths")?;
+    // A directory is untracked with all that lies below it.
+    let is_folder = |value: &&Value<'h>| matches!(value, Value::Directory(_) | Value::StaticDirectory(_));
+    let (folders, files): (Vec<_>, Vec<_>) = fields.array(m, "untrackedPaths")?.iter().partition(is_folder);
+    let paths = |values: Vec<&Value<'h>>| values.into_iter().filter_map(|value| value.as_path()).collect::<Vec<_>>();
+    let (folders, files) = (paths(folders), paths(files));
+    extend_paths(&mut process.untracked_paths, &files.into());
+    extend_paths(&mut process.untracked_scopes, &folders.into());
+    if let Some(required) = fields.boolean(m, "requireGlobalDependencies")? {
+        process.flags.no_global_dependencies = !required;
+    }
     let flags = &mut process.flags;
     for (name, flag) in [
         ("hasUntrackedChildProcesses", &mut flags.has_untracked_child_processes),
         ("incrementalTool", &mut flags.incremental_tool),
-        ("requireGlobalDependencies", &mut flags.require_global_dependencies),
         ("trustStaticallyDeclaredAccesses", &mut flags.trust_statically_declared_accesses),
         ("disableFullReparsePointResolving", &mut flags.disable_full_reparse_point_resolving),
         ("disableSandboxing", &mut flags.disable_sandboxing),

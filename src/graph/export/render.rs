@@ -20,11 +20,11 @@ pub fn arguments(graph: &PipGraph, data: &PipData) -> Vec<String> {
     for fragment in &data.fragments {
         let mut text = String::new();
         append_plain(graph, fragment, &mut text);
-        match fragment {
-            Fragment::Text(_) => split(&text, &mut arguments),
-            Fragment::Nested(inner) if inner.escaping == Escaping::None => split(&text, &mut arguments),
-            _ => arguments.push(text),
-        }
+        let raw = match fragment {
+            Fragment::Nested(inner) => inner.escaping == Escaping::None,
+            _ => data.escaping == Escaping::None,
+        };
+        if raw { split(&text, &mut arguments) } else { arguments.push(text) }
     }
     arguments
 }
