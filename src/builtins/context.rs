@@ -57,6 +57,9 @@ fn get_new_output_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) ->
 }
 
 fn get_temp_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    if args.get(0).is_undefined() {
+        return own_temp_directory(m, args).map(Value::Directory);
+    }
     let root = m.host().temp_root;
     unique_directory(m, args, root)
 }

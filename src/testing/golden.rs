@@ -123,7 +123,7 @@ fn walk(node: &mut Node, visit: &mut impl FnMut(&mut Node)) {
 }
 
 /// The unique folders of BuildXL (`k/w/` and 24 characters) and ours (the module, the value and eight digits), each
-/// with the name that was asked for. BuildXL counts names that repeat.
+/// with the name that was asked for. BuildXL counts names that repeat, and calls all temporary folders `t`.
 static UNIQUE: LazyLock<Regex> = LazyLock::new(|| {
     let pattern = r"^([pfda]`\./)(obj_test|tmp_test)/(?:k/w/[0-9a-z]{24}|[^/`]+/[^/`]+-[0-9a-f]{8})/([^/`]+)";
     Regex::new(pattern).expect("the pattern is sound")
@@ -140,7 +140,7 @@ fn plain(text: &str, ignore_case: bool, places: &mut IndexMap<String, usize>) ->
         let next = places.len() + 1;
         let number = *places.entry(whole).or_insert(next);
         let name = found[3].rsplit_once('_').filter(|(_, count)| count.bytes().all(|c| c.is_ascii_digit()));
-        let name = name.map_or(&found[3], |(name, _)| name);
+        let name = if &found[2] == "tmp_test" { "t" } else { name.map_or(&found[3], |(name, _)| name) };
         text = format!("{}{}/{number}/{name}{}", &found[1], &found[2], &text[found[0].len()..]);
     }
     if ignore_case {
