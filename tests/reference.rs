@@ -48,6 +48,7 @@ const FOLDERS: &[(&str, &str, &[&str])] = &[
             "annotation",
         ],
     ),
+    ("Sdk.Testing", "Sdk.Testing", &["assert", "testing"]),
 ];
 
 /// Specs that users of the language do not meet.
@@ -55,7 +56,7 @@ const LEFT_OUT: &[&str] = &["hidden", "transformer", "module.config"];
 
 const INTRODUCTION: &str = "# Reference
 
-Every name of the prelude and of `Sdk.Transformers`, from the declarations in `stdlib/`. This page is generated:
+Every name of the prelude and of the modules of the SDK, from the declarations in `stdlib/`. This page is generated:
 `UPDATE=1 cargo test --test reference`.
 ";
 

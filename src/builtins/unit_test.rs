@@ -36,7 +36,7 @@ fn world<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<&'h TestWor
         Some(world) => Ok(world),
         None => {
             let message = format!("`{}` can only be called in a unit test", public_name(args));
-            let diagnostic = Diagnostic::error(Code::Ds(704), message).at(args.site.location(), "");
+            let diagnostic = Diagnostic::error(Code::Ds(704), message).at(m.call_outside_sdk(args.site.location()), "");
             Err(m.fail(
                 diagnostic.help("mark the function that calls it with `@@Testing.unitTest()` and run `dscript test`"),
             ))
@@ -56,12 +56,14 @@ fn refuse<'h>(
         Some(comment) => format!("{problem}: {comment}"),
         None => problem.to_owned(),
     };
-    let diagnostic = Diagnostic::error(Code::Ds(701), message).at(args.site.location(), "");
+    let diagnostic = Diagnostic::error(Code::Ds(701), message).at(m.call_outside_sdk(args.site.location()), "");
     Err(m.fail(notes.iter().fold(diagnostic, |diagnostic, note| diagnostic.note(note.clone()))))
 }
 
 fn shown(m: &Machine<'_, '_>, value: Value<'_>) -> String {
-    let text = to_inline(m.program(), value);
+    // Paths are shown relative to the folder of the spec, as they are written.
+    let folder = m.paths().display(m.host().source_root);
+    let text = to_inline(m.program(), value).replace(&format!("`{folder}/"), "`");
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

@@ -9,7 +9,6 @@ use serde_json::json;
 use super::args::{ColorWhen, HostName, TestArgs, TestFormat};
 use super::output::Output;
 use super::{Failure, Outcome};
-use crate::diagnostics::Diagnostic;
 use crate::diagnostics::render::{Charset, Format, Renderer};
 
 use crate::source::system::{
@@ -223,8 +222,7 @@ impl Printer<'_> {
     /// Why a test failed.
     fn detail(&self, report: &TestReport, result: &TestResult, color: bool) -> io::Result<String> {
         let mut text = Vec::new();
-        let errors: Vec<Diagnostic> = result.diagnostics.iter().filter(|one| one.is_error()).cloned().collect();
-        self.renderer(color).render(&errors, report.suites[result.suite].files(), &mut text)?;
+        self.renderer(color).render(&result.diagnostics, report.suites[result.suite].files(), &mut text)?;
         let mut text = String::from_utf8_lossy(&text).into_owned();
         text.extend(result.mismatch.as_deref());
         Ok(text.trim_end().to_owned())

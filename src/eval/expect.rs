@@ -156,6 +156,7 @@ impl<'h> Machine<'_, 'h> {
     /// # Errors
     /// Never: that it did not fail is told when the graph is built.
     pub fn expect_failure(&mut self, function: Value<'h>, messages: Vec<ExpectedMessage>, site: Site<'h>) -> Eval<'h> {
+        let location = self.call_outside_sdk(site.location());
         let said_before = self.running.last().map_or(0, |running| running.diagnostics.len());
         self.emit(Event::FailureBegins);
         let (sites, stack, nesting) = (self.sites.len(), self.stack.len(), self.nesting);
@@ -170,7 +171,7 @@ impl<'h> Machine<'_, 'h> {
         if result.is_err() {
             said.extend(self.error.take().map(|error| *error));
         }
-        self.emit(Event::FailureEnds(Box::new(ExpectedFailure { location: site.location(), said, messages })));
+        self.emit(Event::FailureEnds(Box::new(ExpectedFailure { location, said, messages })));
         Ok(Value::Undefined)
     }
 }

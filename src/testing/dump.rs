@@ -10,13 +10,16 @@ use crate::paths::PathId;
 use crate::source::Symbol;
 
 /// All pips of a graph. Paths are shown relative to its workspace folder.
-pub(super) fn statements(graph: &PipGraph) -> Vec<Node> {
-    let dump = Dump { graph };
+///
+/// `list_separator` is what the host sets between the paths of a variable: it goes without saying.
+pub(super) fn statements(graph: &PipGraph, list_separator: &str) -> Vec<Node> {
+    let dump = Dump { graph, list_separator };
     graph.ids().map(|id| dump.pip(graph.pip(id))).collect()
 }
 
 struct Dump<'a> {
     graph: &'a PipGraph,
+    list_separator: &'a str,
 }
 
 impl Dump<'_> {
@@ -138,7 +141,7 @@ impl Dump<'_> {
             let several = || array(data.fragments.iter().map(|fragment| self.fragment(fragment)));
             match (text, &*data.fragments) {
                 ("", [single]) => value_node = Some(self.fragment(single)),
-                (";", fragments) if fragments.len() > 1 => value_node = Some(several()),
+                (text, fragments) if text == self.list_separator && fragments.len() > 1 => value_node = Some(several()),
                 _ => {
                     value_node = Some(several());
                     separator = Some(Node::string(text));

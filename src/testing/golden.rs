@@ -97,7 +97,7 @@ fn normal(mut statements: Vec<Node>, ignore_case: bool) -> Vec<Node> {
     for statement in &mut statements {
         walk(statement, &mut |node| match node {
             Node::Plain(text) => *text = plain(text, ignore_case, &mut places),
-            Node::Array(items) => items.retain(|item| *item != Node::Plain("undefined".to_owned())),
+            Node::Array(items) => items.retain(|item| *item != Node::Plain("undefined".to_owned()) && !is_tmpdir(item)),
             Node::Object(fields) => fields.retain_mut(|(name, value)| match value {
                 Node::Array(items) if name.starts_with("untracked") => {
                     items.retain(|item| !is_of_host(item));
@@ -152,6 +152,12 @@ fn plain(text: &str, ignore_case: bool, places: &mut IndexMap<String, usize>) ->
         Some(rest) => format!("{tag}./out{rest}"),
         None => text,
     }
+}
+
+/// Whether an item is the variable that only Unix has for temporary files.
+fn is_tmpdir(item: &Node) -> bool {
+    let name = ("name".to_owned(), Node::string("TMPDIR"));
+    matches!(item, Node::Object(fields) if fields.first() == Some(&name))
 }
 
 /// Whether an untracked path is one of the system.

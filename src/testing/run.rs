@@ -88,10 +88,10 @@ impl Job<'_, '_> {
         if run.diagnostics.iter().any(Diagnostic::is_error) {
             result.status = Status::Fail;
         } else {
-            let statements = dump::statements(&run.graph);
-            let ignore_case = options.environment.host().os == OperatingSystem::Windows;
+            let on_windows = options.environment.host().os == OperatingSystem::Windows;
+            let statements = dump::statements(&run.graph, if on_windows { ";" } else { ":" });
             let pips = Pips { statements: &statements, are_free: run.pips_are_free };
-            if let Some((mismatch, repair)) = pips.compare(golden, &path, options, ignore_case) {
+            if let Some((mismatch, repair)) = pips.compare(golden, &path, options, on_windows) {
                 result.status = Status::Fail;
                 result.mismatch = Some(mismatch);
                 result.repair = repair;

@@ -59,9 +59,12 @@ impl Workspace {
         let mut found = Vec::new();
         for (path, ast) in loaded.extent(&self.catalogue) {
             let spec: PathBuf = self.session.paths.display(path).into();
-            each_test(ast, ast.body, "", &mut |name, span| {
-                let test = UnitTest { spec: spec.clone(), name, location: span.in_file(ast.file) };
-                found.push((path, test));
+            each_test(ast, ast.body, "", &mut |name, found_test| {
+                let location = found_test.name.in_file(ast.file);
+                match found_test.mistake(&name, location) {
+                    Some(mistake) => diagnostics.push(mistake),
+                    None => found.push((path, UnitTest { spec: spec.clone(), name, location })),
+                }
             });
         }
         diagnostics.extend(loaded.diagnostics.iter().cloned());
@@ -143,8 +146,10 @@ impl UnitTests<'_> {
         let (graph, said) = evaluation.graph_of(root.as_slice(), builder);
         diagnostics.extend(said);
         for diagnostic in &mut diagnostics {
-            // The call is ours, not the user's.
-            diagnostic.trace.retain(|frame| frame.location.file != self.calls[index]);
+            // The call is ours, not the user's; and where a check does not hold is shown already.
+            let shown = diagnostic.primary().filter(|_| diagnostic.code == Code::Ds(701)).map(|label| label.location);
+            let call = self.calls[index];
+            diagnostic.trace.retain(|frame| frame.location.file != call && Some(frame.location) != shown);
         }
         UnitTestRun { graph, diagnostics: workspace.finish(diagnostics), pips_are_free: world.pips_are_free() }
     }
@@ -166,13 +171,18 @@ impl UnitTests<'_> {
 }
 
 /// Finds the functions with `@@Testing.unitTest()` in a block and the namespaces in it.
-fn each_test(ast: &Ast, body: List<StmtId>, prefix: &str, found: &mut impl FnMut(String, Span)) {
+fn each_test(ast: &Ast, body: List<StmtId>, prefix: &str, found: &mut impl FnMut(String, Marked)) {
     for &id in ast.list(body) {
         match ast.stmt(id) {
-            Stmt::Function { modifiers, name, .. }
-                if ast.list(modifiers.decorators).iter().any(|d| is_mark(ast, *d)) =>
+            Stmt::Function { modifiers, name, function }
+                if ast.list(modifiers.decorators).iter().any(|decorator| is_mark(ast, *decorator)) =>
             {
-                found(format!("{prefix}{}", ast.name(name)), name.span);
+                let marked = Marked {
+                    name: name.span,
+                    is_exported: modifiers.export.is_some(),
+                    has_parameters: !ast.list(ast.function(function).parameters).is_empty(),
+                };
+                found(format!("{prefix}{}", ast.name(name)), marked);
             }
             Stmt::Namespace { name, body, .. } => {
                 let parts: Vec<&str> = ast.list(name).iter().map(|part| ast.name(*part)).collect();
@@ -180,6 +190,28 @@ fn each_test(ast: &Ast, body: List<StmtId>, prefix: &str, found: &mut impl FnMut
             }
             _ => {}
         }
+    }
+}
+
+/// A function that is marked as a unit test.
+struct Marked {
+    name: Span,
+    is_exported: bool,
+    has_parameters: bool,
+}
+
+impl Marked {
+    /// Why the function cannot be called as a test (DS0705).
+    fn mistake(&self, name: &str, location: Location) -> Option<Diagnostic> {
+        let (message, help) = if !self.is_exported {
+            (format!("the unit test `{name}` is not exported"), "write `export` before `function`")
+        } else if self.has_parameters {
+            let help = "call it with arguments from functions that are tests";
+            (format!("the unit test `{name}` has parameters, but nobody gives it arguments"), help)
+        } else {
+            return None;
+        };
+        Some(Diagnostic::error(Code::Ds(705), message).at(location, "").help(help))
     }
 }
 
