@@ -16,28 +16,6 @@ type Shape = Option<(usize, Option<usize>)>;
 /// Functions that are only decorators: resolved, never called.
 const DECORATORS: &[&str] = &["obsolete"];
 
-/// Declared for the SDK modules of BuildXL that name them; no native is attached yet, and calling one is an error.
-const NOT_ATTACHED: &[&str] = &[
-    "Context.getTemplate",
-    "StaticDirectory.ensureContents",
-    "Unsafe.",
-    "_PreludeAmbientHack_Graph.",
-    "_PreludeAmbientHack_Json.",
-    "_PreludeAmbientHack_KeyForm.",
-    "_PreludeAmbientHack_Transformer.createService",
-    "_PreludeAmbientHack_Transformer.getDominoIpcServerMoniker",
-    "_PreludeAmbientHack_Transformer.getIpcServerMoniker",
-    "_PreludeAmbientHack_Transformer.getNewIpcMoniker",
-    "_PreludeAmbientHack_Transformer.ipcSend",
-    "_PreludeAmbientHack_Transformer.readPipGraphFragment",
-    "_PreludeAmbientHack_ValueCache.",
-    "_PreludeAmbientHack_Xml.",
-];
-
-fn is_attached_later(name: &str) -> bool {
-    NOT_ATTACHED.iter().any(|prefix| name.starts_with(prefix))
-}
-
 #[derive(Default)]
 struct Declared {
     functions: BTreeSet<String>,
@@ -50,7 +28,7 @@ fn functions_agree() {
     let declared = declarations().functions;
     let existing: BTreeSet<String> = natives().functions.keys().map(|name| (*name).to_owned()).collect();
     let mut missing = difference(&declared, &existing);
-    missing.retain(|name| !DECORATORS.contains(&name.as_str()) && !is_attached_later(name));
+    missing.retain(|name| !DECORATORS.contains(&name.as_str()));
     assert_eq!(missing, Vec::<&String>::new(), "declared, but there is no such native");
     assert_eq!(difference(&existing, &declared), Vec::<&String>::new(), "not declared in the prelude");
 }
@@ -72,7 +50,6 @@ fn members_agree() {
         for name in names {
             match (wanted.get(name), members.get(name)) {
                 (Some(declared), Some(native)) if declared == native => {}
-                (Some(_), None) if is_attached_later(&format!("{interface}.{name}")) => {}
                 (declared, native) => wrong.push(format!("{interface}.{name}: declared {declared:?}, is {native:?}")),
             }
         }

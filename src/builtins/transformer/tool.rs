@@ -7,7 +7,7 @@ use crate::source::system::OperatingSystem;
 
 use super::artifacts::{Artifacts, extend_paths};
 use super::environment;
-use super::fields::Fields;
+use super::fields::{Fields, Spot};
 
 /// How deep tools may nest; they are plain objects, so they cannot refer to themselves.
 const NESTING: usize = 64;
@@ -67,8 +67,8 @@ fn add<'h>(
     if levels == 0 && !nested.is_empty() {
         return Err(tool.wrong(m, "nestedTools", "tools that nest less than 64 levels", Value::Undefined));
     }
-    for value in nested.iter().filter(|value| !value.is_undefined()) {
-        let inner = Fields::of_value(m, *value, "an entry of `nestedTools`", tool.place)?;
+    for (index, value) in nested.iter().enumerate().filter(|(_, value)| !value.is_undefined()) {
+        let inner = tool.inner(m, Spot::item("nestedTools", index), *value, "an entry of `nestedTools`")?;
         add(m, &inner, process, artifacts, needs, levels - 1)?;
     }
     if let Some(description) = tool.symbol(m, "description")? {
@@ -76,13 +76,15 @@ fn add<'h>(
     }
     artifacts.inputs.push(tool.file(m, "exe")?);
     for (field, what) in [("runtimeDependencies", "files"), ("runtimeDirectoryDependencies", "sealed directories")] {
-        for value in tool.array(m, field)?.iter().filter(|value| !value.is_undefined()) {
+        let values = tool.array(m, field)?.iter().enumerate();
+        for (index, value) in values.filter(|(_, value)| !value.is_undefined()) {
+            let spot = Spot::item(field, index);
             match (field, value) {
                 ("runtimeDependencies", Value::File(file)) => artifacts.inputs.push(*file),
                 ("runtimeDirectoryDependencies", Value::StaticDirectory(_)) => {
-                    artifacts.add_input(m, *value, tool.place)?
+                    artifacts.add_input(m, *value, tool, spot)?;
                 }
-                (_, other) => return Err(tool.wrong(m, field, &format!("an array of {what}"), *other)),
+                (_, other) => return Err(tool.wrong_at(m, spot, &format!("an array of {what}"), *other)),
             }
         }
     }
@@ -106,11 +108,12 @@ fn runtime_environment<'h>(
     if !tool.has("runtimeEnvironment") {
         return Ok(());
     }
-    let runtime = Fields::of_value(m, tool.get("runtimeEnvironment"), "`runtimeEnvironment`", tool.place)?;
+    let runtime =
+        tool.inner(m, Spot::field("runtimeEnvironment"), tool.get("runtimeEnvironment"), "`runtimeEnvironment`")?;
     if !runtime.has("clrOverride") {
         return Ok(());
     }
-    let clr = Fields::of_value(m, runtime.get("clrOverride"), "`clrOverride`", tool.place)?;
+    let clr = runtime.inner(m, Spot::field("clrOverride"), runtime.get("clrOverride"), "`clrOverride`")?;
     if let Some(root) = clr.path(m, "installRoot")? {
         environment::set_fragment(m, process, "COMPLUS_InstallRoot", Fragment::Path(root));
     }
