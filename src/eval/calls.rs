@@ -73,7 +73,8 @@ impl<'h> Machine<'_, 'h> {
             return Err(Raised);
         }
         self.sites.push(reference);
-        let result = if self.stack_is_low() { self.run_on_more_stack(function, frame) } else { self.run_body(function, frame) };
+        let result =
+            if self.stack_is_low() { self.run_on_more_stack(function, frame) } else { self.run_body(function, frame) };
         self.sites.pop();
         self.end_growths(frame.base);
         self.stack.truncate(frame.base);
@@ -364,7 +365,13 @@ impl<'h> Machine<'_, 'h> {
     }
 
     #[inline(never)]
-    pub(super) fn call_member_of(&mut self, receiver: Value<'h>, name: Symbol, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
+    pub(super) fn call_member_of(
+        &mut self,
+        receiver: Value<'h>,
+        name: Symbol,
+        values: &[Value<'h>],
+        site: Site<'h>,
+    ) -> Eval<'h> {
         if let Value::Object(object) = receiver
             && let Some(function) = object.get(name)
         {

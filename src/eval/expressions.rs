@@ -21,8 +21,15 @@ impl<'h> Machine<'_, 'h> {
         match frame.code.exprs[id.0 as usize] {
             Expr::Local(slot) => Ok(self.stack[frame.base + slot as usize]),
             Expr::Number(number) => Ok(Value::Number(number)),
+            Expr::String(text) => Ok(self.literal(frame, text)),
             _ => self.eval(frame, id),
         }
+    }
+
+    /// A string literal.
+    #[inline(always)]
+    fn literal(&self, frame: &Frame<'h>, text: u32) -> Value<'h> {
+        Value::String(&self.shared.texts(frame.code.spec, self.heap)[text as usize])
     }
 
     /// The number that an operand is, when that is known without evaluating anything.
@@ -55,10 +62,7 @@ impl<'h> Machine<'_, 'h> {
         match frame.code.exprs[id.0 as usize] {
             Expr::Local(slot) => Ok(self.stack[frame.base + slot as usize]),
             Expr::Number(number) => Ok(Value::Number(number)),
-            Expr::String(text) => {
-                let texts = self.shared.texts(frame.code.spec, self.heap);
-                Ok(Value::String(&texts[text as usize]))
-            }
+            Expr::String(text) => Ok(self.literal(frame, text)),
             Expr::Capture(index) => Ok(frame.captures[index as usize]),
             Expr::Binary { op, left, right } => self.eval_binary(frame, id, op, left, right),
             Expr::Call { callee, arguments } => {
@@ -426,7 +430,8 @@ impl<'h> Machine<'_, 'h> {
                     return Ok(*value);
                 }
                 let count = array.items.len();
-                let message = format!("the array has no item {number}: it has {count} items, counted from 0");
+                let items = if count == 1 { "item" } else { "items" };
+                let message = format!("the array has no item {number}: it has {count} {items}, counted from 0");
                 Err(self.fail(Diagnostic::error(Code::Dx(9328), message).at(frame.location(index), "")))
             }
             (Value::Object(object), Value::String(text)) => {
@@ -442,6 +447,8 @@ impl<'h> Machine<'_, 'h> {
                     .at(frame.location(object), "this is undefined");
                 Err(self.fail(error))
             }
+            // Indexing other values finds nothing: how specs tell objects from the rest.
+            (_, Value::String(_)) => Ok(Value::Undefined),
             (receiver, key) => {
                 let message = format!(
                     "arrays are indexed by numbers and objects by strings, but this is {} indexed by {}",

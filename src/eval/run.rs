@@ -18,7 +18,7 @@ use super::machine::Machine;
 use super::native::NativeTable;
 use super::replay::Replay;
 use super::shared::Shared;
-use super::stack::StackEnd;
+use super::stack::StackRoom;
 use super::value::Value;
 
 /// What to evaluate.
@@ -46,6 +46,14 @@ impl Evaluation<'_> {
         let (roots, mut diagnostics) = self.extent_roots(qualifiers);
         let (builder, said) = self.filled(&roots, builder);
         diagnostics.extend(said);
+        let (graph, found) = builder.finish();
+        diagnostics.extend(found);
+        (graph, diagnostics)
+    }
+
+    /// Computes some values and builds the graph of all pips that they make or need.
+    pub fn graph_of(&self, roots: &[Root], builder: GraphBuilder) -> (PipGraph, Vec<Diagnostic>) {
+        let (builder, mut diagnostics) = self.filled(roots, builder);
         let (graph, found) = builder.finish();
         diagnostics.extend(found);
         (graph, diagnostics)
@@ -174,7 +182,7 @@ impl<'s, 'h> Machine<'s, 'h> {
             stack: Vec::with_capacity(1024),
             sites: Vec::new(),
             depth_limit: 0,
-            stack_end: StackEnd::UNKNOWN,
+            stack_room: StackRoom::UNKNOWN,
             returned: Value::Undefined,
             growths: Vec::new(),
             callees: Box::new([None; _]),

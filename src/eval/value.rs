@@ -51,8 +51,12 @@ pub enum Value<'h> {
     Relative(&'h Relative<'h>),
     /// A sealed or output directory.
     StaticDirectory(&'h StaticDirectory<'h>),
-    /// What `Transformer.execute` gives.
+    /// What `Transformer.execute` and `Transformer.createService` give.
     ExecuteResult(&'h ExecuteResult<'h>),
+    /// A service, as its clients name it.
+    ServiceId(PipHandle),
+    /// The name of a channel between processes.
+    IpcMoniker(Symbol),
     /// An immutable map.
     Map(&'h Map<'h>),
     /// An immutable set.
@@ -162,6 +166,10 @@ pub enum SealKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SealHandle(pub u32);
 
+/// The identity of a process or a message while evaluation runs; the graph gives it its lasting id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PipHandle(pub u32);
+
 /// A sealed or output directory.
 #[derive(Debug)]
 pub struct StaticDirectory<'h> {
@@ -177,15 +185,17 @@ pub struct StaticDirectory<'h> {
     pub composite: bool,
 }
 
-/// What `Transformer.execute` gives: the declared outputs.
+/// What `Transformer.execute` and `Transformer.createService` give: the declared outputs.
 #[derive(Debug)]
 pub struct ExecuteResult<'h> {
     /// Output files in the order of their declaration, each with whether it must exist afterwards.
     pub files: &'h [(FileArtifact, bool)],
     /// Output directories in the order of their declaration.
     pub directories: &'h [&'h StaticDirectory<'h>],
-    /// The number that names the process as a service; none for ordinary processes.
-    pub service: Option<u32>,
+    /// The process.
+    pub pip: PipHandle,
+    /// Whether it is a service.
+    pub is_service: bool,
 }
 
 impl<'h> Value<'h> {
@@ -220,6 +230,8 @@ impl<'h> Value<'h> {
             Value::Object(_)
             | Value::Namespace(..)
             | Value::ExecuteResult(_)
+            | Value::ServiceId(_)
+            | Value::IpcMoniker(_)
             | Value::StringBuilder(_)
             | Value::MutableSet(_)
             | Value::Unit => "object",
@@ -266,6 +278,8 @@ impl<'h> Value<'h> {
             (Value::Relative(a), Value::Relative(b)) => a.atoms == b.atoms,
             (Value::StaticDirectory(a), Value::StaticDirectory(b)) => a.seal == b.seal,
             (Value::ExecuteResult(a), Value::ExecuteResult(b)) => std::ptr::eq(a, b),
+            (Value::ServiceId(a), Value::ServiceId(b)) => a == b,
+            (Value::IpcMoniker(a), Value::IpcMoniker(b)) => a == b,
             (Value::Map(a), Value::Map(b)) => std::ptr::eq(a, b),
             (Value::Set(a), Value::Set(b)) => std::ptr::eq(a, b),
             (Value::MutableSet(a), Value::MutableSet(b)) => std::ptr::eq(a, b),

@@ -19,6 +19,7 @@ use crate::paths::{PathId, Paths};
 pub(super) fn finish(mut builder: GraphBuilder) -> (PipGraph, Vec<Diagnostic>) {
     let order = show_order(&builder.origins, &builder.paths);
     let mut found = std::mem::take(&mut builder.warnings);
+    let linked = builder.dependencies_with_services(&mut found);
     if !builder.options.unsafe_disable_graph_post_validation {
         let mut rules = Rules::new(&builder);
         rules.run(&order);
@@ -37,7 +38,7 @@ pub(super) fn finish(mut builder: GraphBuilder) -> (PipGraph, Vec<Diagnostic>) {
     };
     let source_files = builder.files.source_count();
     let (newest, older) = builder.files.into_producers();
-    let mut dependencies = builder.dependencies;
+    let mut dependencies = linked.unwrap_or(builder.dependencies);
     dependencies.shrink_to_fit();
     let (stable, dependents) = rayon::join(
         || stable::identify(&builder.pips, &builder.origins, &order, &builder.paths, root),

@@ -12,6 +12,7 @@ mod process;
 mod report;
 mod seal;
 mod secrets;
+mod services;
 mod tables;
 
 use std::sync::Arc;
@@ -172,7 +173,7 @@ impl GraphBuilder {
         let id = PipId(self.pips.len() as u32);
         let first = self.directories.len() as u32;
         let outputs = process.output_directories.clone();
-        let tags = process.tags.clone();
+        let (tags, description) = (process.tags.clone(), process.description);
         process.output_directory_ids = (0..outputs.len() as u32).map(|at| DirectoryId(first + at)).collect();
 
         let mut needs = Vec::new();
@@ -196,7 +197,7 @@ impl GraphBuilder {
                 OutputDirectoryKind::Shared => SealKind::SharedOpaque,
                 OutputDirectoryKind::Exclusive => SealKind::ExclusiveOpaque,
             };
-            let request = SealRequest { tags: tags.clone(), ..SealRequest::new(kind, output.path) };
+            let request = SealRequest { tags: tags.clone(), description, ..SealRequest::new(kind, output.path) };
             self.push_seal(request, provenance.clone(), Some(id), vec![id]);
         }
         Ok(id)
@@ -212,6 +213,11 @@ impl GraphBuilder {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// The exclusive opaque directory at a path, if a process that was added fills it.
+    pub fn exclusive_output(&self, path: PathId) -> Option<DirectoryId> {
+        self.roots.get(path)?.exclusive
     }
 
     /// Adds a copy.
@@ -245,7 +251,9 @@ impl GraphBuilder {
     ///
     /// # Errors
     /// Every rule that it breaks; it is not added then.
-    pub fn add_ipc(&mut self, ipc: IpcPip, provenance: Provenance) -> Result<PipId, Vec<Diagnostic>> {
+    pub fn add_ipc(&mut self, mut ipc: IpcPip, provenance: Provenance) -> Result<PipId, Vec<Diagnostic>> {
+        ipc.inputs = distinct(ipc.inputs);
+        ipc.directory_inputs = distinct(ipc.directory_inputs);
         let checked = self.check_ipc(&ipc, &provenance);
         self.settle(checked, &ipc.inputs, [ipc.output])?;
         let id = PipId(self.pips.len() as u32);

@@ -162,7 +162,7 @@ impl GraphBuilder {
         };
         if path == directory.root || !self.paths.is_within(path, directory.root) {
             let message = format!("`{shown}` does not lie below `{root}`, so it cannot exist in it");
-            let diagnostic = refuse(Code::Ds(502), message, &here, label);
+            let diagnostic = refuse(Code::Dx(9377), message, &here, label);
             return Err(vec![self.with_directory(diagnostic, &here, id).help(format!("assert a path below `{root}`"))]);
         }
         let artifact = FileArtifact::output(path);
