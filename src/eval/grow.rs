@@ -196,6 +196,7 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// The items so far of an array that grows, read without an end to its growth.
+    #[inline]
     pub(super) fn growing_items(&mut self, frame: &Frame<'h>, object: ExprId) -> Option<&[Value<'h>]> {
         let Expr::LocalGrown(slot) = frame.code.exprs[object.0 as usize] else { return None };
         let at = frame.base + slot as usize;

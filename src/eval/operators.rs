@@ -15,6 +15,7 @@ use super::value::{Text, Value};
 
 impl<'h> Machine<'_, 'h> {
     /// `left op right`.
+    #[inline(never)]
     pub(super) fn eval_binary(
         &mut self,
         frame: &Frame<'h>,
