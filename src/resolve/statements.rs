@@ -1,20 +1,25 @@
 //! Statements of function bodies.
 
-use super::ir::{Clause, Expr, List, Stmt, StmtId, Variable};
+use super::ir::{BinaryOp, Body, Clause, Expr, ExprId, List, Stmt, StmtId, Variable};
 use super::lower::Lowerer;
 use super::variables::Stage;
 use crate::source::Span;
 use crate::syntax::ast::{self, Pattern, VariableKind};
 
 impl Lowerer<'_, '_> {
-    /// The statements of a function's block, in the scope of its parameters: a local may not have the name of one.
-    pub(super) fn function_body(&mut self, block: ast::StmtId) -> List<StmtId> {
+    /// The body of a function with a block, in the scope of its parameters: a local may not have the name of one.
+    pub(super) fn function_body(&mut self, block: ast::StmtId) -> Body {
         let mut lowered = Vec::new();
         match self.ast.stmt(block) {
             ast::Stmt::Block(body) => self.statements(body, &mut lowered),
             _ => self.statement(block, &mut lowered),
         }
-        self.stmt_list(&lowered)
+        if let [only] = lowered.as_slice()
+            && let Stmt::Return(Some(value)) = self.code.stmts[only.0 as usize]
+        {
+            return Body::Expr(value);
+        }
+        Body::Block(self.stmt_list(&lowered))
     }
 
     /// Statements of the scope that is open.
@@ -82,13 +87,25 @@ impl Lowerer<'_, '_> {
                 }
                 return;
             }
-            ast::Stmt::Expr(expr) => Stmt::Expr(self.expr(expr)),
+            ast::Stmt::Expr(expr) => {
+                let first = self.code.exprs.len();
+                let whole = self.expr(expr);
+                let next = StmtId(self.code.stmts.len() as u32);
+                if let Some(slot) = self.grown_slot(first, whole)
+                    && let Some(variable) = self.frame().in_slot(slot)
+                {
+                    variable.growths.push(next);
+                    Stmt::Grow { slot, whole }
+                } else {
+                    Stmt::Expr(whole)
+                }
+            }
             ast::Stmt::Block(body) => {
-                let mut lowered = Vec::new();
+                // Its scope ends here, and with it all that distinguishes a block from its statements.
                 self.frame().open();
-                self.statements(body, &mut lowered);
+                self.statements(body, out);
                 self.close_scope();
-                Stmt::Block(self.stmt_list(&lowered))
+                return;
             }
             ast::Stmt::If { condition, then, otherwise } => {
                 let condition = self.expr(condition);
@@ -145,6 +162,44 @@ impl Lowerer<'_, '_> {
         };
         let lowered = self.push_stmt(span, stmt);
         out.push(lowered);
+    }
+
+    /// The slot of the local that a statement only adds to; `first` is the first expression that belongs to it.
+    fn grown_slot(&self, first: usize, whole: ExprId) -> Option<u32> {
+        let exprs = &self.code.exprs;
+        let expr = |id: ExprId| exprs[id.0 as usize];
+        let Expr::Assign { target: Variable::Local(slot), op, value } = expr(whole) else { return None };
+        let is_variable = |id: ExprId| matches!(expr(id), Expr::Local(read) if read == slot);
+        let mut adds = match (op, expr(value)) {
+            (Some(op), _) => op == BinaryOp::Add,
+            (None, Expr::Binary { .. }) => {
+                let mut at = value;
+                while let Expr::Binary { op: BinaryOp::Add, left, .. } = expr(at) {
+                    at = left;
+                }
+                is_variable(at)
+            }
+            (None, Expr::CallMember { object, name, .. }) => {
+                is_variable(object) && matches!(self.t.text(name), "push" | "concat")
+            }
+            (None, Expr::Array(items)) => match self.code.exprs_of(items).first().map(|first| expr(*first)) {
+                Some(Expr::Spread(inner)) => is_variable(inner),
+                _ => false,
+            },
+            _ => false,
+        };
+        // What is added must not change the variable, nor read the whole of it: each round would make a value of it.
+        let mut reads = usize::from(op.is_some());
+        for (id, expr) in exprs.iter().enumerate().skip(first) {
+            match *expr {
+                Expr::Assign { target, .. } | Expr::Update { target, .. } if id != whole.0 as usize => {
+                    adds &= target != Variable::Local(slot);
+                }
+                Expr::Local(read) => reads += usize::from(read == slot),
+                _ => {}
+            }
+        }
+        (adds && reads == 1).then_some(slot)
     }
 
     fn refuse_public(&mut self, modifiers: ast::Modifiers) {
