@@ -91,11 +91,7 @@ fn run(ran: &Ran) -> Result<(), Failed> {
     let folder = workspace.path();
     let mut arguments = vec!["graph", support::target(folder), "--format", "json"];
     arguments.extend(ran.arguments);
-    let mut command = support::program(folder);
-    for variable in ["CC", "CXX", "AR"] {
-        command.env_remove(variable);
-    }
-    let output = command.args(arguments).output()?;
+    let output = support::program(folder).args(arguments).output()?;
     if !output.status.success() {
         return Err(String::from_utf8(output.stderr)?.into());
     }
