@@ -20,13 +20,6 @@ type Shape = Option<(usize, Option<usize>)>;
 /// Functions that are only decorators: resolved, never called.
 const DECORATORS: &[&str] = &["obsolete"];
 
-/// Declared for the SDK modules of BuildXL that name them; no native is attached yet, and calling one is an error.
-const NOT_ATTACHED: &[&str] = &["_PreludeAmbientHack_Assert.", "_PreludeAmbientHack_Testing."];
-
-fn is_attached_later(name: &str) -> bool {
-    NOT_ATTACHED.iter().any(|prefix| name.starts_with(prefix))
-}
-
 #[derive(Default)]
 struct Declared {
     functions: BTreeMap<String, Shape>,
@@ -41,7 +34,7 @@ fn functions_agree() {
     let declared: BTreeSet<String> = declarations().functions.into_keys().collect();
     let existing: BTreeSet<String> = natives().functions.keys().map(|name| (*name).to_owned()).collect();
     let mut missing = difference(&declared, &existing);
-    missing.retain(|name| !DECORATORS.contains(&name.as_str()) && !is_attached_later(name));
+    missing.retain(|name| !DECORATORS.contains(&name.as_str()));
     assert_eq!(missing, Vec::<&String>::new(), "declared, but there is no such native");
     assert_eq!(difference(&existing, &declared), Vec::<&String>::new(), "not declared in the prelude");
 }
@@ -63,7 +56,6 @@ fn members_agree() {
         for name in names {
             match (wanted.get(name), members.get(name)) {
                 (Some(declared), Some(native)) if declared == native => {}
-                (Some(_), None) if is_attached_later(&format!("{interface}.{name}")) => {}
                 (declared, native) => wrong.push(format!("{interface}.{name}: declared {declared:?}, is {native:?}")),
             }
         }

@@ -50,6 +50,7 @@ const FOLDERS: &[(&str, &str, &[&str])] = &[
             "annotation",
         ],
     ),
+    ("Sdk.Testing", "Sdk.Testing", &["assert", "testing"]),
     ("Sdk.Shell", "Sdk.Shell", &["shell", "command"]),
     ("Sdk.Cc", "Sdk.Cc", &["products", "options", "toolchain", "compile", "link"]),
     ("Sdk.Json", "Sdk.Json", &["json"]),

@@ -147,15 +147,30 @@ impl<'s, 'h> Machine<'s, 'h> {
         Raised
     }
 
+    /// The innermost call that led to `site` and was not made by the SDK: where a message is for its reader.
+    pub fn call_outside_sdk(&self, site: Location) -> Location {
+        if !self.shared.is_library(site.file) {
+            return site;
+        }
+        let own = self.running.last().map_or(0, |running| running.sites).min(self.sites.len());
+        let caller = self.sites[own..].iter().rev().find(|site| !self.shared.is_library(site.file));
+        caller.copied().unwrap_or(site)
+    }
+
     /// Where the running top-level value's own spec made the call that led here: the line that a user would name.
     pub fn call_in_spec(&self, site: Location) -> Location {
         let Some(running) = self.running.last() else { return site };
-        let declared = self.program().decl_location(self.shared.thunk(running.thunk).decl);
-        if site.file == declared.file {
+        let program = self.program();
+        let decl = self.shared.thunk(running.thunk).decl;
+        let declared = program.decl_location(decl);
+        // An expression that is evaluated in a spec leads into that spec: that is where its user can act.
+        let at = program.specs[program.decls[decl.index()].spec.index()].probe_of;
+        let file = at.map_or(declared.file, |at| program.specs[at.index()].file);
+        if site.file == file {
             return site;
         }
-        let own = self.sites[running.sites..].iter().rev().find(|site| site.file == declared.file);
-        own.copied().unwrap_or(declared)
+        let own = self.sites[running.sites.min(self.sites.len())..].iter().rev().find(|site| site.file == file);
+        own.copied().unwrap_or(if site.file == declared.file { site } else { declared })
     }
 
     /// Stops evaluation with an error at the call.
@@ -171,7 +186,8 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// Stops evaluation because an argument has the wrong type (DX9325).
     pub fn wrong_type(&mut self, args: &Args<'_, 'h>, index: usize, expected: &str) -> Raised {
         let found = self.describe(args.get(index));
-        let name = args.name;
+        // Modules of the SDK give the hidden natives the names that users know.
+        let name = args.name.strip_prefix("_PreludeAmbientHack_").unwrap_or(args.name);
         let nth = index + 1;
         let message = format!("argument {nth} of `{name}` must be {expected}, but it is {found}");
         self.fail_at(args, index, Code::Dx(9325), message)

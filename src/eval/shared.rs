@@ -12,6 +12,7 @@ use crate::program::{DeclId, DeclKind, Origin, Program, QualifierId, Spec, SpecI
 use crate::resolve::{Resolved, ir};
 use crate::source::{FileId, Files, Location};
 
+use super::expect::ExpectedFailure;
 use super::host::Host;
 use super::introspect::Records;
 use super::native::{BoundMembers, NativeFn, NativeTable};
@@ -53,6 +54,10 @@ pub enum Event {
     Needed(ThunkId),
     /// The value made a pip or a seal, or asserted a file.
     Made(Box<Request>),
+    /// A unit test expects that what follows fails.
+    FailureBegins,
+    /// What was expected to fail ends here.
+    FailureEnds(Box<ExpectedFailure>),
 }
 
 /// A top-level value while it is computed.
