@@ -223,6 +223,7 @@ fn evaluate(text: &str, table: &NativeTable) -> Evaluated {
         system: dscript::eval::SystemFolders::unix(&program.paths),
         allow_unsafe_ambient: expected.allow_unsafe,
         functions: Default::default(),
+        test: None,
     };
     let spec = program.specs.iter().find(|spec| spec.path == at(SPEC)).unwrap();
     let roots: Vec<_> = spec

@@ -108,7 +108,7 @@ pub(super) fn open(
         options.environment.iter().fold(ProcessEnvironment::new(), |all, (name, value)| all.with(name, value));
     let options = OpenOptions {
         threads: options.threads,
-        sdk: options.sdk.clone(),
+        sdk: options.sdk.iter().cloned().collect(),
         environment: Arc::new(environment),
         levels: levels.clone(),
         allow_missing_config,

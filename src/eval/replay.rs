@@ -36,6 +36,8 @@ pub(super) struct Replay<'s, 'h> {
     names: Vec<Option<Arc<str>>>,
     qualifiers: FxHashMap<QualifierId, Arc<crate::graph::Qualifier>>,
     diagnostics: Vec<Diagnostic>,
+    /// Where the diagnostics of each running `expectFailure` begin, the innermost last.
+    expected: Vec<usize>,
 }
 
 impl<'s, 'h> Replay<'s, 'h> {
@@ -52,6 +54,7 @@ impl<'s, 'h> Replay<'s, 'h> {
             names: vec![None; shared.resolved.program.decls.len()],
             qualifiers: FxHashMap::default(),
             diagnostics: Vec::new(),
+            expected: Vec::new(),
         }
     }
 
@@ -65,6 +68,12 @@ impl<'s, 'h> Replay<'s, 'h> {
             while let Some(event) = events.next() {
                 match event {
                     Event::Made(request) => self.request(thunk.decl, thunk.qualifier, *request),
+                    Event::FailureBegins => self.expected.push(self.diagnostics.len()),
+                    Event::FailureEnds(expected) => {
+                        let begin = self.expected.pop().unwrap_or(self.diagnostics.len());
+                        let said = self.diagnostics.split_off(begin);
+                        self.diagnostics.extend(expected.check(said));
+                    }
                     Event::Needed(needed) => {
                         let above = stack.len();
                         self.begin(needed, &mut stack);
@@ -169,6 +178,12 @@ impl<'s, 'h> Replay<'s, 'h> {
                     }
                 }
             }
+            RequestKind::Exclusive(handle, path) => {
+                if let Some(directory) = self.builder.exclusive_output(path) {
+                    self.directories.insert(handle, directory);
+                }
+                return;
+            }
             RequestKind::Assert(handle, path) => {
                 let mut directory = DirectoryId(handle.0);
                 if !self.map(&mut directory) {
@@ -228,7 +243,7 @@ impl<'s, 'h> Replay<'s, 'h> {
             }
             None if self.refused.contains(&SealHandle(directory.0)) => false,
             None => {
-                // No pip of this graph makes it (`Unsafe.exOutputDirectory`): the graph says so.
+                // No pip before it makes it (`Unsafe.exOutputDirectory`): the graph says so.
                 *directory = UNKNOWN;
                 true
             }
