@@ -45,6 +45,7 @@ const FOLDERS: &[(&str, &str, &[&str])] = &[
             "transformer.copy",
             "transformer.seal",
             "transformer.service",
+            "transformer.ipc",
             "tool",
             "annotation",
         ],
