@@ -12,7 +12,7 @@ use crate::source::{Location, Symbol, Symbols};
 
 use super::host::Host;
 use super::native::{Args, Eval, Raised, Site};
-use super::shared::{Event, Running, Shared};
+use super::shared::{Event, Running, Shared, ThunkId};
 use super::value::{Array, Object, PipHandle, Relative, SealHandle, Text, Value};
 use crate::graph::FileArtifact;
 
@@ -186,8 +186,7 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// Stops evaluation because an argument has the wrong type (DX9325).
     pub fn wrong_type(&mut self, args: &Args<'_, 'h>, index: usize, expected: &str) -> Raised {
         let found = self.describe(args.get(index));
-        // Modules of the SDK give the hidden natives the names that users know.
-        let name = args.name.strip_prefix("_PreludeAmbientHack_").unwrap_or(args.name);
+        let name = args.name;
         let nth = index + 1;
         let message = format!("argument {nth} of `{name}` must be {expected}, but it is {found}");
         self.fail_at(args, index, Code::Dx(9325), message)
@@ -302,8 +301,31 @@ impl<'s, 'h> Machine<'s, 'h> {
     }
 
     /// A new identity for a sealed or output directory.
-    pub fn new_seal(&self) -> SealHandle {
-        SealHandle(self.shared.next_seal.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+    pub fn new_seal(&mut self) -> SealHandle {
+        let maker = match self.running.last_mut() {
+            Some(running) => {
+                running.seals += 1;
+                (running.thunk, running.seals)
+            }
+            None => (ThunkId(u32::MAX), 0),
+        };
+        SealHandle(self.shared.seals.push(maker) as u32)
+    }
+
+    /// What tells a sealed or output directory from all others, the same in every build: the value that made it, and
+    /// how many it had made before.
+    pub fn seal_identity(&self, seal: SealHandle) -> String {
+        let Some((thunk, count)) = self.shared.seals.get(seal.0 as usize).filter(|(thunk, _)| thunk.0 != u32::MAX)
+        else {
+            return String::new();
+        };
+        let (program, thunk) = (self.program(), self.shared.thunk(*thunk));
+        let module = &program.modules[program.module_of(thunk.decl).index()].name;
+        let spec = self.show(program.specs[program.decls[thunk.decl.index()].spec.index()].path);
+        let qualifier = program.qualifiers.map_of(thunk.qualifier);
+        let qualifier: Vec<String> = qualifier.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let key = thunk.cache_key.as_deref().unwrap_or_default();
+        format!("{module}\0{spec}\0{}\0{}\0{key}\0{count}", program.decl_name(thunk.decl), qualifier.join("\0"))
     }
 
     /// A new identity for a process or a message.

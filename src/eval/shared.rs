@@ -71,6 +71,8 @@ pub(super) struct Running {
     pub diagnostics: Vec<Diagnostic>,
     /// How often it asked for a unique name.
     pub repetitions: FxHashMap<Arc<str>, u32>,
+    /// How many sealed and output directories it made.
+    pub seals: u32,
 }
 
 /// What a waiting worker waits for, and what it was computing then.
@@ -90,7 +92,8 @@ pub(super) struct Shared<'h> {
     pub files: &'h Files,
     pub natives: FxHashMap<DeclId, (Arc<str>, NativeFn)>,
     pub members: BoundMembers,
-    pub next_seal: AtomicU32,
+    /// Who made each sealed or output directory, and how many that value had made before. Handles are places here.
+    pub seals: boxcar::Vec<(ThunkId, u32)>,
     /// What pips were asked for; none when the program does not ask about them.
     pub records: Option<Records>,
     /// The next [`PipHandle`](super::value::PipHandle).
@@ -132,7 +135,7 @@ impl<'h> Shared<'h> {
             files,
             natives,
             members: BoundMembers::new(table, &program.symbols),
-            next_seal: AtomicU32::new(0),
+            seals: boxcar::Vec::new(),
             records: Records::wanted(resolved),
             next_pip: AtomicU32::new(0),
             memory: AtomicUsize::new(0),

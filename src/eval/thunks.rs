@@ -97,6 +97,7 @@ impl<'h> Machine<'_, 'h> {
             events: Vec::new(),
             diagnostics: Vec::new(),
             repetitions: FxHashMap::default(),
+            seals: 0,
         });
         let claim = Claim { shared: self.shared, thunk };
         let steps = std::mem::take(&mut self.steps);

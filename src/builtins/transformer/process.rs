@@ -40,11 +40,10 @@ pub(super) fn read<'h>(
     fields: &Fields<'_, 'h>,
 ) -> Result<(ProcessPip, Artifacts), Raised> {
     let mut artifacts = Artifacts::default();
+    let working_directory = fields.directory(m, "workingDirectory")?;
     let tool_value = fields.get("tool");
     let tool = fields.inner(m, Spot::field("tool"), tool_value, "`tool`")?;
-    let executable = tool.file(m, "exe")?;
-    let working_directory = fields.directory(m, "workingDirectory")?;
-    let mut process = ProcessPip::new(executable, working_directory);
+    let mut process = ProcessPip::new(tool.file(m, "exe")?, working_directory);
     let needs_temp = tool::apply(m, &tool, &mut process, &mut artifacts)?;
 
     let line = CommandLine::read(m, &mut artifacts, fields, "arguments")?;
