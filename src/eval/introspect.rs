@@ -109,6 +109,8 @@ impl Records {
                 let contents = request.files.clone();
                 self.directories.insert(*handle, Directory { path: request.root, kind, composite, contents, maker });
             }
+            // Who fills it is known only to the graph.
+            RequestKind::Exclusive(..) => {}
             RequestKind::Assert(handle, path) => {
                 let maker = self.directories.get(handle).map(|directory| directory.maker.clone());
                 if let Some(maker) = maker {

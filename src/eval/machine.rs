@@ -186,7 +186,8 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// Stops evaluation because an argument has the wrong type (DX9325).
     pub fn wrong_type(&mut self, args: &Args<'_, 'h>, index: usize, expected: &str) -> Raised {
         let found = self.describe(args.get(index));
-        let name = args.name;
+        // Modules of the SDK give the hidden natives the names that users know.
+        let name = args.name.strip_prefix("_PreludeAmbientHack_").unwrap_or(args.name);
         let nth = index + 1;
         let message = format!("argument {nth} of `{name}` must be {expected}, but it is {found}");
         self.fail_at(args, index, Code::Dx(9325), message)
@@ -312,20 +313,21 @@ impl<'s, 'h> Machine<'s, 'h> {
         SealHandle(self.shared.seals.push(maker) as u32)
     }
 
-    /// What tells a sealed or output directory from all others, the same in every build: the value that made it, and
-    /// how many it had made before.
-    pub fn seal_identity(&self, seal: SealHandle) -> String {
-        let Some((thunk, count)) = self.shared.seals.get(seal.0 as usize).filter(|(thunk, _)| thunk.0 != u32::MAX)
-        else {
+    /// Which seal it is, by who made it: unlike the handle it does not depend on timing, nor on where the workspace lies.
+    pub fn seal_name(&self, seal: SealHandle) -> String {
+        let Some((thunk, number)) = self.shared.seals.get(seal.0 as usize).filter(|maker| maker.1 > 0) else {
             return String::new();
         };
         let (program, thunk) = (self.program(), self.shared.thunk(*thunk));
-        let module = &program.modules[program.module_of(thunk.decl).index()].name;
-        let spec = self.show(program.specs[program.decls[thunk.decl.index()].spec.index()].path);
-        let qualifier = program.qualifiers.map_of(thunk.qualifier);
-        let qualifier: Vec<String> = qualifier.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let spec = &program.specs[program.decls[thunk.decl.index()].spec.index()];
+        let module = &program.modules[spec.module.index()].name;
         let key = thunk.cache_key.as_deref().unwrap_or_default();
-        format!("{module}\0{spec}\0{}\0{}\0{key}\0{count}", program.decl_name(thunk.decl), qualifier.join("\0"))
+        let mut name =
+            format!("{module}\0{}\0{}\0{key}\0{number}", self.show(spec.path), program.decl_name(thunk.decl));
+        for (setting, value) in program.qualifiers.map_of(thunk.qualifier).iter() {
+            name.push_str(&format!("\0{setting}={value}"));
+        }
+        name
     }
 
     /// A new identity for a process or a message.

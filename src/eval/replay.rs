@@ -178,6 +178,12 @@ impl<'s, 'h> Replay<'s, 'h> {
                     }
                 }
             }
+            RequestKind::Exclusive(handle, path) => {
+                if let Some(directory) = self.builder.exclusive_output(path) {
+                    self.directories.insert(handle, directory);
+                }
+                return;
+            }
             RequestKind::Assert(handle, path) => {
                 let mut directory = DirectoryId(handle.0);
                 if !self.map(&mut directory) {
@@ -237,7 +243,7 @@ impl<'s, 'h> Replay<'s, 'h> {
             }
             None if self.refused.contains(&SealHandle(directory.0)) => false,
             None => {
-                // No pip of this graph makes it (`Unsafe.exOutputDirectory`): the graph says so.
+                // No pip before it makes it (`Unsafe.exOutputDirectory`): the graph says so.
                 *directory = UNKNOWN;
                 true
             }

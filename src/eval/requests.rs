@@ -30,6 +30,8 @@ pub enum RequestKind {
     Ipc(IpcPip, PipHandle),
     /// A sealed directory and its handle.
     Seal(SealRequest, SealHandle),
+    /// A handle for the exclusive opaque directory at a path, whoever fills it.
+    Exclusive(SealHandle, PathId),
     /// A file that must exist in an opaque directory.
     Assert(SealHandle, PathId),
 }

@@ -69,10 +69,10 @@ pub(super) struct Running {
     pub sites: usize,
     pub events: Vec<Event>,
     pub diagnostics: Vec<Diagnostic>,
+    /// How many seals it has made.
+    pub seals: u32,
     /// How often it asked for a unique name.
     pub repetitions: FxHashMap<Arc<str>, u32>,
-    /// How many sealed and output directories it made.
-    pub seals: u32,
 }
 
 /// What a waiting worker waits for, and what it was computing then.
@@ -92,7 +92,7 @@ pub(super) struct Shared<'h> {
     pub files: &'h Files,
     pub natives: FxHashMap<DeclId, (Arc<str>, NativeFn)>,
     pub members: BoundMembers,
-    /// Who made each sealed or output directory, and how many that value had made before. Handles are places here.
+    /// Who made each seal, by its handle: a value, and how many that value had made before.
     pub seals: boxcar::Vec<(ThunkId, u32)>,
     /// What pips were asked for; none when the program does not ask about them.
     pub records: Option<Records>,

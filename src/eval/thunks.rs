@@ -96,8 +96,8 @@ impl<'h> Machine<'_, 'h> {
             sites: self.sites.len() + 1,
             events: Vec::new(),
             diagnostics: Vec::new(),
-            repetitions: FxHashMap::default(),
             seals: 0,
+            repetitions: FxHashMap::default(),
         });
         let claim = Claim { shared: self.shared, thunk };
         let steps = std::mem::take(&mut self.steps);

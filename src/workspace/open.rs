@@ -16,7 +16,7 @@ use super::module_file::{CONFIG_FILES, ModuleFile, decode_module_file, is_config
 use super::mounts::{Layout, Mounts};
 use super::prelude::Prelude;
 use super::restricted::RestrictedEnvironment;
-use super::sdk::{EMBEDDED_ROOT, PRELUDE_MODULE, WithSdk};
+use super::sdk::{EMBEDDED_ROOT, PRELUDE_MODULE, WithSdk, embedded_module};
 use super::session::Session;
 use super::tree::Tree;
 use super::{OpenError, Workspace};
@@ -194,8 +194,13 @@ fn find_modules(workspace: &mut Workspace, sdk: &[PathId], own: Own) {
         Own::Nothing => None,
     };
     let mut wanted: Vec<Wanted> = Vec::new();
+    let mut described = FxHashMap::default();
     for source in groups.iter().flat_map(|group| &group.sources) {
         let ModuleSource::File { path, location } = source else { continue };
+        if let Some(module) = embedded_module(paths, *path) {
+            described.insert(*path, vec![module]);
+            continue;
+        }
         let is_prelude = paths.parent(*path) == Some(workspace.prelude.folder);
         if !is_prelude && !wanted.iter().any(|known| known.path == *path) {
             wanted.push(Wanted { location: *location, ..Wanted::new(*path, SpecKind::Module) });
@@ -205,7 +210,6 @@ fn find_modules(workspace: &mut Workspace, sdk: &[PathId], own: Own) {
     let (values, found) = evaluate_files(session, &workspace.prelude, &wanted, &host, &workspace.natives);
     discovery.diagnostics.extend(found);
     let mut decoder = Decoder::new();
-    let mut described = FxHashMap::default();
     for file in &wanted {
         let Some(values) = values.get(&file.path) else { continue };
         let cyclical_friends_enabled = config.front_end.enable_cyclical_friend_modules;

@@ -215,6 +215,11 @@ impl GraphBuilder {
         }
     }
 
+    /// The exclusive opaque directory at a path, if a process that was added fills it.
+    pub fn exclusive_output(&self, path: PathId) -> Option<DirectoryId> {
+        self.roots.get(path)?.exclusive
+    }
+
     /// Adds a copy.
     ///
     /// # Errors
