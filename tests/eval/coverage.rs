@@ -31,7 +31,7 @@ static REAL: LazyLock<BTreeMap<String, NativeFn>> = LazyLock::new(|| {
 });
 
 /// Functions that never give a value.
-const NEVER: &[&str] = &["Contract.fail", "KeyForm.getKeyForm", "Transformer.readPipGraphFragment"];
+const NEVER: &[&str] = &["Assert.fail", "Contract.fail", "KeyForm.getKeyForm", "Transformer.readPipGraphFragment"];
 
 /// The name of a native in messages: without the prefix of the namespaces behind SDK modules.
 pub fn shown(name: &str) -> &str {
