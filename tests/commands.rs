@@ -51,7 +51,7 @@ const RUNS: &[Ran] = &[
         expected: &[
             ("it's 1.txt", "b"),
             ("quoted.txt", "it's \"$HOME\" `id` \\ * ~"),
-            ("ten.txt", "a-b j"),
+            ("ten.txt", "a b j"),
             ("script.txt", "a $b"),
             ("listed.txt", "one"),
             ("stopped.txt", "stopped"),

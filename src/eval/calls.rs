@@ -421,6 +421,7 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// A member of a value, read and not called.
+    #[inline(never)]
     pub(super) fn eval_member(&mut self, frame: &Frame<'h>, id: ExprId, object: ExprId, name: Symbol) -> Eval<'h> {
         if let Some(count) = self.growing_items(frame, object).map(<[_]>::len)
             && let Ok(count) = i32::try_from(count)
@@ -428,7 +429,7 @@ impl<'h> Machine<'_, 'h> {
         {
             return Ok(Value::Number(count));
         }
-        let receiver = self.eval(frame, object)?;
+        let receiver = self.operand(frame, object)?;
         match receiver {
             Value::Object(object) => {
                 if let Some(value) = object.get(name) {

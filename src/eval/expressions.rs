@@ -21,8 +21,15 @@ impl<'h> Machine<'_, 'h> {
         match frame.code.exprs[id.0 as usize] {
             Expr::Local(slot) => Ok(self.stack[frame.base + slot as usize]),
             Expr::Number(number) => Ok(Value::Number(number)),
+            Expr::String(text) => Ok(self.literal(frame, text)),
             _ => self.eval(frame, id),
         }
+    }
+
+    /// A string literal.
+    #[inline(always)]
+    fn literal(&self, frame: &Frame<'h>, text: u32) -> Value<'h> {
+        Value::String(&self.shared.texts(frame.code.spec, self.heap)[text as usize])
     }
 
     /// The number that an operand is, when that is known without evaluating anything.
@@ -55,10 +62,7 @@ impl<'h> Machine<'_, 'h> {
         match frame.code.exprs[id.0 as usize] {
             Expr::Local(slot) => Ok(self.stack[frame.base + slot as usize]),
             Expr::Number(number) => Ok(Value::Number(number)),
-            Expr::String(text) => {
-                let texts = self.shared.texts(frame.code.spec, self.heap);
-                Ok(Value::String(&texts[text as usize]))
-            }
+            Expr::String(text) => Ok(self.literal(frame, text)),
             Expr::Capture(index) => Ok(frame.captures[index as usize]),
             Expr::Binary { op, left, right } => self.eval_binary(frame, id, op, left, right),
             Expr::Call { callee, arguments } => {

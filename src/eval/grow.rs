@@ -7,13 +7,14 @@
 use bumpalo::collections::{String, Vec as ArenaVec};
 use smallvec::SmallVec;
 
-use crate::resolve::ir::{Expr, ExprId, List};
+use crate::resolve::ir::{self, BinaryOp, Expr, ExprId};
 use crate::source::{Location, Symbol};
 
 use super::calls::Frame;
+use super::limits::LARGEST;
 use super::machine::Machine;
 use super::native::{Eval, Raised};
-use super::value::{Array, Text, Value};
+use super::value::{Text, Value};
 
 /// Texts of fewer bytes are copied.
 const SHORT_TEXT: usize = 128;
@@ -38,42 +39,45 @@ enum Grown<'h> {
 impl<'h> Machine<'_, 'h> {
     /// Runs a statement that adds to the variable in a slot: `whole` is the assignment.
     #[inline(never)]
-    pub(super) fn grow(&mut self, frame: &Frame<'h>, slot: u32, whole: ExprId) -> Result<(), Raised> {
+    pub(super) fn grow(&mut self, frame: &Frame<'h>, slot: u32, whole: ExprId, by: ir::Growth) -> Result<(), Raised> {
         let at = frame.base + slot as usize;
-        let Expr::Assign { op, value, .. } = frame.code.exprs[whole.0 as usize] else { return Err(Raised) };
-        let (text, items) = match self.stack[at] {
-            Value::Growing => match self.growth(at) {
-                Some(Grown::Text(_)) => (true, false),
-                _ => (false, true),
-            },
-            Value::String(_) => (true, false),
-            Value::Array(_) => (false, true),
-            _ => (false, false),
+        let Expr::Assign { value, .. } = frame.code.exprs[whole.0 as usize] else { return Err(Raised) };
+        let is_text = matches!(by, ir::Growth::Text | ir::Growth::Texts);
+        let fits = match self.stack[at] {
+            Value::String(_) => is_text,
+            Value::Array(_) => !is_text,
+            Value::Growing => matches!(self.growth(at), Some(Grown::Text(_))) == is_text,
+            _ => false,
         };
+        if !fits {
+            return self.effect(frame, whole);
+        }
         let base = self.stack.len();
-        let grown = match (op, frame.code.exprs[value.0 as usize]) {
-            (Some(_), _) if text => self.grow_text(frame, at, &[(whole, value)]),
-            (None, Expr::Binary { .. }) if text => {
+        let grown = match (by, frame.code.exprs[value.0 as usize]) {
+            (ir::Growth::Texts, _) => {
                 let mut parts: SmallVec<[_; 4]> = SmallVec::new();
                 let mut left = value;
-                while let Expr::Binary { left: inner, right, .. } = frame.code.exprs[left.0 as usize] {
+                while let Expr::Binary { op: BinaryOp::Add, left: inner, right } = frame.code.exprs[left.0 as usize] {
                     parts.push((left, right));
                     left = inner;
                 }
                 parts.reverse();
                 self.grow_text(frame, at, &parts)
             }
-            (None, Expr::CallMember { name, arguments, .. }) if items => {
-                self.grow_by_call(frame, at, value, name, arguments)
+            (ir::Growth::Push, Expr::CallMember { arguments, .. }) => {
+                self.push_arguments(frame, frame.code.exprs_of(arguments))?;
+                self.grow_items(at, base, || frame.location(value))
             }
-            (None, Expr::Array(list)) if items => {
-                let list = frame.code.exprs_of(list);
-                match (list, self.push_arguments(frame, &list[1..])) {
-                    ([first, ..], Ok(base)) => self.grow_items(at, base, frame.location(*first)),
-                    _ => Err(Raised),
-                }
+            (ir::Growth::Concat, Expr::CallMember { name, arguments, .. }) => {
+                self.push_arguments(frame, frame.code.exprs_of(arguments))?;
+                self.concat_items(frame, at, base, value, name)
             }
-            _ => self.effect(frame, whole),
+            (ir::Growth::Items, Expr::Array(items)) => {
+                let items = frame.code.exprs_of(items);
+                self.push_arguments(frame, &items[1..])?;
+                self.grow_items(at, base, || frame.location(items[0]))
+            }
+            _ => self.grow_text(frame, at, &[(whole, value)]),
         };
         self.stack.truncate(base);
         grown
@@ -81,34 +85,27 @@ impl<'h> Machine<'_, 'h> {
 
     /// Appends parts to a text. Each is given with the expression that adds it.
     fn grow_text(&mut self, frame: &Frame<'h>, at: usize, parts: &[(ExprId, ExprId)]) -> Result<(), Raised> {
-        // All of them first: they may read the variable.
-        let base = self.stack.len();
-        for (_, part) in parts {
+        for (whole, part) in parts {
             let value = self.operand(frame, *part)?;
-            self.stack.push(value);
-        }
-        for (index, (whole, _)) in parts.iter().enumerate() {
-            let value = self.stack[base + index];
-            let place = frame.location(*whole);
             let mut number = itoa::Buffer::new();
             let other;
             let part = match value {
                 Value::String(text) => text.text,
                 Value::Number(value) => number.format(value),
                 _ => {
-                    other = self.text_of(value, place)?;
+                    other = self.text_of(value, frame.location(*whole))?;
                     &other
                 }
             };
-            self.append_text(at, part, place)?;
+            self.append_text(at, part, || frame.location(*whole))?;
         }
         Ok(())
     }
 
-    fn append_text(&mut self, at: usize, part: &str, place: Location) -> Result<(), Raised> {
+    fn append_text(&mut self, at: usize, part: &str, place: impl FnOnce() -> Location) -> Result<(), Raised> {
         if let Value::String(text) = self.stack[at] {
             if text.text.len() + part.len() < SHORT_TEXT {
-                self.stack[at] = self.joined_text([text.text, part].into_iter(), "", place)?;
+                self.stack[at] = self.joined_text([text.text, part].into_iter(), "", place())?;
                 return Ok(());
             }
             self.start_growth(at, Grown::Text(String::from_str_in(text.text, self.heap)));
@@ -116,37 +113,33 @@ impl<'h> Machine<'_, 'h> {
         let Some(Grown::Text(text)) = self.growth(at) else { return Err(Raised) };
         text.push_str(part);
         let len = text.len();
-        self.room(len, place)
+        if len > LARGEST { self.room(len, place()) } else { Ok(()) }
     }
 
-    /// `xs = xs.push(…)`, `xs = xs.concat(…)`
-    fn grow_by_call(
+    /// `xs = xs.concat(…)` with the arguments on the stack from `base` on.
+    fn concat_items(
         &mut self,
         frame: &Frame<'h>,
         at: usize,
+        base: usize,
         call: ExprId,
         name: Symbol,
-        arguments: List<ExprId>,
     ) -> Result<(), Raised> {
-        let base = self.push_arguments(frame, frame.code.exprs_of(arguments))?;
-        if self.symbols().text(name) == "push" {
-            return self.grow_items(at, base, frame.location(call));
-        }
-        let arrays: SmallVec<[_; 4]> = self.stack[base..].iter().copied().collect();
-        if !arrays.iter().all(|value| value.as_array().is_some()) {
+        let arguments: SmallVec<[_; 4]> = self.stack[base..].iter().copied().collect();
+        if !arguments.iter().all(|value| value.as_array().is_some()) {
             let receiver = self.settle(at)?;
-            self.stack[at] = self.call_member_of(receiver, name, &arrays, frame.site(call))?;
+            self.stack[at] = self.call_member_of(receiver, name, &arguments, frame.site(call))?;
             return Ok(());
         }
         self.stack.truncate(base);
-        for array in arrays {
+        for array in arguments {
             self.stack.extend_from_slice(array.as_array().unwrap_or_default());
         }
-        self.grow_items(at, base, frame.location(call))
+        self.grow_items(at, base, || frame.location(call))
     }
 
     /// Appends what lies on the stack from `base` on to an array.
-    fn grow_items(&mut self, at: usize, base: usize, place: Location) -> Result<(), Raised> {
+    fn grow_items(&mut self, at: usize, base: usize, place: impl FnOnce() -> Location) -> Result<(), Raised> {
         if self.stack.len() == base {
             return Ok(());
         }
@@ -156,29 +149,25 @@ impl<'h> Machine<'_, 'h> {
             items.extend_from_slice_copy(old);
             if len < SHORT_ARRAY {
                 items.extend_from_slice_copy(&self.stack[base..]);
-                self.stack[at] = Value::Array(self.heap.alloc(Array { items: items.into_bump_slice(), merge: None }));
+                self.stack[at] = self.array_in_arena(items.into_bump_slice());
                 return Ok(());
             }
             self.start_growth(at, Grown::Items(items));
         }
-        let Some(index) = self.growth_index(at) else { return Err(Raised) };
-        let Grown::Items(items) = &mut self.growths[index].grown else { return Err(Raised) };
+        let Some(growth) = self.growths.iter_mut().rev().find(|growth| growth.at == at) else { return Err(Raised) };
+        let Grown::Items(items) = &mut growth.grown else { return Err(Raised) };
         items.extend_from_slice_copy(&self.stack[base..]);
-        let len = items.len();
-        self.room_for_items(len, place)
+        let bytes = size_of_val(items.as_slice());
+        if bytes > LARGEST { self.room(bytes, place()) } else { Ok(()) }
     }
 
     /// Makes the variable one that grows.
     fn start_growth(&mut self, at: usize, grown: Grown<'h>) {
-        match self.growth_index(at) {
-            Some(index) => self.growths[index].grown = grown,
+        match self.growth(at) {
+            Some(known) => *known = grown,
             None => self.growths.push(Growth { at, grown }),
         }
         self.stack[at] = Value::Growing;
-    }
-
-    fn growth_index(&self, at: usize) -> Option<usize> {
-        self.growths.iter().rposition(|growth| growth.at == at)
     }
 
     fn growth(&mut self, at: usize) -> Option<&mut Grown<'h>> {
@@ -194,7 +183,7 @@ impl<'h> Machine<'_, 'h> {
         let value = match self.growth(at) {
             Some(Grown::Items(items)) => {
                 let items = std::mem::replace(items, ArenaVec::new_in(heap)).into_bump_slice();
-                Value::Array(heap.alloc(Array { items, merge: None }))
+                self.array_in_arena(items)
             }
             Some(Grown::Text(text)) => {
                 let text = std::mem::replace(text, String::new_in(heap)).into_bump_str();
@@ -207,6 +196,7 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// The items so far of an array that grows, read without an end to its growth.
+    #[inline]
     pub(super) fn growing_items(&mut self, frame: &Frame<'h>, object: ExprId) -> Option<&[Value<'h>]> {
         let Expr::LocalGrown(slot) = frame.code.exprs[object.0 as usize] else { return None };
         let at = frame.base + slot as usize;

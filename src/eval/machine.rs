@@ -15,7 +15,7 @@ use super::grow::Growths;
 use super::host::Host;
 use super::native::{Args, Eval, Raised, Site};
 use super::shared::{Event, Running, Shared, ThunkId};
-use super::stack::StackEnd;
+use super::stack::StackRoom;
 use super::value::{Array, Object, PipHandle, Relative, SealHandle, Text, Value};
 use crate::graph::FileArtifact;
 
@@ -32,8 +32,8 @@ pub struct Machine<'s, 'h> {
     pub(super) sites: Vec<Location>,
     /// How many calls in all are surely not too deep.
     pub(super) depth_limit: usize,
-    /// Where the native stack must grow.
-    pub(super) stack_end: StackEnd,
+    /// The native stack.
+    pub(super) stack_room: StackRoom,
     /// What the function gave that ran last.
     pub(super) returned: Value<'h>,
     /// Variables that grow in place.

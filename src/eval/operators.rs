@@ -8,12 +8,14 @@ use crate::diagnostics::{Code, Diagnostic};
 use crate::resolve::ir::{BinaryOp, Expr, ExprId};
 
 use super::calls::Frame;
+use super::limits::LARGEST;
 use super::machine::Machine;
 use super::native::{Eval, Raised, Site};
-use super::value::Value;
+use super::value::{Text, Value};
 
 impl<'h> Machine<'_, 'h> {
     /// `left op right`.
+    #[inline(never)]
     pub(super) fn eval_binary(
         &mut self,
         frame: &Frame<'h>,
@@ -30,6 +32,9 @@ impl<'h> Machine<'_, 'h> {
         }
         let left = self.operand(frame, left)?;
         let right = self.operand(frame, right)?;
+        if op == BinaryOp::Add && matches!(left, Value::String(_)) {
+            return self.concatenate(left, right, frame.site(id));
+        }
         self.apply(op, left, right, frame.site(id))
     }
 
@@ -150,19 +155,28 @@ impl<'h> Machine<'_, 'h> {
         })
     }
 
+    #[inline(never)]
     fn concatenate(&mut self, left: Value<'h>, right: Value<'h>, site: Site<'h>) -> Eval<'h> {
         let mut number = itoa::Buffer::new();
-        let place = site.location();
-        match (left, right) {
-            (Value::String(a), Value::String(b)) => self.joined_text([a.text, b.text].into_iter(), "", place),
-            (Value::String(a), Value::Number(b)) => self.joined_text([a.text, number.format(b)].into_iter(), "", place),
-            (Value::Number(a), Value::String(b)) => self.joined_text([number.format(a), b.text].into_iter(), "", place),
+        let (a, b) = match (left, right) {
+            (Value::String(a), Value::String(b)) => (a.text, b.text),
+            (Value::String(a), Value::Number(b)) => (a.text, number.format(b)),
+            (Value::Number(a), Value::String(b)) => (number.format(a), b.text),
             _ => {
+                let place = site.location();
                 let mut text = self.text_of(left, place)?;
                 text.push_str(&self.text_of(right, place)?);
-                Ok(self.string(&text))
+                return Ok(self.string(&text));
             }
+        };
+        let bytes = a.len() + b.len();
+        if bytes > LARGEST {
+            self.room(bytes, site.location())?;
         }
+        let mut text = bumpalo::collections::String::with_capacity_in(bytes, self.heap);
+        text.push_str(a);
+        text.push_str(b);
+        Ok(Value::String(self.heap.alloc(Text { text: text.into_bump_str(), origin: None })))
     }
 
     pub(super) fn eval_minus(&mut self, frame: &Frame<'h>, id: ExprId, operand: ExprId) -> Eval<'h> {

@@ -18,7 +18,7 @@ use super::machine::Machine;
 use super::native::NativeTable;
 use super::replay::Replay;
 use super::shared::Shared;
-use super::stack::StackEnd;
+use super::stack::StackRoom;
 use super::value::Value;
 
 /// What to evaluate.
@@ -182,7 +182,7 @@ impl<'s, 'h> Machine<'s, 'h> {
             stack: Vec::with_capacity(1024),
             sites: Vec::new(),
             depth_limit: 0,
-            stack_end: StackEnd::UNKNOWN,
+            stack_room: StackRoom::UNKNOWN,
             returned: Value::Undefined,
             growths: Vec::new(),
             callees: Box::new([None; _]),

@@ -56,11 +56,12 @@ impl<'h> Machine<'_, 'h> {
         Ok(Flow::Next)
     }
 
-    /// `exec` without a call for the statement that is most of them.
+    /// `exec` without a call for the statements that are most of them.
     #[inline(always)]
     fn exec_next(&mut self, frame: &Frame<'h>, id: StmtId) -> Result<Flow, Raised> {
         match frame.code.stmts[id.0 as usize] {
             Stmt::Expr(expr) => self.effect(frame, expr).map(|()| Flow::Next),
+            Stmt::Grow { slot, whole, by } => self.grow(frame, slot, whole, by).map(|()| Flow::Next),
             _ => self.exec(frame, id),
         }
     }
@@ -76,7 +77,7 @@ impl<'h> Machine<'_, 'h> {
                 Ok(Flow::Next)
             }
             Stmt::Expr(expr) => self.effect(frame, expr).map(|()| Flow::Next),
-            Stmt::Grow { slot, whole } => self.grow(frame, slot, whole).map(|()| Flow::Next),
+            Stmt::Grow { slot, whole, by } => self.grow(frame, slot, whole, by).map(|()| Flow::Next),
             Stmt::Return(value) => {
                 match value {
                     Some(value) => self.give(frame, value)?,

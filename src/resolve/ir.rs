@@ -305,8 +305,10 @@ pub enum Stmt {
     Grow {
         /// The frame slot.
         slot: u32,
-        /// The assignment. Apart from the variable itself, its right side assigns nothing to the slot.
+        /// The assignment. But for the place where it adds, its right side neither reads nor assigns the variable.
         whole: ExprId,
+        /// What it adds.
+        by: Growth,
     },
     /// `{ … }`
     Block(List<StmtId>),
@@ -370,6 +372,21 @@ pub enum Stmt {
     Continue,
     /// `;`
     Empty,
+}
+
+/// What a [`Stmt::Grow`] adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// `s += x`
+    Text,
+    /// `s = s + x + …`
+    Texts,
+    /// `xs = xs.push(x, …)`
+    Push,
+    /// `xs = xs.concat(ys, …)`
+    Concat,
+    /// `xs = [...xs, x, …]`
+    Items,
 }
 
 /// `case e:` or `default:` with its statements.

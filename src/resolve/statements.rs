@@ -1,6 +1,6 @@
 //! Statements of function bodies.
 
-use super::ir::{BinaryOp, Body, Clause, Expr, ExprId, List, Stmt, StmtId, Variable};
+use super::ir::{BinaryOp, Body, Clause, Expr, ExprId, Growth, List, Stmt, StmtId, Variable};
 use super::lower::Lowerer;
 use super::variables::Stage;
 use crate::source::Span;
@@ -91,11 +91,11 @@ impl Lowerer<'_, '_> {
                 let first = self.code.exprs.len();
                 let whole = self.expr(expr);
                 let next = StmtId(self.code.stmts.len() as u32);
-                if let Some(slot) = self.grown_slot(first, whole)
+                if let Some((slot, by)) = self.growth(first, whole)
                     && let Some(variable) = self.frame().in_slot(slot)
                 {
                     variable.growths.push(next);
-                    Stmt::Grow { slot, whole }
+                    Stmt::Grow { slot, whole, by }
                 } else {
                     Stmt::Expr(whole)
                 }
@@ -164,42 +164,45 @@ impl Lowerer<'_, '_> {
         out.push(lowered);
     }
 
-    /// The slot of the local that a statement only adds to; `first` is the first expression that belongs to it.
-    fn grown_slot(&self, first: usize, whole: ExprId) -> Option<u32> {
+    /// The slot of the local that an assignment only adds to, and what it adds; `first` is the first expression that
+    /// belongs to it.
+    fn growth(&self, first: usize, whole: ExprId) -> Option<(u32, Growth)> {
         let exprs = &self.code.exprs;
         let expr = |id: ExprId| exprs[id.0 as usize];
         let Expr::Assign { target: Variable::Local(slot), op, value } = expr(whole) else { return None };
-        let is_variable = |id: ExprId| matches!(expr(id), Expr::Local(read) if read == slot);
-        let mut adds = match (op, expr(value)) {
-            (Some(op), _) => op == BinaryOp::Add,
-            (None, Expr::Binary { .. }) => {
+        let (by, variable) = match (op, expr(value)) {
+            (Some(BinaryOp::Add), _) => (Growth::Text, None),
+            (None, Expr::Binary { op: BinaryOp::Add, .. }) => {
                 let mut at = value;
                 while let Expr::Binary { op: BinaryOp::Add, left, .. } = expr(at) {
                     at = left;
                 }
-                is_variable(at)
+                (Growth::Texts, Some(at))
             }
-            (None, Expr::CallMember { object, name, .. }) => {
-                is_variable(object) && matches!(self.t.text(name), "push" | "concat")
-            }
-            (None, Expr::Array(items)) => match self.code.exprs_of(items).first().map(|first| expr(*first)) {
-                Some(Expr::Spread(inner)) => is_variable(inner),
-                _ => false,
+            (None, Expr::CallMember { object, name, .. }) => match self.t.text(name) {
+                "push" => (Growth::Push, Some(object)),
+                "concat" => (Growth::Concat, Some(object)),
+                _ => return None,
             },
-            _ => false,
+            (None, Expr::Array(items)) => match expr(*self.code.exprs_of(items).first()?) {
+                Expr::Spread(inner) => (Growth::Items, Some(inner)),
+                _ => return None,
+            },
+            _ => return None,
         };
-        // What is added must not change the variable, nor read the whole of it: each round would make a value of it.
-        let mut reads = usize::from(op.is_some());
-        for (id, expr) in exprs.iter().enumerate().skip(first) {
-            match *expr {
-                Expr::Assign { target, .. } | Expr::Update { target, .. } if id != whole.0 as usize => {
-                    adds &= target != Variable::Local(slot);
-                }
-                Expr::Local(read) => reads += usize::from(read == slot),
-                _ => {}
-            }
+        let reads = |expr: Expr| matches!(expr, Expr::Local(read) if read == slot);
+        if variable.is_some_and(|variable| !reads(expr(variable))) {
+            return None;
         }
-        (adds && reads == 1).then_some(slot)
+        // Whatever else reads the variable would make a value of it in each round.
+        let uses = |(id, expr): (usize, &Expr)| match *expr {
+            Expr::Assign { target, .. } | Expr::Update { target, .. } if id != whole.0 as usize => {
+                target == Variable::Local(slot)
+            }
+            expr => reads(expr) && variable.is_none_or(|variable| variable.0 as usize != id),
+        };
+        let used = exprs.iter().enumerate().skip(first).any(uses);
+        (!used).then_some((slot, by))
     }
 
     fn refuse_public(&mut self, modifiers: ast::Modifiers) {
