@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Args, Eval, Machine, NativeFn, Raised, Value};
 use crate::graph::FileArtifact;
+use crate::source::system::reason;
 
 /// Functions of the namespaces `File` and `Directory`.
 pub(super) const FUNCTIONS: &[(&str, NativeFn)] = &[
@@ -51,7 +52,11 @@ fn read_all_text<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
             let text = decode(&bytes);
             Ok(m.string(&text))
         }
-        Err(error) => Err(m.fail_at(args, 0, Code::Dx(9349), format!("`{path}` cannot be read: {error}"))),
+        Err(error) => {
+            let shown = args.get(0).as_path().map_or(path, |path| m.show(path));
+            let message = format!("`{shown}` cannot be read: {}", reason(&error));
+            Err(m.fail_at(args, 0, Code::Dx(9349), message))
+        }
     }
 }
 

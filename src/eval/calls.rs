@@ -331,7 +331,7 @@ impl<'h> Machine<'_, 'h> {
         let text = self.symbols().text(name);
         let message = format!("{} has no function `{text}`", self.describe(receiver));
         let help = self.nearest_member(receiver, text).map(|near| format!("did you mean `{near}`?"));
-        self.fail(Diagnostic::error(Code::Dx(9342), message).at(site.location(), "").maybe_help(help))
+        self.fail(Diagnostic::error(Code::Dx(9343), message).at(site.location(), "").maybe_help(help))
     }
 
     /// The member of a value whose name is most like the wanted one.
@@ -369,7 +369,7 @@ impl<'h> Machine<'_, 'h> {
             let text = self.symbols().text(name);
             let message = format!("{} has no member `{text}`", self.describe(receiver));
             let help = self.nearest_member(receiver, text).map(|near| format!("did you mean `{near}`?"));
-            let error = Diagnostic::error(Code::Dx(9342), message).at(frame.location(id), "").maybe_help(help);
+            let error = Diagnostic::error(Code::Dx(9343), message).at(frame.location(id), "").maybe_help(help);
             return Err(self.fail(error));
         };
         if bound.member.property {

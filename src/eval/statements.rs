@@ -114,12 +114,15 @@ impl<'h> Machine<'_, 'h> {
         let Loop { code, init, condition, step, body } = *what;
         let limit = self.host().limits.loop_iterations;
         let place = frame.code.stmt_spans[id.0 as usize].in_file(frame.code.file);
-        for _ in 0..limit {
+        for round in 0..=limit {
             self.step(place)?;
             if let Some(condition) = condition
                 && !self.eval(frame, condition)?.is_truthy()
             {
                 return Ok(Flow::Next);
+            }
+            if round == limit {
+                break;
             }
             loop_body!(self.exec(frame, body)?);
             if let Some(step) = step {

@@ -12,7 +12,7 @@ mod usage;
 
 pub use clock::Stopwatch;
 pub use environment::{Environment, Host, MapEnvironment, OperatingSystem, ProcessEnvironment, RecordingEnvironment};
-pub use file_system::{DirEntry, DiskFileSystem, EntryKind, FileSystem};
+pub use file_system::{DirEntry, DiskFileSystem, EntryKind, FileSystem, reason};
 pub use memory::MemoryFileSystem;
 pub use recording::{FileAccesses, RecordingFileSystem};
 pub use usage::peak_memory;
