@@ -382,9 +382,11 @@ impl<'h> Machine<'_, 'h> {
     fn member_of_undefined(&mut self, frame: &Frame<'h>, object: ExprId, name: Symbol) -> Raised {
         let text = self.symbols().text(name);
         let message = format!("`{text}` is read from a value that is undefined");
+        let written = self.source_text(frame.location(object));
+        let x = if written.len() <= 30 && !written.contains(['\n', '`', '?']) { written } else { "x" };
         let error = Diagnostic::error(Code::Dx(9338), message)
             .at(frame.location(object), "this is undefined")
-            .help(format!("make sure that it has a value here, or test it first: `x !== undefined ? x.{text} : …`"));
+            .help(format!("make sure that it has a value here, or test it first: `{x} !== undefined ? {x}.{text} : …`"));
         self.fail(error)
     }
 
