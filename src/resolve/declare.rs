@@ -330,8 +330,15 @@ impl<'i> Pass<'i> {
 
     /// Decorators of members: only their names are looked up.
     fn annotations(&mut self, spec: SpecId, block: BlockId, decorators: ast::List<ast::ExprId>) {
-        let decorators = self.ast(spec).list(decorators).iter().map(|&decorator| (block, decorator));
-        self.t.decorators[spec.index()].extend(decorators);
+        let ast = self.ast(spec);
+        for &decorator in ast.list(decorators) {
+            let span = ast.expr_span(decorator);
+            if matches!(ast.expr(decorator), Expr::Name) && ast.text_of(span) == "public" {
+                let message = "a member cannot be `@@public`: it is as visible as its type".to_owned();
+                self.error(Code::Dx(50115), message, self.at(spec, span), "not allowed here");
+            }
+            self.t.decorators[spec.index()].push((block, decorator));
+        }
     }
 
     /// Where `@@public` stands, and the text of `@@obsolete`.
