@@ -230,7 +230,9 @@ fn every_number() -> Result<(), Failed> {
             (true, false, false) => wrong.push(format!("DX{number} has no near miss")),
         }
     }
-    wrong.extend(explained.difference(&all).map(|number| format!("DX{number} is explained, but is no number of a rule")));
+    wrong.extend(
+        explained.difference(&all).map(|number| format!("DX{number} is explained, but is no number of a rule")),
+    );
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
 }
 
