@@ -47,6 +47,7 @@ fn empty_tables(input: &Input) -> Tables<'_> {
         undefined: symbols.intern("undefined"),
         qualifier: symbols.intern("qualifier"),
         template: symbols.intern("template"),
+        merge: symbols.intern("merge"),
         root: symbols.intern("$"),
         import_from: symbols.intern("importFrom"),
         import_file: symbols.intern("importFile"),
@@ -640,8 +641,8 @@ impl<'i> Pass<'i> {
     fn configuration_call(&mut self, spec: SpecId, block: BlockId, expr: ast::ExprId) {
         let kind = self.t.program.specs[spec.index()].kind;
         if !matches!(kind, SpecKind::Config | SpecKind::Module) {
-            // The expression of a probe becomes its value.
-            if spec.index() < self.t.input.specs.len() {
+            // The expression of a probe becomes its value; a rule says all there is to say about calls of old versions.
+            if spec.index() < self.t.input.specs.len() && !is_old_call(self.ast(spec), expr) {
                 self.t.strays[spec.index()].push((block, expr));
             }
             return;
@@ -688,6 +689,12 @@ impl<'i> Pass<'i> {
             self.t.probes.push(decl);
         }
     }
+}
+
+/// Whether an expression is a call by which files once said for which qualifiers they are.
+fn is_old_call(ast: &Ast, expr: ast::ExprId) -> bool {
+    let Expr::Call { callee, .. } = ast.expr(expr) else { return false };
+    matches!(ast.text_of(ast.expr_span(callee)), "project" | "qualifierSpace" | "declareQualifierSpace")
 }
 
 /// What a linked entry is to the rest of the program.

@@ -45,8 +45,15 @@ pub(super) fn find(
         };
         return match t.specs_by_path.get(&path) {
             Some(found) if t.module_of_spec(*found) == importer => Ok(t.spec_roots[found.index()]),
-            Some(_) => Err(Some(Box::new(error(format!("`{name}` belongs to another module"), "not of this module")))),
-            None => Err(Some(Box::new(error(format!("there is no spec `{name}`"), "not found")))),
+            Some(_) => {
+                let diagnostic = error(format!("`{name}` belongs to another module"), "not of this module");
+                Err(Some(Box::new(diagnostic.help("import that module by its name"))))
+            }
+            None => {
+                let diagnostic = error(format!("there is no spec `{name}` in module `{}`", module.name), "not found");
+                let help = "its specs are those that `projects` lists, or else all below its folder";
+                Err(Some(Box::new(diagnostic.help(help))))
+            }
         };
     }
     match t.input.imports.get(importer, name) {
