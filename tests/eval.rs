@@ -7,9 +7,19 @@
 //! - `//? DX7502 part of the message`: likewise a message that is no error,
 //! - `//@ file PATH text`, `//@ folder PATH`, `//@ env NAME=value` and `//@ allowUnsafe true`: what the spec finds.
 //!
-//! Every value with `//=` must be computed, and every error and message must be expected.
+//! Every value with `//=` must be computed, and every error and message must be expected. What a user sees of them stands
+//! beside the file in `NAME.expected`; `UPDATE=1 cargo test --test eval` writes these snapshots anew.
+//!
+//! Two more tests hold the cases complete: `matrix.rs` tries every native with every kind of value, and `coverage.rs`
+//! demands that a case calls it, and one more that it refuses something where it can.
 
 #![allow(clippy::disallowed_methods)] // The data of the tests is no input of an evaluation.
+
+#[path = "eval/coverage.rs"]
+mod coverage;
+#[path = "eval/matrix.rs"]
+mod matrix;
+mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,8 +27,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dscript::builtins::natives;
-use dscript::diagnostics::{Diagnostic, Severity};
-use dscript::eval::{Evaluation, Host, Limits, Receiver, to_inline};
+use dscript::diagnostics::render::{Format, Renderer};
+use dscript::diagnostics::{Diagnostic, Severity, sort_and_cap};
+use dscript::eval::{Evaluation, Host, Limits, NativeTable, Receiver, to_inline};
 use dscript::graph::Mount;
 use dscript::paths::Paths;
 use dscript::program::{DeclKind, ModuleId, Origin, QualifierId, Qualifiers, Semantics, SpecKind};
@@ -40,6 +51,10 @@ fn main() {
         })
         .collect();
     trials.push(Trial::test("prelude and natives agree", prelude_and_natives_agree));
+    trials.push(Trial::test("every native is shown and refused", move || {
+        let refusing = matrix::check(&root.join("matrix"))?;
+        coverage::check(&specs_below(&root), &refusing)
+    }));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -172,10 +187,19 @@ fn expected(text: &str) -> Expected {
     expected
 }
 
-fn run_case(path: &Path) -> Result<(), Failed> {
-    let text = fs::read_to_string(path).unwrap();
-    let expected = expected(&text);
-    let Loaded { files, resolved, mut diagnostics, .. } = load(&text);
+/// What a spec gave.
+struct Evaluated {
+    files: Files,
+    expected: Expected,
+    /// The lines on which its top-level values are declared, and each value as a literal unless it failed.
+    lines: Vec<u32>,
+    values: Vec<Option<String>>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+fn evaluate(text: &str, table: &NativeTable) -> Evaluated {
+    let mut expected = expected(text);
+    let Loaded { files, resolved, mut diagnostics, .. } = load(text);
     let program = &resolved.program;
     let at = |text: &str| program.paths.parse_absolute(text).unwrap();
     let mount = |name: &str, path: &str, writable| Mount {
@@ -187,8 +211,8 @@ fn run_case(path: &Path) -> Result<(), Failed> {
         location: None,
     };
     let host = Host {
-        file_system: Arc::new(expected.files),
-        environment: Arc::new(expected.environment),
+        file_system: Arc::new(std::mem::take(&mut expected.files)),
+        environment: Arc::new(std::mem::take(&mut expected.environment)),
         mounts: vec![mount("SourceRoot", "/w/src", false), mount("ObjectRoot", "/w/out", true)],
         source_root: at("/w/src"),
         object_root: at("/w/out"),
@@ -199,6 +223,7 @@ fn run_case(path: &Path) -> Result<(), Failed> {
         system: dscript::eval::SystemFolders::unix(&program.paths),
         allow_unsafe_ambient: expected.allow_unsafe,
         functions: Default::default(),
+        test: None,
     };
     let spec = program.specs.iter().find(|spec| spec.path == at(SPEC)).unwrap();
     let roots: Vec<_> = spec
@@ -207,13 +232,17 @@ fn run_case(path: &Path) -> Result<(), Failed> {
         .filter(|decl| matches!(program.decls[decl.index()].kind, DeclKind::Value { .. }))
         .map(|decl| (*decl, QualifierId::EMPTY))
         .collect();
-    let table = natives();
-    let evaluation = Evaluation { resolved: &resolved, host: &host, natives: &table, files: &files, threads: 1 };
+    let evaluation = Evaluation { resolved: &resolved, host: &host, natives: table, files: &files, threads: 1 };
     let (values, found) = evaluation.values(&roots, |m, value| value.map(|value| to_inline(m.program(), value)));
     diagnostics.extend(found);
+    let lines = roots.iter().map(|root| files.line(program.decl_location(root.0))).collect();
+    Evaluated { files, expected, lines, values, diagnostics }
+}
 
+fn run_case(path: &Path) -> Result<(), Failed> {
+    let text = fs::read_to_string(path).unwrap();
+    let Evaluated { files, expected, lines, values, mut diagnostics } = evaluate(&text, &natives());
     let mut wrong = Vec::new();
-    let lines: Vec<u32> = roots.iter().map(|root| files.line(program.decl_location(root.0))).collect();
     for (line, text) in &expected.values {
         let Some(index) = lines.iter().rposition(|declared| declared <= line) else {
             wrong.push(format!("line {line}: no value is declared here"));
@@ -242,7 +271,22 @@ fn run_case(path: &Path) -> Result<(), Failed> {
     if expected.values.is_empty() && diagnostics.is_empty() {
         wrong.push("the file expects nothing".to_owned());
     }
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+    if !wrong.is_empty() {
+        return Err(wrong.join("\n").into());
+    }
+    shown(&path.with_extension("expected"), &files, &mut diagnostics)
+}
+
+/// Compares what a user sees with the snapshot; where nothing is said there must be none.
+fn shown(snapshot: &Path, files: &Files, diagnostics: &mut Vec<Diagnostic>) -> Result<(), Failed> {
+    if diagnostics.is_empty() {
+        return if snapshot.exists() { Err("there is a snapshot, but nothing is said".into()) } else { Ok(()) };
+    }
+    sort_and_cap(diagnostics, files, usize::MAX);
+    let mut text = Vec::new();
+    let renderer = Renderer { format: Format::Human, base: "/w/src".into(), ..Renderer::default() };
+    renderer.render(diagnostics, files, &mut text)?;
+    support::compare(snapshot, &String::from_utf8(text)?)
 }
 
 trait Line {
@@ -258,11 +302,8 @@ impl Line for Files {
 /// Namespaces whose natives are not in the table yet, or only where the test runner adds them.
 const ELSEWHERE: &[&str] = &[
     "_PreludeAmbientHack_Assert.",
-    "_PreludeAmbientHack_Graph.",
-    "_PreludeAmbientHack_KeyForm.",
     "_PreludeAmbientHack_Testing.",
     "_PreludeAmbientHack_Transformer.",
-    "_PreludeAmbientHack_Xml.",
     "Transformer.",
 ];
 
@@ -319,6 +360,9 @@ fn compare_members(loaded: &Loaded, wrong: &mut Vec<String>) {
         let mut declared = interfaces.get(interface).cloned().unwrap_or_default();
         if matches!(receiver, Receiver::Path | Receiver::Directory | Receiver::File | Receiver::StaticDirectory) {
             declared.extend(common.clone());
+        }
+        if receiver == Receiver::TransformerCreateServiceResult {
+            declared.extend(interfaces.get("TransformerExecuteResult").cloned().unwrap_or_default());
         }
         for (name, property, required, maximum) in &members {
             match declared.iter().find(|(known, ..)| known == name) {

@@ -17,14 +17,18 @@ pub(super) const MEMBERS: &[Member] = &[
     Member::property("length", length),
     Member::method("isEmpty", 0, 0, is_empty),
     Member::variadic("push", 0, push),
+    Member::method("add", 1, 1, push),
     Member::variadic("concat", 0, concat),
+    Member::method("addRange", 1, 1, concat),
     Member::method("map", 1, 1, map),
+    Member::method("select", 1, 1, map),
     Member::method("mapMany", 1, 1, map_many),
     Member::method("mapDefined", 1, 1, map_defined),
     Member::method("mapWithState", 2, 2, map_with_state),
     Member::method("mapManyWithState", 2, 2, map_many_with_state),
     Member::method("groupBy", 1, 1, group_by),
     Member::method("filter", 1, 1, filter),
+    Member::method("where", 1, 1, filter),
     Member::method("reduce", 2, 2, reduce),
     Member::method("indexOf", 1, 1, index_of),
     Member::method("find", 1, 1, find),
@@ -87,7 +91,7 @@ fn joined<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, parts: &[&[Value<'h>
         items[at..at + part.len()].copy_from_slice(part);
         at += part.len();
     }
-    Ok(Value::Array(m.heap().alloc(Array { items, merge: MergeRule::Default })))
+    Ok(Value::Array(m.heap().alloc(Array { items, merge: None })))
 }
 
 fn concat<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
@@ -243,8 +247,9 @@ fn reduce<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     Ok(accumulator)
 }
 
-fn index_of<'h>(_: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+fn index_of<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let wanted = args.get(0);
+    m.count_work(this(args).len(), args.site.location())?;
     let found = this(args).iter().position(|item| item.same(wanted));
     Ok(Value::Number(found.map_or(-1, |index| index as i32)))
 }
@@ -401,7 +406,7 @@ fn zip_with<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 }
 
 fn ruled<'h>(m: &Machine<'_, 'h>, args: &Args<'_, 'h>, merge: MergeRule<'h>) -> Value<'h> {
-    Value::Array(m.heap().alloc(Array { items: this(args), merge }))
+    Value::Array(m.heap().alloc(Array { items: this(args), merge: Some(m.heap().alloc(merge)) }))
 }
 
 fn with_custom_merge<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {

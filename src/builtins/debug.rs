@@ -14,6 +14,7 @@ pub(super) const FUNCTIONS: &[(&str, NativeFn)] = &[
     ("Debug.dumpCallStack", dump_call_stack),
     ("Debug.expandPaths", expand_paths),
     ("Debug.launch", launch),
+    ("Debug.sleep", sleep),
 ];
 
 /// How much stack one level of nested data may need, and how much is added when that is not there.
@@ -40,6 +41,12 @@ fn dump_call_stack<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h>
 
 /// There is no debugger to start.
 fn launch<'h>(_: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eval<'h> {
+    Ok(Value::Undefined)
+}
+
+/// An evaluation does not depend on time, so nothing waits.
+fn sleep<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    m.number_arg(args, 0)?;
     Ok(Value::Undefined)
 }
 
@@ -71,6 +78,9 @@ fn push_data<'h>(
     data: Value<'h>,
     out: &mut String,
 ) -> Result<(), Raised> {
+    // Parts may be shared, so a small value can have an endless text.
+    m.count_step(args.site.location())?;
+    m.room(out.len(), args.site.location())?;
     if let Some(text) = plain(m, data) {
         out.push_str(&text);
         return Ok(());
@@ -126,6 +136,7 @@ fn dump_args<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 
 /// The words that one value of an argument becomes.
 fn argument_words<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, value: Value<'h>) -> Result<Vec<String>, Raised> {
+    m.count_step(args.site.location())?;
     if let Some(text) = plain(m, value) {
         return Ok(vec![text]);
     }

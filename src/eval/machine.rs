@@ -12,8 +12,8 @@ use crate::source::{Location, Symbol, Symbols};
 
 use super::host::Host;
 use super::native::{Args, Eval, Raised, Site};
-use super::shared::{Event, Running, Shared};
-use super::value::{Array, MergeRule, Object, Relative, SealHandle, Text, Value};
+use super::shared::{Event, Running, Shared, ThunkId};
+use super::value::{Array, Object, PipHandle, Relative, SealHandle, Text, Value};
 use crate::graph::FileArtifact;
 
 /// One worker's interpreter.
@@ -100,14 +100,14 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// An array.
     pub fn array(&self, items: &[Value<'h>]) -> Value<'h> {
         let items = self.heap.alloc_slice_copy(items);
-        Value::Array(self.heap.alloc(Array { items, merge: MergeRule::Default }))
+        Value::Array(self.heap.alloc(Array { items, merge: None }))
     }
 
     /// An object; keys must not repeat.
     pub fn object(&self, entries: &[(Symbol, Value<'h>)]) -> Value<'h> {
         let keys = self.heap.alloc_slice_fill_iter(entries.iter().map(|(key, _)| *key));
         let values = self.heap.alloc_slice_fill_iter(entries.iter().map(|(_, value)| *value));
-        Value::Object(self.heap.alloc(Object { keys, values, merge: MergeRule::Default }))
+        Value::Object(self.heap.alloc(Object { keys, values, merge: None }))
     }
 
     /// An object whose keys are given as text; keys must not repeat.
@@ -147,15 +147,30 @@ impl<'s, 'h> Machine<'s, 'h> {
         Raised
     }
 
+    /// The innermost call that led to `site` and was not made by the SDK: where a message is for its reader.
+    pub fn call_outside_sdk(&self, site: Location) -> Location {
+        if !self.shared.is_library(site.file) {
+            return site;
+        }
+        let own = self.running.last().map_or(0, |running| running.sites).min(self.sites.len());
+        let caller = self.sites[own..].iter().rev().find(|site| !self.shared.is_library(site.file));
+        caller.copied().unwrap_or(site)
+    }
+
     /// Where the running top-level value's own spec made the call that led here: the line that a user would name.
     pub fn call_in_spec(&self, site: Location) -> Location {
         let Some(running) = self.running.last() else { return site };
-        let declared = self.program().decl_location(self.shared.thunk(running.thunk).decl);
-        if site.file == declared.file {
+        let program = self.program();
+        let decl = self.shared.thunk(running.thunk).decl;
+        let declared = program.decl_location(decl);
+        // An expression that is evaluated in a spec leads into that spec: that is where its user can act.
+        let at = program.specs[program.decls[decl.index()].spec.index()].probe_of;
+        let file = at.map_or(declared.file, |at| program.specs[at.index()].file);
+        if site.file == file {
             return site;
         }
-        let own = self.sites[running.sites..].iter().rev().find(|site| site.file == declared.file);
-        own.copied().unwrap_or(declared)
+        let own = self.sites[running.sites.min(self.sites.len())..].iter().rev().find(|site| site.file == file);
+        own.copied().unwrap_or(if site.file == declared.file { site } else { declared })
     }
 
     /// Stops evaluation with an error at the call.
@@ -171,7 +186,8 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// Stops evaluation because an argument has the wrong type (DX9325).
     pub fn wrong_type(&mut self, args: &Args<'_, 'h>, index: usize, expected: &str) -> Raised {
         let found = self.describe(args.get(index));
-        let name = args.name;
+        // Modules of the SDK give the hidden natives the names that users know.
+        let name = args.name.strip_prefix("_PreludeAmbientHack_").unwrap_or(args.name);
         let nth = index + 1;
         let message = format!("argument {nth} of `{name}` must be {expected}, but it is {found}");
         self.fail_at(args, index, Code::Dx(9325), message)
@@ -205,6 +221,12 @@ impl<'s, 'h> Machine<'s, 'h> {
             Value::Undefined => "undefined".to_owned(),
             Value::Unit => "unit".to_owned(),
             Value::Namespace(..) => "a namespace".to_owned(),
+            Value::MutableSet(_) => "a MutableSet".to_owned(),
+            Value::StringBuilder(_) => "a StringBuilder".to_owned(),
+            Value::ServiceId(_) => "a service id".to_owned(),
+            Value::IpcMoniker(_) => "an ipc moniker".to_owned(),
+            Value::ExecuteResult(result) if result.is_service => "the result of `Transformer.createService`".to_owned(),
+            Value::ExecuteResult(_) => "the result of `Transformer.execute`".to_owned(),
             Value::Bool(b) => format!("boolean `{b}`"),
             Value::Number(n) => format!("number `{n}`"),
             Value::String(text) => {
@@ -271,14 +293,46 @@ impl<'s, 'h> Machine<'s, 'h> {
 
     /// Records something for the graph, in the order in which this top-level value does it.
     pub fn emit(&mut self, event: Event) {
+        if let (Some(records), Event::Made(request)) = (&self.shared.records, &event) {
+            records.note(&request.kind);
+        }
         if let Some(running) = self.running.last_mut() {
             running.events.push(event);
         }
     }
 
     /// A new identity for a sealed or output directory.
-    pub fn new_seal(&self) -> SealHandle {
-        SealHandle(self.shared.next_seal.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+    pub fn new_seal(&mut self) -> SealHandle {
+        let maker = match self.running.last_mut() {
+            Some(running) => {
+                running.seals += 1;
+                (running.thunk, running.seals)
+            }
+            None => (ThunkId(u32::MAX), 0),
+        };
+        SealHandle(self.shared.seals.push(maker) as u32)
+    }
+
+    /// Which seal it is, by who made it: unlike the handle it does not depend on timing, nor on where the workspace lies.
+    pub fn seal_name(&self, seal: SealHandle) -> String {
+        let Some((thunk, number)) = self.shared.seals.get(seal.0 as usize).filter(|maker| maker.1 > 0) else {
+            return String::new();
+        };
+        let (program, thunk) = (self.program(), self.shared.thunk(*thunk));
+        let spec = &program.specs[program.decls[thunk.decl.index()].spec.index()];
+        let module = &program.modules[spec.module.index()].name;
+        let key = thunk.cache_key.as_deref().unwrap_or_default();
+        let mut name =
+            format!("{module}\0{}\0{}\0{key}\0{number}", self.show(spec.path), program.decl_name(thunk.decl));
+        for (setting, value) in program.qualifiers.map_of(thunk.qualifier).iter() {
+            name.push_str(&format!("\0{setting}={value}"));
+        }
+        name
+    }
+
+    /// A new identity for a process or a message.
+    pub fn new_pip(&self) -> PipHandle {
+        PipHandle(self.shared.next_pip.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
     }
 
     /// What distinguishes the top-level value being evaluated: its declaration and qualifier.
