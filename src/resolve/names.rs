@@ -281,8 +281,10 @@ impl Lowerer<'_, '_> {
         let place = self.place(name.span);
         let namespace = &self.t.program.namespaces[id.index()];
         let (owner, number) = match namespace.parent {
-            None if namespace.module == self.viewer => ("the root namespace of this module".to_owned(), 9342),
-            None => (format!("module `{}`", self.t.module_name(id)), 9340),
+            None if id == self.t.spec_roots[self.spec.index()] => {
+                ("the root namespace of this module".to_owned(), 9342)
+            }
+            None => (self.t.root_name(id), if namespace.module == self.viewer { 9342 } else { 9340 }),
             Some(_) => (format!("namespace `{}`", self.t.program.namespace_name(id)), 9342),
         };
         if let Some(ty) = entry.and_then(|entry| entry.ty) {
@@ -344,8 +346,21 @@ impl Lowerer<'_, '_> {
         let mut names = self.t.names_in_scope(self.block);
         names.extend(self.frames.iter().flat_map(|frame| frame.names()).map(|name| self.t.text(name)));
         let help = nearest(text, names).map(|known| format!("did you mean `{known}`?"));
-        self.diagnostics.push(diagnostic.maybe_help(help));
+        self.diagnostics.push(diagnostic.maybe_help(foreign(text).map(str::to_owned).or(help)));
     }
+}
+
+/// What to write instead of a name that JavaScript has everywhere.
+fn foreign(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "require" => "write `importFrom(\"Module.Name\")`",
+        "console" => "write `Debug.writeLine(…)`",
+        "parseInt" | "parseFloat" => "write `Number.parseInt(…)`",
+        "JSON" => "import `Sdk.Json`",
+        "process" => "variables are read with `Environment.getStringValue(…)`",
+        "super" => "DScript has no classes",
+        _ => return None,
+    })
 }
 
 pub(super) fn plain(expr: ExprId) -> Operand {
