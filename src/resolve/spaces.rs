@@ -247,6 +247,10 @@ impl Reader<'_, '_> {
                 names
             }
         };
+        // A type of the language itself: that it does not fit here is said by the rules about qualifiers.
+        if matches!(&*text, "number" | "string" | "boolean" | "any" | "void" | "undefined") {
+            return;
+        }
         let help = nearest(&text, names).map(|known| format!("did you mean `{known}`?"));
         self.error(block, 9226, span, format!("there is no type called `{text}`"), help);
     }
