@@ -12,7 +12,7 @@ use dscript::workspace::{OpenOptions, Workspace};
 
 /// The examples with the number of pips that each makes under its default qualifier.
 const EXAMPLES: &[(&str, usize)] =
-    &[("hello", 2), ("shared-opaque", 19), ("c-program", 7), ("codegen", 5), ("monorepo", 11)];
+    &[("hello", 2), ("shared-opaque", 19), ("c-program", 7), ("codegen", 6), ("monorepo", 11)];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -96,6 +96,10 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn examples_give_the_same_graph_however_they_are_evaluated() {
     let elsewhere = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples elsewhere");
+    if elsewhere.exists() {
+        // What an earlier run left may be files that the examples no longer have.
+        std::fs::remove_dir_all(&elsewhere).expect("the old copies can be removed");
+    }
     for (example, pips) in EXAMPLES {
         let folder = root().join("examples").join(example);
         let (count, once) = graph_of(&folder, 1);
@@ -107,4 +111,17 @@ fn examples_give_the_same_graph_however_they_are_evaluated() {
         let (_, there) = graph_of(&copied, 2);
         assert!(once == there, "{example} depends on where it lies");
     }
+}
+
+#[test]
+fn every_module_of_the_box_is_in_the_book() {
+    let page = std::fs::read_to_string(root().join("docs/modules.md")).expect("the page can be read");
+    let mut missing = Vec::new();
+    for entry in std::fs::read_dir(root().join("stdlib")).expect("stdlib can be read") {
+        let name = entry.expect("the entry can be read").file_name().to_string_lossy().into_owned();
+        if name.starts_with("Sdk.") && !page.contains(&format!("\n| `{name}` | ")) {
+            missing.push(name);
+        }
+    }
+    assert!(missing.is_empty(), "not in docs/modules.md: {missing:?}");
 }

@@ -136,7 +136,7 @@ fn run(text: &str, threads: usize) -> Result<String, Failed> {
     let target = open.unwrap_or_else(|| root.join(if named.contains("config.dsc") { "." } else { "build.dsc" }));
     let options = OpenOptions {
         threads: threads.try_into().ok(),
-        sdk,
+        sdk: sdk.into_iter().collect(),
         file_system: Arc::new(disk),
         environment: Arc::new(environment),
         ..OpenOptions::default()
@@ -204,7 +204,9 @@ fn reported() -> BTreeSet<Code> {
             for piece in line.split("::Ds(").skip(1) {
                 ours.extend(piece.split(')').next().and_then(|number| number.parse::<u32>().ok()));
             }
-            numbers.extend(line.split(|c: char| !c.is_alphanumeric() && c != '_').filter_map(|word| word.parse::<u32>().ok()));
+            numbers.extend(
+                line.split(|c: char| !c.is_alphanumeric() && c != '_').filter_map(|word| word.parse::<u32>().ok()),
+            );
         }
     }
     let is_reported = |code: &Code| match code {
@@ -269,8 +271,7 @@ fn every_reported_code_has_a_snapshot() -> Result<(), Failed> {
     if !without.is_empty() {
         return Err(format!("reported, but no snapshot shows them and no README says why: {without:?}").into());
     }
-    let both: Vec<String> =
-        excused.iter().filter(|code| !reported.contains(code)).map(ToString::to_string).collect();
+    let both: Vec<String> = excused.iter().filter(|code| !reported.contains(code)).map(ToString::to_string).collect();
     if !both.is_empty() {
         return Err(format!("a README excuses {both:?}, but nothing reports them").into());
     }

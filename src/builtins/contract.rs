@@ -6,8 +6,13 @@ use crate::eval::{Args, Eval, Machine, NativeFn, Value};
 use super::support::{bool_arg, optional_string};
 
 /// Functions of the namespace `Contract`.
-pub(super) const FUNCTIONS: &[(&str, NativeFn)] =
-    &[("Contract.requires", requires), ("Contract.assert", assert), ("Contract.fail", fail), ("Contract.warn", warn)];
+pub(super) const FUNCTIONS: &[(&str, NativeFn)] = &[
+    ("Contract.requires", requires),
+    ("Contract.precondition", requires),
+    ("Contract.assert", assert),
+    ("Contract.fail", fail),
+    ("Contract.warn", warn),
+];
 
 /// How much of the text of a failing condition is quoted, in characters.
 const QUOTED: usize = 200;
@@ -53,7 +58,8 @@ fn fail<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 }
 
 fn warn<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
-    let mut message = if args.get(0).is_undefined() { String::new() } else { m.text_of(args.get(0), args.site.location())? };
+    let mut message =
+        if args.get(0).is_undefined() { String::new() } else { m.text_of(args.get(0), args.site.location())? };
     if message.is_empty() {
         message.push_str("`Contract.warn` was called");
     }

@@ -163,7 +163,7 @@ fn on_windows(m: &Machine<'_, '_>) -> bool {
 }
 
 fn new_line<'h>(m: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eval<'h> {
-    Ok(m.string(if on_windows(m) { "\r\n" } else { "\n" }))
+    Ok(m.string(m.host().new_line()))
 }
 
 /// Puts the values of variables into a text: `%NAME%` on Windows, `$NAME` elsewhere. Variables without a value stay

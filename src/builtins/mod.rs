@@ -14,13 +14,17 @@ mod environment;
 mod file;
 mod glob;
 mod global;
+mod graph;
+mod hashing;
 mod json;
 mod json_text;
+mod key_form;
 mod map;
 mod math;
 mod number;
 mod object;
 mod path;
+mod pieces;
 mod relative;
 mod set;
 mod static_directory;
@@ -28,8 +32,10 @@ mod string;
 mod string_builder;
 mod support;
 mod transformer;
+mod unit_test;
 mod unsafe_ambient;
 mod value_cache;
+mod xml;
 
 use crate::eval::{NativeFn, NativeTable, Receiver};
 
@@ -47,7 +53,10 @@ const FUNCTIONS: &[&[(&str, NativeFn)]] = &[
     file::FUNCTIONS,
     glob::FUNCTIONS,
     global::FUNCTIONS,
+    graph::FUNCTIONS,
+    hashing::FUNCTIONS,
     json::FUNCTIONS,
+    key_form::FUNCTIONS,
     map::FUNCTIONS,
     math::FUNCTIONS,
     number::FUNCTIONS,
@@ -58,8 +67,10 @@ const FUNCTIONS: &[&[(&str, NativeFn)]] = &[
     string::FUNCTIONS,
     string_builder::FUNCTIONS,
     transformer::FUNCTIONS,
+    unit_test::FUNCTIONS,
     unsafe_ambient::FUNCTIONS,
     value_cache::FUNCTIONS,
+    xml::FUNCTIONS,
 ];
 
 /// All natives.
@@ -90,6 +101,10 @@ pub fn natives() -> NativeTable {
         (Receiver::StaticDirectory, static_directory::MEMBERS),
         (Receiver::StaticDirectory, transformer::ASSERTIONS),
         (Receiver::TransformerExecuteResult, transformer::RESULT),
+        (Receiver::TransformerCreateServiceResult, transformer::RESULT),
+        (Receiver::TransformerCreateServiceResult, transformer::SERVICE_RESULT),
+        (Receiver::ServiceId, enums::PLAIN_MEMBERS),
+        (Receiver::IpcMoniker, enums::PLAIN_MEMBERS),
     ]);
     table
 }

@@ -50,6 +50,11 @@ impl Reporter {
         })
     }
 
+    /// What `--deny`, `--warn` and `--allow` say.
+    pub(super) fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
     /// Shows the diagnostics and tells whether one of them is an error.
     pub(super) fn report(&self, mut diagnostics: Vec<Diagnostic>, files: &Files) -> Outcome {
         self.levels.apply(&mut diagnostics);

@@ -10,10 +10,13 @@ use crate::paths::{PathId, Paths};
 use crate::program::{Program, QualifierId};
 use crate::source::{Location, Symbol, Symbols};
 
+use super::calls::Callees;
+use super::grow::Growths;
 use super::host::Host;
 use super::native::{Args, Eval, Raised, Site};
-use super::shared::{Event, Running, Shared};
-use super::value::{Array, MergeRule, Object, Relative, SealHandle, Text, Value};
+use super::shared::{Event, Running, Shared, ThunkId};
+use super::stack::StackRoom;
+use super::value::{Array, Object, PipHandle, Relative, SealHandle, Text, Value};
 use crate::graph::FileArtifact;
 
 /// One worker's interpreter.
@@ -27,8 +30,16 @@ pub struct Machine<'s, 'h> {
     pub(super) stack: Vec<Value<'h>>,
     /// Where each running call was made and each running value was referenced, innermost last.
     pub(super) sites: Vec<Location>,
-    /// How many expressions are nested, over all running calls.
-    pub(super) nesting: u32,
+    /// How many calls in all are surely not too deep.
+    pub(super) depth_limit: usize,
+    /// The native stack.
+    pub(super) stack_room: StackRoom,
+    /// What the function gave that ran last.
+    pub(super) returned: Value<'h>,
+    /// Variables that grow in place.
+    pub(super) growths: Growths<'h>,
+    /// The declared functions called last.
+    pub(super) callees: Box<Callees<'h>>,
     /// Calls and rounds of loops of the running value so far.
     pub(super) steps: u64,
     /// The bytes in the arena that the workers' common count knows of.
@@ -100,14 +111,19 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// An array.
     pub fn array(&self, items: &[Value<'h>]) -> Value<'h> {
         let items = self.heap.alloc_slice_copy(items);
-        Value::Array(self.heap.alloc(Array { items, merge: MergeRule::Default }))
+        Value::Array(self.heap.alloc(Array { items, merge: None }))
+    }
+
+    /// An array of items that lie in the arena already.
+    pub fn array_in_arena(&self, items: &'h [Value<'h>]) -> Value<'h> {
+        Value::Array(self.heap.alloc(Array { items, merge: None }))
     }
 
     /// An object; keys must not repeat.
     pub fn object(&self, entries: &[(Symbol, Value<'h>)]) -> Value<'h> {
         let keys = self.heap.alloc_slice_fill_iter(entries.iter().map(|(key, _)| *key));
         let values = self.heap.alloc_slice_fill_iter(entries.iter().map(|(_, value)| *value));
-        Value::Object(self.heap.alloc(Object { keys, values, merge: MergeRule::Default }))
+        Value::Object(self.heap.alloc(Object { keys, values, merge: None }))
     }
 
     /// An object whose keys are given as text; keys must not repeat.
@@ -147,15 +163,30 @@ impl<'s, 'h> Machine<'s, 'h> {
         Raised
     }
 
+    /// The innermost call that led to `site` and was not made by the SDK: where a message is for its reader.
+    pub fn call_outside_sdk(&self, site: Location) -> Location {
+        if !self.shared.is_library(site.file) {
+            return site;
+        }
+        let own = self.running.last().map_or(0, |running| running.sites).min(self.sites.len());
+        let caller = self.sites[own..].iter().rev().find(|site| !self.shared.is_library(site.file));
+        caller.copied().unwrap_or(site)
+    }
+
     /// Where the running top-level value's own spec made the call that led here: the line that a user would name.
     pub fn call_in_spec(&self, site: Location) -> Location {
         let Some(running) = self.running.last() else { return site };
-        let declared = self.program().decl_location(self.shared.thunk(running.thunk).decl);
-        if site.file == declared.file {
+        let program = self.program();
+        let decl = self.shared.thunk(running.thunk).decl;
+        let declared = program.decl_location(decl);
+        // An expression that is evaluated in a spec leads into that spec: that is where its user can act.
+        let at = program.specs[program.decls[decl.index()].spec.index()].probe_of;
+        let file = at.map_or(declared.file, |at| program.specs[at.index()].file);
+        if site.file == file {
             return site;
         }
-        let own = self.sites[running.sites..].iter().rev().find(|site| site.file == declared.file);
-        own.copied().unwrap_or(declared)
+        let own = self.sites[running.sites.min(self.sites.len())..].iter().rev().find(|site| site.file == file);
+        own.copied().unwrap_or(if site.file == declared.file { site } else { declared })
     }
 
     /// Stops evaluation with an error at the call.
@@ -171,7 +202,8 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// Stops evaluation because an argument has the wrong type (DX9325).
     pub fn wrong_type(&mut self, args: &Args<'_, 'h>, index: usize, expected: &str) -> Raised {
         let found = self.describe(args.get(index));
-        let name = args.name;
+        // Modules of the SDK give the hidden natives the names that users know.
+        let name = args.name.strip_prefix("_PreludeAmbientHack_").unwrap_or(args.name);
         let nth = index + 1;
         let message = format!("argument {nth} of `{name}` must be {expected}, but it is {found}");
         self.fail_at(args, index, Code::Dx(9325), message)
@@ -197,6 +229,7 @@ impl<'s, 'h> Machine<'s, 'h> {
     }
 
     /// Adds a step to the call chain of the error that is unwinding.
+    #[inline(never)]
     pub(super) fn trace(&mut self, value: impl FnOnce(&Self) -> String, location: Location) {
         if self.error.as_ref().is_some_and(|error| error.trace.len() < TRACE) {
             let value = value(self);
@@ -219,6 +252,9 @@ impl<'s, 'h> Machine<'s, 'h> {
             Value::Namespace(..) => "a namespace".to_owned(),
             Value::MutableSet(_) => "a MutableSet".to_owned(),
             Value::StringBuilder(_) => "a StringBuilder".to_owned(),
+            Value::ServiceId(_) => "a service id".to_owned(),
+            Value::IpcMoniker(_) => "an ipc moniker".to_owned(),
+            Value::ExecuteResult(result) if result.is_service => "the result of `Transformer.createService`".to_owned(),
             Value::ExecuteResult(_) => "the result of `Transformer.execute`".to_owned(),
             Value::Bool(b) => format!("boolean `{b}`"),
             Value::Number(n) => format!("number `{n}`"),
@@ -279,21 +315,53 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// # Errors
     /// When the value is not a function (DX9325) or the call fails.
     pub fn call(&mut self, function: Value<'h>, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
-        self.call_value(function, values, site)
+        self.on_any_stack(|m| m.call_value(function, values, site))
     }
 
     // Pips.
 
     /// Records something for the graph, in the order in which this top-level value does it.
     pub fn emit(&mut self, event: Event) {
+        if let (Some(records), Event::Made(request)) = (&self.shared.records, &event) {
+            records.note(&request.kind);
+        }
         if let Some(running) = self.running.last_mut() {
             running.events.push(event);
         }
     }
 
     /// A new identity for a sealed or output directory.
-    pub fn new_seal(&self) -> SealHandle {
-        SealHandle(self.shared.next_seal.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+    pub fn new_seal(&mut self) -> SealHandle {
+        let maker = match self.running.last_mut() {
+            Some(running) => {
+                running.seals += 1;
+                (running.thunk, running.seals)
+            }
+            None => (ThunkId(u32::MAX), 0),
+        };
+        SealHandle(self.shared.seals.push(maker) as u32)
+    }
+
+    /// Which seal it is, by who made it: unlike the handle it does not depend on timing, nor on where the workspace lies.
+    pub fn seal_name(&self, seal: SealHandle) -> String {
+        let Some((thunk, number)) = self.shared.seals.get(seal.0 as usize).filter(|maker| maker.1 > 0) else {
+            return String::new();
+        };
+        let (program, thunk) = (self.program(), self.shared.thunk(*thunk));
+        let spec = &program.specs[program.decls[thunk.decl.index()].spec.index()];
+        let module = &program.modules[spec.module.index()].name;
+        let key = thunk.cache_key.as_deref().unwrap_or_default();
+        let mut name =
+            format!("{module}\0{}\0{}\0{key}\0{number}", self.show(spec.path), program.decl_name(thunk.decl));
+        for (setting, value) in program.qualifiers.map_of(thunk.qualifier).iter() {
+            name.push_str(&format!("\0{setting}={value}"));
+        }
+        name
+    }
+
+    /// A new identity for a process or a message.
+    pub fn new_pip(&self) -> PipHandle {
+        PipHandle(self.shared.next_pip.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
     }
 
     /// What distinguishes the top-level value being evaluated: its declaration and qualifier.

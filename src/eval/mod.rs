@@ -10,18 +10,23 @@
 mod calls;
 mod collections;
 mod display;
+mod expect;
 mod expressions;
 mod follower;
+mod grow;
 mod host;
+mod introspect;
 mod limits;
 mod literals;
 mod machine;
 mod native;
 mod operators;
+mod places;
 mod replay;
 mod requests;
 mod run;
 mod shared;
+mod stack;
 mod statements;
 #[cfg(test)]
 mod tests;
@@ -30,13 +35,16 @@ mod value;
 
 pub use collections::{Map, MutableSet, Set, StringBuilder, unique};
 pub use display::{enum_name, to_display, to_inline};
+pub use expect::{ExpectedFailure, ExpectedMessage, TestWorld};
 pub use host::{Host, HostFunction, Limits, SystemFolders};
+pub use introspect::Inputs;
 pub use machine::Machine;
 pub use native::{Args, Eval, Member, NativeFn, NativeTable, Raised, Receiver, Site, Values};
+pub use places::{Step, Trail};
 pub use requests::{Request, RequestKind};
 pub use run::{Evaluation, Root};
 pub use shared::{Event, ThunkId};
 pub use value::{
-    Array, Closure, ExecuteResult, MergeRule, Method, Object, Relative, SealHandle, SealKind, StaticDirectory, Text,
-    Value,
+    Array, Closure, ExecuteResult, MergeRule, Method, Object, PipHandle, Relative, SealHandle, SealKind,
+    StaticDirectory, Text, Value,
 };

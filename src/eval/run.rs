@@ -18,6 +18,7 @@ use super::machine::Machine;
 use super::native::NativeTable;
 use super::replay::Replay;
 use super::shared::Shared;
+use super::stack::StackRoom;
 use super::value::Value;
 
 /// What to evaluate.
@@ -45,6 +46,14 @@ impl Evaluation<'_> {
         let (roots, mut diagnostics) = self.extent_roots(qualifiers);
         let (builder, said) = self.filled(&roots, builder);
         diagnostics.extend(said);
+        let (graph, found) = builder.finish();
+        diagnostics.extend(found);
+        (graph, diagnostics)
+    }
+
+    /// Computes some values and builds the graph of all pips that they make or need.
+    pub fn graph_of(&self, roots: &[Root], builder: GraphBuilder) -> (PipGraph, Vec<Diagnostic>) {
+        let (builder, mut diagnostics) = self.filled(roots, builder);
         let (graph, found) = builder.finish();
         diagnostics.extend(found);
         (graph, diagnostics)
@@ -172,7 +181,11 @@ impl<'s, 'h> Machine<'s, 'h> {
             worker,
             stack: Vec::with_capacity(1024),
             sites: Vec::new(),
-            nesting: 0,
+            depth_limit: 0,
+            stack_room: StackRoom::UNKNOWN,
+            returned: Value::Undefined,
+            growths: Vec::new(),
+            callees: Box::new([None; _]),
             steps: 0,
             counted: 0,
             running: Vec::new(),

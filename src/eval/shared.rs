@@ -12,7 +12,9 @@ use crate::program::{DeclId, DeclKind, Origin, Program, QualifierId, Spec, SpecI
 use crate::resolve::{Resolved, ir};
 use crate::source::{FileId, Files, Location};
 
+use super::expect::ExpectedFailure;
 use super::host::Host;
+use super::introspect::Records;
 use super::native::{BoundMembers, NativeFn, NativeTable};
 use super::requests::Request;
 use super::value::{Text, Value};
@@ -52,6 +54,10 @@ pub enum Event {
     Needed(ThunkId),
     /// The value made a pip or a seal, or asserted a file.
     Made(Box<Request>),
+    /// A unit test expects that what follows fails.
+    FailureBegins,
+    /// What was expected to fail ends here.
+    FailureEnds(Box<ExpectedFailure>),
 }
 
 /// A top-level value while it is computed.
@@ -63,6 +69,8 @@ pub(super) struct Running {
     pub sites: usize,
     pub events: Vec<Event>,
     pub diagnostics: Vec<Diagnostic>,
+    /// How many seals it has made.
+    pub seals: u32,
     /// How often it asked for a unique name.
     pub repetitions: FxHashMap<Arc<str>, u32>,
 }
@@ -84,7 +92,12 @@ pub(super) struct Shared<'h> {
     pub files: &'h Files,
     pub natives: FxHashMap<DeclId, (Arc<str>, NativeFn)>,
     pub members: BoundMembers,
-    pub next_seal: AtomicU32,
+    /// Who made each seal, by its handle: a value, and how many that value had made before.
+    pub seals: boxcar::Vec<(ThunkId, u32)>,
+    /// What pips were asked for; none when the program does not ask about them.
+    pub records: Option<Records>,
+    /// The next [`PipHandle`](super::value::PipHandle).
+    pub next_pip: AtomicU32,
     /// Bytes in the arenas of all workers, as far as they have told.
     pub memory: AtomicUsize,
     /// Whether that went over the limit.
@@ -122,7 +135,9 @@ impl<'h> Shared<'h> {
             files,
             natives,
             members: BoundMembers::new(table, &program.symbols),
-            next_seal: AtomicU32::new(0),
+            seals: boxcar::Vec::new(),
+            records: Records::wanted(resolved),
+            next_pip: AtomicU32::new(0),
             memory: AtomicUsize::new(0),
             exhausted: AtomicBool::new(false),
             thunks: boxcar::Vec::new(),

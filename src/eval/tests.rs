@@ -95,6 +95,7 @@ fn evaluate(text: &str, threads: usize) -> (String, Vec<String>) {
         allow_unsafe_ambient: false,
         system: SystemFolders::unix(&paths),
         functions: Default::default(),
+        test: None,
     };
     let natives = crate::builtins::natives();
     let evaluation = Evaluation { resolved: &resolved, host: &host, natives: &natives, files: &files, threads };

@@ -11,7 +11,9 @@ use crate::source::{Location, Symbol};
 use super::collections::{Map, MutableSet, Set, StringBuilder};
 
 /// A DScript value; 16 bytes.
+// What kind of value it is takes one word and the rest the other, so that values are moved in two registers.
 #[derive(Clone, Copy, Debug)]
+#[repr(u64)]
 pub enum Value<'h> {
     /// `undefined`
     Undefined,
@@ -49,8 +51,12 @@ pub enum Value<'h> {
     Relative(&'h Relative<'h>),
     /// A sealed or output directory.
     StaticDirectory(&'h StaticDirectory<'h>),
-    /// What `Transformer.execute` gives.
+    /// What `Transformer.execute` and `Transformer.createService` give.
     ExecuteResult(&'h ExecuteResult<'h>),
+    /// A service, as its clients name it.
+    ServiceId(PipHandle),
+    /// The name of a channel between processes.
+    IpcMoniker(Symbol),
     /// An immutable map.
     Map(&'h Map<'h>),
     /// An immutable set.
@@ -63,6 +69,8 @@ pub enum Value<'h> {
     Unit,
     /// A variable that a closure shares with its function. Only ever in slots and captures; no expression yields it.
     Cell(&'h Mutex<Value<'h>>),
+    /// A variable whose text or array grows in place; the machine has it. Only ever in slots.
+    Growing,
 }
 
 /// A string with the place of its literal, if it was written as one: errors about its content point there.
@@ -79,8 +87,8 @@ pub struct Text<'h> {
 pub struct Array<'h> {
     /// The items.
     pub items: &'h [Value<'h>],
-    /// How it merges.
-    pub merge: MergeRule<'h>,
+    /// How it merges, if it says so: hardly any does, so a reference is all it gets.
+    pub merge: Option<&'h MergeRule<'h>>,
 }
 
 /// An object. Objects made by the same literal share their keys.
@@ -90,16 +98,14 @@ pub struct Object<'h> {
     pub keys: &'h [Symbol],
     /// The values in the order of the keys.
     pub values: &'h [Value<'h>],
-    /// How it merges.
-    pub merge: MergeRule<'h>,
+    /// How it merges, if it says so: hardly any does, so a reference is all it gets.
+    pub merge: Option<&'h MergeRule<'h>>,
 }
 
-/// What `merge` does with a value, when the value says so.
-#[derive(Clone, Copy, Debug, Default)]
+/// What `merge` does with a value that says so. Without a rule objects merge deeply, arrays append, and of all else
+/// the right side is taken.
+#[derive(Clone, Copy, Debug)]
 pub enum MergeRule<'h> {
-    /// Objects deeply, arrays by appending, all else by taking the right side.
-    #[default]
-    Default,
     /// Append the right side.
     Append,
     /// Prepend the right side.
@@ -160,6 +166,10 @@ pub enum SealKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SealHandle(pub u32);
 
+/// The identity of a process or a message while evaluation runs; the graph gives it its lasting id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PipHandle(pub u32);
+
 /// A sealed or output directory.
 #[derive(Debug)]
 pub struct StaticDirectory<'h> {
@@ -175,18 +185,30 @@ pub struct StaticDirectory<'h> {
     pub composite: bool,
 }
 
-/// What `Transformer.execute` gives: the declared outputs.
+/// What `Transformer.execute` and `Transformer.createService` give: the declared outputs.
 #[derive(Debug)]
 pub struct ExecuteResult<'h> {
     /// Output files in the order of their declaration, each with whether it must exist afterwards.
     pub files: &'h [(FileArtifact, bool)],
     /// Output directories in the order of their declaration.
     pub directories: &'h [&'h StaticDirectory<'h>],
-    /// The number that names the process as a service; none for ordinary processes.
-    pub service: Option<u32>,
+    /// The process.
+    pub pip: PipHandle,
+    /// Whether it is a service.
+    pub is_service: bool,
 }
 
 impl<'h> Value<'h> {
+    /// Puts the value into a slot. A number over a number is written alone: it was calculated just now and lies in a
+    /// register, while a whole value that was written in parts cannot be read again at once without waiting.
+    #[inline(always)]
+    pub(super) fn store(self, slot: &mut Value<'h>) {
+        match (self, slot) {
+            (Value::Number(new), Value::Number(old)) => *old = new,
+            (new, slot) => *slot = new,
+        }
+    }
+
     /// Only `false` and `undefined` are falsy.
     pub fn is_truthy(self) -> bool {
         !matches!(self, Value::Undefined | Value::Bool(false))
@@ -208,6 +230,8 @@ impl<'h> Value<'h> {
             Value::Object(_)
             | Value::Namespace(..)
             | Value::ExecuteResult(_)
+            | Value::ServiceId(_)
+            | Value::IpcMoniker(_)
             | Value::StringBuilder(_)
             | Value::MutableSet(_)
             | Value::Unit => "object",
@@ -229,6 +253,7 @@ impl<'h> Value<'h> {
             Value::Map(_) => "Map",
             Value::Set(_) => "Set",
             Value::Cell(cell) => read_cell(cell).type_of(),
+            Value::Growing => "object",
         }
     }
 
@@ -253,6 +278,8 @@ impl<'h> Value<'h> {
             (Value::Relative(a), Value::Relative(b)) => a.atoms == b.atoms,
             (Value::StaticDirectory(a), Value::StaticDirectory(b)) => a.seal == b.seal,
             (Value::ExecuteResult(a), Value::ExecuteResult(b)) => std::ptr::eq(a, b),
+            (Value::ServiceId(a), Value::ServiceId(b)) => a == b,
+            (Value::IpcMoniker(a), Value::IpcMoniker(b)) => a == b,
             (Value::Map(a), Value::Map(b)) => std::ptr::eq(a, b),
             (Value::Set(a), Value::Set(b)) => std::ptr::eq(a, b),
             (Value::MutableSet(a), Value::MutableSet(b)) => std::ptr::eq(a, b),
@@ -301,6 +328,7 @@ impl<'h> Object<'h> {
 }
 
 /// What a cell holds now.
+#[inline(never)]
 pub(crate) fn read_cell<'h>(cell: &Mutex<Value<'h>>) -> Value<'h> {
     *cell.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -156,8 +156,8 @@ pub struct ProcessFlags {
     pub has_untracked_child_processes: bool,
     /// An incremental tool: it may see its own previous outputs.
     pub incremental_tool: bool,
-    /// Depends on the global inputs of the build.
-    pub require_global_dependencies: bool,
+    /// Does without the inputs that the build gives to every process.
+    pub no_global_dependencies: bool,
     /// Declared accesses are believed, not watched.
     pub trust_statically_declared_accesses: bool,
     /// Symbolic links are not resolved fully.
@@ -359,7 +359,7 @@ pub struct ServiceOptions {
     pub kind: ServiceKind,
     /// Services that must run while it does. They must be in the graph before it.
     pub dependencies: Box<[PipId]>,
-    /// The process that ends this service.
+    /// The pip that ends this service.
     pub shutdown: Option<PipId>,
     /// Pips that run before this service ends.
     pub finalization: Box<[PipId]>,
@@ -367,8 +367,20 @@ pub struct ServiceOptions {
     pub trackable_tag: Option<(Symbol, Symbol)>,
     /// The channel it listens on.
     pub moniker: Option<Symbol>,
-    /// Whether it passes its permissions on to the services it depends on.
-    pub delegate_permissions: bool,
+    /// Whether the services it depends on may do what it may.
+    pub delegate_permissions: PermissionDelegation,
+}
+
+/// Whether the services of a client may do what the client may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PermissionDelegation {
+    /// They may not.
+    #[default]
+    None,
+    /// While the client runs.
+    Temporary,
+    /// From then on until they end.
+    Permanent,
 }
 
 /// The part a process plays.

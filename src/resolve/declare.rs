@@ -153,7 +153,7 @@ impl<'i> Pass<'i> {
         root: NamespaceId,
     ) -> SpecId {
         let spec = SpecId(self.t.program.specs.len() as u32);
-        self.t.program.specs.push(Spec { module, file: ast.file, path, kind, decls: Vec::new() });
+        self.t.program.specs.push(Spec { module, file: ast.file, path, kind, decls: Vec::new(), probe_of: None });
         self.t.spec_roots.push(root);
         self.t.decorators.push(Vec::new());
         self.t.strays.push(Vec::new());
@@ -226,12 +226,12 @@ impl<'i> Pass<'i> {
                 let decl = self.declare(spec, block, new);
                 self.signature(spec, decl, function);
             }
-            Stmt::Interface { modifiers, name, extends, members, .. } => {
+            Stmt::Interface { modifiers, name, type_parameters, extends, members, .. } => {
                 let marks = self.marks(spec, block, modifiers);
                 for member in self.ast(spec).list(members) {
                     self.annotations(spec, block, member.decorators);
                 }
-                let node = Node::Interface { extends, members };
+                let node = Node::Interface { parameters: type_parameters, extends, members };
                 let kind = DeclKind::Type;
                 self.declare(
                     spec,
@@ -239,9 +239,9 @@ impl<'i> Pass<'i> {
                     New { name, marks, kind, node, is_value: false, is_type: true, merges: true },
                 );
             }
-            Stmt::TypeAlias { modifiers, name, ty, .. } => {
+            Stmt::TypeAlias { modifiers, name, type_parameters, ty } => {
                 let marks = self.marks(spec, block, modifiers);
-                let node = Node::TypeAlias(ty);
+                let node = Node::TypeAlias { parameters: type_parameters, ty };
                 let kind = DeclKind::Type;
                 let merges = false;
                 self.declare(spec, block, New { name, marks, kind, node, is_value: false, is_type: true, merges });
@@ -553,7 +553,8 @@ impl<'i> Pass<'i> {
             ast::ImportClause::Default(here) | ast::ImportClause::Equals(here) => {
                 add(self, here, AliasSource::Broken, None);
             }
-            ast::ImportClause::Nothing => {}
+            // A rule refuses `import * from`.
+            ast::ImportClause::Nothing | ast::ImportClause::All => {}
         }
     }
 
@@ -664,6 +665,7 @@ impl<'i> Pass<'i> {
             let file_block = self.t.file_blocks[probe.spec.index()];
             let root = self.t.spec_roots[probe.spec.index()];
             let spec = self.add_spec(module, path, kind, &probe.ast, root);
+            self.t.program.specs[spec.index()].probe_of = Some(probe.spec);
             self.t.asts.push(&probe.ast);
             self.t.blocks[self.t.file_blocks[spec.index()].0 as usize].parent = Some(file_block);
             let block = self.t.file_blocks[spec.index()];
@@ -674,7 +676,7 @@ impl<'i> Pass<'i> {
             let decl = expression.map(|expr| {
                 let kind = DeclKind::Value { function: u32::MAX };
                 let span = probe.ast.expr_span(expr);
-                let name = self.t.known.empty;
+                let name = self.t.intern(&probe.name);
                 self.push_decl(spec, block, name, span, &Marks::default(), kind, Node::Expression(expr))
             });
             self.t.probes.push(decl);

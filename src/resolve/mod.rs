@@ -23,6 +23,7 @@ mod tables;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod types;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -110,6 +111,8 @@ pub struct Probe {
     pub spec: SpecId,
     /// A file with one expression statement.
     pub ast: Ast,
+    /// What its value is called; empty for no name.
+    pub name: Arc<str>,
 }
 
 /// Everything that was parsed.

@@ -11,7 +11,9 @@ mod recording;
 mod usage;
 
 pub use clock::Stopwatch;
-pub use environment::{Environment, Host, MapEnvironment, OperatingSystem, ProcessEnvironment, RecordingEnvironment};
+pub use environment::{
+    Environment, ForeignHost, Host, MapEnvironment, OperatingSystem, ProcessEnvironment, RecordingEnvironment,
+};
 pub use file_system::{DirEntry, DiskFileSystem, EntryKind, FileSystem, reason};
 pub use memory::MemoryFileSystem;
 pub use recording::{FileAccesses, RecordingFileSystem};

@@ -16,11 +16,11 @@ use super::module_file::{CONFIG_FILES, ModuleFile, decode_module_file, is_config
 use super::mounts::{Layout, Mounts};
 use super::prelude::Prelude;
 use super::restricted::RestrictedEnvironment;
-use super::sdk::{EMBEDDED_ROOT, PRELUDE_MODULE, WithSdk};
+use super::sdk::{EMBEDDED_ROOT, PRELUDE_MODULE, WithSdk, embedded_module};
 use super::session::Session;
 use super::tree::Tree;
 use super::{OpenError, Workspace};
-use crate::diagnostics::{Code, Diagnostic};
+use crate::diagnostics::{Code, Diagnostic, Levels};
 use crate::eval::{Host, Limits, SystemFolders};
 use crate::paths::PathId;
 use crate::program::{Origin, Semantics, SpecKind};
@@ -32,12 +32,14 @@ use crate::source::system::{DiskFileSystem, Environment, FileSystem, ProcessEnvi
 pub struct OpenOptions {
     /// How many threads parse and evaluate; none: one for each processor. Results never depend on it.
     pub threads: Option<NonZeroUsize>,
-    /// A folder that stands for the SDK embedded in the program.
-    pub sdk: Option<PathBuf>,
+    /// Folders that stand for the SDK embedded in the program; a module of an earlier one wins. None: the embedded SDK.
+    pub sdk: Vec<PathBuf>,
     /// Where files are read from.
     pub file_system: Arc<dyn FileSystem>,
     /// Environment variables and facts about the machine.
     pub environment: Arc<dyn Environment>,
+    /// Levels of diagnostics, on top of those that the configuration sets.
+    pub levels: Levels,
     /// What `Context.getBuildEngineDirectory` gives; none: a folder in the build's own output folder.
     pub engine_folder: Option<PathBuf>,
     /// Whether a folder without `config.dsc` is opened too: as a workspace without specs of its own. Otherwise that is
@@ -50,9 +52,10 @@ impl Default for OpenOptions {
     fn default() -> Self {
         Self {
             threads: None,
-            sdk: None,
+            sdk: Vec::new(),
             file_system: Arc::new(DiskFileSystem),
             environment: Arc::new(ProcessEnvironment::new()),
+            levels: Levels::new(),
             engine_folder: None,
             allow_missing_config: false,
         }
@@ -93,23 +96,23 @@ pub(super) fn open(path: &Path, options: OpenOptions, config_optional: bool) -> 
 pub(super) fn opened(path: &Path, options: OpenOptions, config_optional: bool) -> Workspace {
     let (mut workspace, sdk, own) = start(path, options, config_optional);
     if !workspace.broken {
-        find_modules(&mut workspace, sdk, own);
+        find_modules(&mut workspace, &sdk, own);
     }
     workspace
 }
 
 /// Everything up to the configuration.
 ///
-/// Gives the folder of the SDK and which specs are the configuration's own, too.
-fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace, Option<PathId>, Own) {
+/// Gives the folders of the SDK and which specs are the configuration's own, too.
+fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace, Vec<PathId>, Own) {
     let mut diagnostics = Vec::new();
     let file_system: Arc<dyn FileSystem> = Arc::new(WithSdk::new(options.file_system));
     let session = Session::new(file_system, options.environment, options.threads);
     let paths = session.paths.clone();
     let opened = locate(&session, path, config_optional, options.allow_missing_config, &mut diagnostics);
     let _ = session.folder.set(opened.folder);
-    let sdk = options.sdk.as_deref().and_then(|sdk| sdk_folder(&session, sdk, &mut diagnostics));
-    let (prelude, found) = Prelude::load(&session, sdk);
+    let sdk: Vec<PathId> = options.sdk.iter().filter_map(|sdk| sdk_folder(&session, sdk, &mut diagnostics)).collect();
+    let (prelude, found) = Prelude::load(&session, &sdk);
     diagnostics.extend(found);
     let engine = options.engine_folder.as_deref().and_then(|folder| paths.parse_absolute(folder.to_str()?).ok());
     let layout_of = |config: &Config| {
@@ -135,6 +138,7 @@ fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace
             None => broken = true,
         }
     }
+    config.levels = options.levels.over(std::mem::take(&mut config.levels));
     let layout = layout_of(&config);
     let mut mounts = Mounts::predefined(&layout, &*session.environment, &paths);
     diagnostics.extend(mounts.add_all(&config.mounts, &paths));
@@ -161,7 +165,7 @@ fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace
 }
 
 /// Finds the modules, reads their files, and adds their mounts.
-fn find_modules(workspace: &mut Workspace, sdk: Option<PathId>, own: Own) {
+fn find_modules(workspace: &mut Workspace, sdk: &[PathId], own: Own) {
     let (session, config) = (&workspace.session, &workspace.config);
     let paths = &session.paths;
     let skipped = vec![workspace.layout.output, workspace.layout.object];
@@ -170,14 +174,17 @@ fn find_modules(workspace: &mut Workspace, sdk: Option<PathId>, own: Own) {
         folder: workspace.folder,
         paths,
         file_system: &*session.file_system,
-        tree: Tree::new(&*session.file_system, paths, skipped).seen_from(session.folder.get().copied().unwrap_or(PathId::ROOT)),
+        tree: Tree::new(&*session.file_system, paths, skipped)
+            .seen_from(session.folder.get().copied().unwrap_or(PathId::ROOT)),
         diagnostics: Vec::new(),
     };
     let mut groups = if let Own::Found = own { discovery.groups() } else { Vec::new() };
     if !config.disable_in_box_sdk {
-        let root = sdk.or_else(|| paths.parse_absolute(EMBEDDED_ROOT).ok());
-        let sources = root.map(|root| discovery.walk(root)).unwrap_or_default();
-        groups.push(ModuleGroup { sources, extent: Extent::None });
+        let embedded = paths.parse_absolute(EMBEDDED_ROOT).ok().filter(|_| sdk.is_empty());
+        for root in sdk.iter().copied().chain(embedded) {
+            let sources = discovery.walk(root);
+            groups.push(ModuleGroup { sources, extent: Extent::None });
+        }
     }
     let own = match own {
         Own::Single(spec) => Some(FoundModule {
@@ -189,8 +196,13 @@ fn find_modules(workspace: &mut Workspace, sdk: Option<PathId>, own: Own) {
         Own::Nothing => None,
     };
     let mut wanted: Vec<Wanted> = Vec::new();
+    let mut described = FxHashMap::default();
     for source in groups.iter().flat_map(|group| &group.sources) {
         let ModuleSource::File { path, location } = source else { continue };
+        if let Some(module) = embedded_module(paths, *path) {
+            described.insert(*path, vec![module]);
+            continue;
+        }
         let is_prelude = paths.parent(*path) == Some(workspace.prelude.folder);
         if !is_prelude && !wanted.iter().any(|known| known.path == *path) {
             wanted.push(Wanted { location: *location, ..Wanted::new(*path, SpecKind::Module) });
@@ -200,7 +212,6 @@ fn find_modules(workspace: &mut Workspace, sdk: Option<PathId>, own: Own) {
     let (values, found) = evaluate_files(session, &workspace.prelude, &wanted, &host, &workspace.natives);
     discovery.diagnostics.extend(found);
     let mut decoder = Decoder::new();
-    let mut described = FxHashMap::default();
     for file in &wanted {
         let Some(values) = values.get(&file.path) else { continue };
         let cyclical_friends_enabled = config.front_end.enable_cyclical_friend_modules;
@@ -313,6 +324,7 @@ pub(super) fn host(session: &Session, layout: &Layout, mounts: &Mounts, environm
         allow_unsafe_ambient: false,
         system: SystemFolders::unix(&session.paths),
         functions: FxHashMap::default(),
+        test: None,
     }
 }
 

@@ -100,7 +100,7 @@ impl Workspace {
             file.lint.retain(|one| one.code != Code::Dx(9037));
             syntax.push([file.syntax, file.lint].concat());
             if let Ok(ast) = Arc::try_unwrap(file.ast) {
-                input.probes.push(Probe { spec: at, ast });
+                input.probes.push(Probe { spec: at, ast, name: "".into() });
             }
         }
         let (resolved, found) = self.session.run(|| resolve(input));

@@ -38,7 +38,14 @@ pub(super) struct Tree<'a> {
 impl<'a> Tree<'a> {
     /// No folder looked at yet. Walks do not enter the folders in `skipped`.
     pub fn new(file_system: &'a dyn FileSystem, paths: &'a Paths, skipped: Vec<PathId>) -> Self {
-        Self { file_system, paths, skipped, seen_from: PathId::ROOT, listings: FxHashMap::default(), diagnostics: Vec::new() }
+        Self {
+            file_system,
+            paths,
+            skipped,
+            seen_from: PathId::ROOT,
+            listings: FxHashMap::default(),
+            diagnostics: Vec::new(),
+        }
     }
 
     /// The same, but messages name folders from this one.

@@ -27,6 +27,13 @@ const ran = Transformer.execute({
     workingDirectory: d`.`,
     implicitOutputs: [p`/w/out/q`, {directory: d`/w/out/g`, kind: \"shared\"}],
 });
+const service = Transformer.createService({
+    tool: {exe: f`t`},
+    arguments: [],
+    workingDirectory: d`.`,
+    moniker: Transformer.getNewIpcMoniker(),
+    serviceShutdownCmd: {tool: {exe: f`t`}, arguments: [], workingDirectory: d`.`},
+});
 const opaque = ran.getOutputDirectory(d`/w/out/g`);
 ";
 
@@ -57,6 +64,9 @@ const KINDS: &[(&str, &str)] = &[
     ("sealed directory", "seal"),
     ("opaque directory", "opaque"),
     ("execute result", "ran"),
+    ("service result", "service"),
+    ("service", "service.serviceId"),
+    ("moniker", "Transformer.getNewIpcMoniker()"),
     ("unit", "Unit.unit()"),
     ("undefined", "undefined"),
 ];
@@ -86,6 +96,9 @@ fn receiver(receiver: Receiver) -> &'static str {
         Receiver::RelativePath => "r`a/b.c`",
         Receiver::StaticDirectory => "seal",
         Receiver::TransformerExecuteResult => "ran",
+        Receiver::TransformerCreateServiceResult => "service",
+        Receiver::ServiceId => "service.serviceId",
+        Receiver::IpcMoniker => "Transformer.getNewIpcMoniker()",
     }
 }
 

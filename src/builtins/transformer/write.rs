@@ -2,8 +2,7 @@
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Args, Eval, Event, Machine, Raised, Request, RequestKind, Value};
-use crate::graph::{CopyFilePip, FileArtifact, PathRendering, PipData, WriteFilePip};
-use crate::paths::PathId;
+use crate::graph::{CopyFilePip, FileArtifact, Fragment, PathRendering, PipData, WriteFilePip};
 use crate::source::{Location, Symbol};
 
 use super::super::support::{optional_bool, optional_string};
@@ -23,7 +22,7 @@ pub(super) fn copy_file<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eva
 
 /// `writeFile(destination, content, tags?, separator?, description?)`
 pub(super) fn write_file<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
-    let destination = m.path_arg(args, 0)?;
+    let destination = destination(m, args)?;
     let place = args.site.argument(1);
     let separator = optional_string(m, args, 3)?.unwrap_or("\n");
     let contents = match args.get(1) {
@@ -33,6 +32,15 @@ pub(super) fn write_file<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Ev
     };
     let (tags, description) = labels(m, args, 2, 4)?;
     Ok(write(m, args, destination, contents, PathRendering::None, tags, description))
+}
+
+/// What a write makes: the first version of a path. Given a file that a pip made it would make the next version, which
+/// the graph refuses (DX0221).
+fn destination<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<FileArtifact, Raised> {
+    match args.get(0) {
+        Value::File(file) => Ok(file.rewritten()),
+        _ => Ok(FileArtifact::output(m.path_arg(args, 0)?)),
+    }
 }
 
 /// What the text of a write is made of.
@@ -65,16 +73,18 @@ const RENDERINGS: [(&str, PathRendering); 4] = [
     ("forwardSlashes", PathRendering::ForwardSlashes),
 ];
 
-fn write_content<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, kind: Content, field: &str) -> Eval<'h> {
+fn write_content<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, kind: Content, field: &'static str) -> Eval<'h> {
     if !matches!(args.get(0), Value::Object(_)) {
-        let destination = m.path_arg(args, 0)?;
+        let destination = destination(m, args)?;
         let contents = content(m, args.get(1), kind, field, args.site.argument(1))?;
         let (tags, description) = labels(m, args, 2, 3)?;
         return Ok(write(m, args, destination, contents, PathRendering::None, tags, description));
     }
     let fields = Fields::of_argument(m, args, 0, "the arguments of a write")?;
-    let Some(destination) = fields.path(m, "outputPath")? else {
-        return Err(fields.wrong(m, "outputPath", "a path", Value::Undefined));
+    let destination = match (fields.get("outputPath"), fields.path(m, "outputPath")?) {
+        (Value::File(file), _) => file.rewritten(),
+        (_, Some(path)) => FileArtifact::output(path),
+        (_, None) => return Err(fields.wrong(m, "outputPath", "a path", Value::Undefined)),
     };
     let value = fields.get(field);
     let contents = content(m, value, kind, field, fields.place)?;
@@ -93,7 +103,10 @@ fn content<'h>(
     let expected = match (kind, value) {
         (_, Value::Undefined) => return Ok(PipData::default()),
         (Content::Data, data) => return pip_data(m, data, place),
-        (Content::Lines, Value::Array(lines)) => return joined_data(m, lines.items, "\n", place),
+        (Content::Lines, Value::Array(lines)) => {
+            let lines = joined_data(m, lines.items, m.host().new_line(), place)?;
+            return Ok(PipData { fragments: Box::new([Fragment::Nested(Box::new(lines))]), ..PipData::default() });
+        }
         (Content::Text, Value::String(_)) => return pip_data(m, value, place),
         (Content::Lines, _) => "an array of lines",
         (Content::Text, _) => "a string",
@@ -105,13 +118,12 @@ fn content<'h>(
 fn write<'h>(
     m: &mut Machine<'_, 'h>,
     args: &Args<'_, 'h>,
-    destination: PathId,
+    destination: FileArtifact,
     contents: PipData,
     path_rendering: PathRendering,
     tags: Box<[Symbol]>,
     description: Option<Symbol>,
 ) -> Value<'h> {
-    let destination = FileArtifact::output(destination);
     let write = WriteFilePip { destination, contents, path_rendering, tags, description };
     emit(m, args, RequestKind::WriteFile(write));
     Value::File(destination)

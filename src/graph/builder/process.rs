@@ -7,7 +7,7 @@ use super::{GraphBuilder, distinct, secrets};
 use crate::diagnostics::{Code, Diagnostic, Severity};
 use crate::graph::{
     DirectoryId, EnvironmentValue, Existence, FileArtifact, FileOutput, Fragment, OutputDirectory, OutputDirectoryKind,
-    Pip, PipData, PipId, PreserveOutputs, ProcessPip, Provenance, RareOptions, StandardInput,
+    Pip, PipData, PreserveOutputs, ProcessPip, Provenance, RareOptions, StandardInput,
 };
 use crate::paths::PathId;
 
@@ -70,6 +70,7 @@ impl GraphBuilder {
             };
             found.push(
                 refuse(Code::Dx(218), message.to_owned(), at, "the process is declared here".to_owned())
+                    .note("At least one output file or opaque directory is required.")
                     .help("declare a file in `outputs`, an output directory, or `consoleOutput`"),
             );
         }
@@ -220,6 +221,8 @@ impl GraphBuilder {
             let name = symbols.text(variable.name);
             if TEMP_VARIABLES.iter().any(|temp| temp.eq_ignore_ascii_case(name)) {
                 match self.single_path(data) {
+                    // The folder itself is checked with the other temporary ones.
+                    Some(path) if process.rare.as_ref().is_some_and(|rare| rare.temp_directory == Some(path)) => {}
                     Some(path) => self.check_temp(path, at, found),
                     None => found.push(
                         refuse(
@@ -287,21 +290,6 @@ impl GraphBuilder {
                         .help("take one for each: `Context.getTempDirectory(\"name\")`"),
                 );
             }
-        }
-    }
-
-    /// Services that a pip talks to must be there.
-    pub(super) fn check_services(&self, services: &[PipId], at: &Provenance, found: &mut Vec<Diagnostic>) {
-        for service in services {
-            if self.services.contains(service) {
-                continue;
-            }
-            let message = "a service dependency is not a service of this graph".to_owned();
-            let diagnostic = refuse(Code::Dx(296), message, at, "the dependency is declared here".to_owned());
-            found.push(
-                self.with_pip(diagnostic, at, *service, "this is no service; it is made here")
-                    .help("depend on what `Transformer.createService` returned"),
-            );
         }
     }
 

@@ -51,7 +51,7 @@ impl GraphBuilder {
 
     /// Adds the place where another pip was made.
     pub(super) fn with_pip(&self, diagnostic: Diagnostic, first: &Provenance, other: PipId, what: &str) -> Diagnostic {
-        match self.provenance.get(other.0 as usize) {
+        match self.origins.get(other) {
             Some(other) => and_other(diagnostic, first, other, what),
             None => diagnostic,
         }
@@ -116,7 +116,7 @@ impl GraphBuilder {
                 false
             }
             Some(mount) if !mount.writable => {
-                let message = format!("`{shown}` lies under mount `{}`, which is not writable", mount.name);
+                let message = format!("`{shown}` is under a non-writable mount: `{}`", mount.name);
                 let diagnostic = refuse(unwritable, message, at, label.replace("{}", &shown));
                 let what = format!("at `{}` and not writable", self.show(mount.path));
                 found.push(self.with_mount(diagnostic, mount, &what).help(self.writable_help()));

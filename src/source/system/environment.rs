@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The operating systems that DScript tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -98,6 +98,34 @@ impl Environment for ProcessEnvironment {
 
     fn host(&self) -> Host {
         Host::current()
+    }
+}
+
+/// Another environment's variables, on another machine.
+#[derive(Clone)]
+pub struct ForeignHost {
+    inner: Arc<dyn Environment>,
+    host: Host,
+}
+
+impl ForeignHost {
+    /// The variables of `inner` on the machine `host`.
+    pub fn new(inner: Arc<dyn Environment>, host: Host) -> Self {
+        Self { inner, host }
+    }
+}
+
+impl Environment for ForeignHost {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.inner.variable(name)
+    }
+
+    fn user_home(&self) -> Option<PathBuf> {
+        self.inner.user_home()
+    }
+
+    fn host(&self) -> Host {
+        self.host.clone()
     }
 }
 
