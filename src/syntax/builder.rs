@@ -225,7 +225,9 @@ impl<'t> Builder<'t> {
         }
         let expr = self.nodes.exprs[inner.0 as usize];
         // What is itself assigned or counted up was looked at before: `----1` is one mistake.
-        let seen = matches!(expr, Expr::Assign { .. } | Expr::Update { .. }) && !self.errors_are_empty();
+        let whole = self.nodes.span_of(target);
+        let seen = matches!(expr, Expr::Assign { .. } | Expr::Update { .. })
+            && self.errors.last().is_some_and(|error| whole.start <= error.span.start && error.span.end <= whole.end);
         if !seen && !matches!(expr, Expr::Name | Expr::Member { .. } | Expr::Index { .. } | Expr::Error) {
             let help = "only a variable can stand to the left of an assignment; to compare, write `===`";
             self.error(self.nodes.span_of(target), "this cannot be assigned to", Some(help));
