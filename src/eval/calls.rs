@@ -465,7 +465,8 @@ impl<'h> Machine<'_, 'h> {
         let text = self.symbols().text(name);
         let message = format!("`{text}` is read from a value that is undefined");
         let written = self.source_text(frame.location(object));
-        let x = if written.len() <= 30 && !written.contains(['\n', '`', '?']) { written } else { "x" };
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.');
+        let x = if written.len() <= 40 && written != "undefined" && written.chars().all(plain) { written } else { "x" };
         let error = Diagnostic::error(Code::Dx(9338), message).at(frame.location(object), "this is undefined").help(
             format!("make sure that it has a value here, or test it first: `{x} !== undefined ? {x}.{text} : …`"),
         );

@@ -5,7 +5,7 @@ use super::link::not_public;
 use super::lower::Lowerer;
 use super::tables::{Entry, Target};
 use super::variables::Stage;
-use crate::diagnostics::{Code as Number, Diagnostic, nearest};
+use crate::diagnostics::{Code as Number, DEFAULT_LIMIT, Diagnostic, nearest};
 use crate::program::{DeclId, DeclKind, EnumId, NamespaceId};
 use crate::source::{Location, Span, Symbol};
 use crate::syntax::ast;
@@ -308,10 +308,17 @@ impl Lowerer<'_, '_> {
         } else {
             let visible = |entry: &Entry| entry.value.is_some_and(|value| self.t.visible(&value, id, self.viewer));
             let members = self.t.members[id.index()].iter().filter(|(_, entry)| visible(entry));
-            let known = nearest(text, members.map(|(name, _)| self.t.text(*name)));
+            let known =
+                if self.may_suggest() { nearest(text, members.map(|(name, _)| self.t.text(*name))) } else { None };
             diagnostic = diagnostic.maybe_help(known.map(|known| format!("did you mean `{known}`?")));
         }
         self.diagnostics.push(diagnostic);
+    }
+
+    /// Whether a mistake still gets a "did you mean": looking through all names takes long where a whole spec is wrong,
+    /// and no one reads that many.
+    fn may_suggest(&self) -> bool {
+        self.diagnostics.len() < DEFAULT_LIMIT
     }
 
     /// Reports a name that is not in scope, unless that follows from a mistake reported elsewhere.
@@ -341,6 +348,10 @@ impl Lowerer<'_, '_> {
                 None => diagnostic,
             };
             self.diagnostics.push(diagnostic.help(help));
+            return;
+        }
+        if !self.may_suggest() {
+            self.diagnostics.push(diagnostic);
             return;
         }
         let mut names = self.t.names_in_scope(self.block);

@@ -293,7 +293,8 @@ impl Relabel<'_> {
         }
         // A key of an object or a member of an interface.
         if tok != Tok::Ident && matches!(next, Some(Tok::Colon)) && tok != Tok::Default {
-            return self.push(index, tok);
+            // Other words are names where the grammar wants one; `new` also begins a signature.
+            return self.push(index, if tok == Tok::New { Tok::Ident } else { tok });
         }
         match tok {
             Tok::Ident => {
