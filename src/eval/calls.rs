@@ -88,11 +88,8 @@ impl<'h> Machine<'_, 'h> {
 
     #[inline(always)]
     fn run_body(&mut self, function: &'h ir::Function, frame: &Frame<'h>) -> Result<(), Raised> {
-        if function.rest || self.stack.len() != frame.base + function.slots as usize {
+        if !function.plain || self.stack.len() != frame.base + function.slots as usize {
             self.adjust_arguments(function, frame.base);
-        }
-        if !function.cell_parameters.is_empty() {
-            self.make_cells(function, frame.base);
         }
         match function.body {
             ir::Body::Expr(expr) => self.give(frame, expr),
@@ -101,16 +98,6 @@ impl<'h> Machine<'_, 'h> {
                     self.returned = Value::Undefined;
                 }
             }),
-        }
-    }
-
-    /// Puts parameters into cells that closures share.
-    #[inline(never)]
-    fn make_cells(&mut self, function: &ir::Function, base: usize) {
-        for slot in &function.cell_parameters {
-            let at = base + *slot as usize;
-            let cell = self.new_cell(self.stack[at]);
-            self.stack[at] = cell;
         }
     }
 
@@ -130,6 +117,10 @@ impl<'h> Machine<'_, 'h> {
             self.stack.truncate(base + count);
         }
         self.stack.resize(base + function.slots as usize, Value::Undefined);
+        for slot in &function.cell_parameters {
+            let at = base + *slot as usize;
+            self.stack[at] = self.new_cell(self.stack[at]);
+        }
     }
 
     /// Evaluates arguments onto the stack; returns where they begin.

@@ -180,6 +180,7 @@ impl Lowerer<'_, '_> {
             required: 0,
             rest: false,
             cell_parameters: Vec::new(),
+            plain: true,
             slots: 0,
             captures: Vec::new(),
             body: Body::Expr(body),
@@ -224,6 +225,7 @@ impl Lowerer<'_, '_> {
             required,
             rest,
             cell_parameters: Vec::new(),
+            plain: true,
             slots: 0,
             captures: Vec::new(),
             body,
@@ -237,6 +239,9 @@ impl Lowerer<'_, '_> {
         let parameters = frame.vars.iter().take(function.parameters.len());
         function.cell_parameters = parameters.filter(|var| var.in_cell()).map(|var| var.slot).collect();
         function.slots = frame.slots;
+        function.plain = !function.rest
+            && function.cell_parameters.is_empty()
+            && function.slots as usize == function.parameters.len();
         function.captures = frame.captures;
         self.code.functions.push(function);
         self.code.functions.len() as u32 - 1
