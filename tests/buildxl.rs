@@ -102,6 +102,7 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
         &["DX11230"],
         "module `Microsoft.Guardian.Cli` comes from a resolver of kind `Nuget`, which is not supported",
     ),
+    ("BinaryGraphFragments/ComposedGraph", &["DX14418"], "graph fragments cannot be read"),
     // Outputs without a maker; the configuration would have to allow them.
     ("BinaryGraphFragments/GraphFragments/fragments/fragment2", &["DX9355"], "`Unsafe.outputFile` is not allowed here"),
     (
@@ -144,6 +145,8 @@ fn main() -> ExitCode {
                 let name = format!("{folder} (refused)");
                 trials.push(Trial::test(name, move || says_what_is_missing(&from, folder, codes, text)));
             }
+            let from = root.clone();
+            trials.push(Trial::test("no example is left out", move || none_is_left_out(&from)));
         }
         None => {
             let name = "skipped: BUILDXL_SRC does not name a checkout of microsoft/BuildXL";
@@ -214,6 +217,7 @@ impl Place {
         command.env("BUILDXL_BIN", self.folder.path().join("bin")).env("COMSPEC", "/bin/sh");
         command.env("ComSpec", "/bin/sh").env("SystemRoot", "/").env_remove("HELLOWORLD_OUT");
         command.env("OUTPUT_DIR", self.folder.path().join("out"));
+        command.env("GRAPH_FRAGMENTS_LOCATION", self.folder.path().join("fragments"));
         command
     }
 }
@@ -255,6 +259,23 @@ fn evaluates(root: &Path, example: &Example) -> Result<(), Failed> {
     }
     // Our own SDK means the same by the same calls.
     if !example.in_own_sdk || graph(None)? == theirs { Ok(()) } else { Err("our own SDK gives another graph".into()) }
+}
+
+/// Every folder with a configuration is evaluated or refused here, or evaluated by another test.
+fn none_is_left_out(root: &Path) -> Result<(), Failed> {
+    // `tests/services.rs`
+    let elsewhere = ["BlobDaemon"];
+    let examples = root.join("Examples");
+    let configs = support::files_below(&examples, "config.dsc");
+    let folders = configs.iter().filter(|path| path.ends_with("config.dsc")).filter_map(|path| path.parent());
+    let known = |folder: &str| {
+        EXAMPLES.iter().any(|example| example.folder == folder)
+            || REFUSED.iter().any(|(refused, ..)| *refused == folder)
+            || elsewhere.contains(&folder)
+    };
+    let names = folders.filter_map(|folder| folder.strip_prefix(&examples).ok()).map(|name| name.to_string_lossy());
+    let missing: Vec<_> = names.filter(|name| !known(name)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(format!("nobody evaluates {missing:?}").into()) }
 }
 
 fn says_what_is_missing(root: &Path, folder: &str, codes: &[&str], text: &str) -> Result<(), Failed> {
