@@ -5,7 +5,8 @@
 //! - `//! DX9325 part of the message` on a line of its own or at the end of a line: an error at the first line of code
 //!   that is not such a comment itself,
 //! - `//? DX7502 part of the message`: likewise a message that is no error,
-//! - `//@ file PATH text`, `//@ folder PATH`, `//@ env NAME=value` and `//@ allowUnsafe true`: what the spec finds.
+//! - `//@ file PATH text`, `//@ folder PATH`, `//@ env NAME=value`, `//@ allowUnsafe true` and `//@ unitTest true`: what
+//!   the spec finds.
 //!
 //! Every value with `//=` must be computed, and every error and message must be expected. What a user sees of them stands
 //! beside the file in `NAME.expected`; `UPDATE=1 cargo test --test eval` writes these snapshots anew.
@@ -29,12 +30,12 @@ use std::sync::Arc;
 use dscript::builtins::natives;
 use dscript::diagnostics::render::{Format, Renderer};
 use dscript::diagnostics::{Diagnostic, Severity, sort_and_cap};
-use dscript::eval::{Evaluation, Host, Limits, NativeTable, Receiver, to_inline};
+use dscript::eval::{Evaluation, Host, Limits, NativeTable, Receiver, TestWorld, to_inline};
 use dscript::graph::Mount;
 use dscript::paths::Paths;
 use dscript::program::{DeclKind, ModuleId, Origin, QualifierId, Qualifiers, Semantics, SpecKind};
 use dscript::resolve::{ImportMap, ImportTarget, Input, ModuleInput, Resolved, SpecSource, resolve};
-use dscript::source::system::{MapEnvironment, MemoryFileSystem};
+use dscript::source::system::{Environment, MapEnvironment, MemoryFileSystem};
 use dscript::source::{Files, Symbols};
 use dscript::syntax::ast::{Ast, PropertyName, Stmt, TypeMember, TypeMemberKind};
 use dscript::syntax::parse;
@@ -144,6 +145,7 @@ struct Expected {
     files: MemoryFileSystem,
     environment: MapEnvironment,
     allow_unsafe: bool,
+    unit_test: bool,
 }
 
 fn expected(text: &str) -> Expected {
@@ -162,6 +164,7 @@ fn expected(text: &str) -> Expected {
                 }
                 "folder" => expected.files.insert_dir(rest),
                 "allowUnsafe" => expected.allow_unsafe = rest == "true",
+                "unitTest" => expected.unit_test = rest == "true",
                 "env" => {
                     let (name, value) = rest.split_once('=').expect("`//@ env NAME=value`");
                     expected.environment = std::mem::take(&mut expected.environment).with(name, value);
@@ -210,9 +213,11 @@ fn evaluate(text: &str, table: &NativeTable) -> Evaluated {
         scrubbable: writable,
         location: None,
     };
+    let environment: Arc<dyn Environment> = Arc::new(std::mem::take(&mut expected.environment));
+    let test = expected.unit_test.then(|| Arc::new(TestWorld::new(environment.clone())));
     let host = Host {
         file_system: Arc::new(std::mem::take(&mut expected.files)),
-        environment: Arc::new(std::mem::take(&mut expected.environment)),
+        environment: test.clone().map_or(environment, |test| test),
         mounts: vec![mount("SourceRoot", "/w/src", false), mount("ObjectRoot", "/w/out", true)],
         source_root: at("/w/src"),
         object_root: at("/w/out"),
@@ -223,7 +228,7 @@ fn evaluate(text: &str, table: &NativeTable) -> Evaluated {
         system: dscript::eval::SystemFolders::unix(&program.paths),
         allow_unsafe_ambient: expected.allow_unsafe,
         functions: Default::default(),
-        test: None,
+        test,
     };
     let spec = program.specs.iter().find(|spec| spec.path == at(SPEC)).unwrap();
     let roots: Vec<_> = spec
