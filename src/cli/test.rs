@@ -39,7 +39,7 @@ pub(super) fn run(args: TestArgs) -> Result<Outcome, Failure> {
         environment,
         ..TestOptions::default()
     };
-    let report = testing::run(&paths, &options).map_err(|error| failure(error, &args))?;
+    let report = testing::run(&paths, &options).map_err(failure)?;
     let printer = Printer { args: &args, base };
     let repaired = if args.update { printer.repair(&report)? } else { 0 };
     printer.broken(&report)?;
@@ -61,10 +61,9 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     Ok(absolute.components().collect())
 }
 
-fn failure(error: TestError, args: &TestArgs) -> Failure {
+fn failure(error: TestError) -> Failure {
     match error {
         TestError::Unreadable(path, error) => Failure::file("read", &path, error),
-        TestError::Open(_) | TestError::Threads(_) if args.paths.is_empty() => Failure::Usage(error.to_string()),
         error => Failure::Usage(error.to_string()),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::machine::Machine;
 use super::native::{Eval, Site};
-use super::shared::Event;
+use super::shared::{Event, ThunkId};
 use super::value::Value;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::graph::Mount;
@@ -169,9 +169,33 @@ impl<'h> Machine<'_, 'h> {
             None => Vec::new(),
         };
         if result.is_err() {
-            said.extend(self.error.take().map(|error| *error));
+            match (self.error.take(), self.failed) {
+                (Some(error), _) => said.push(*error),
+                // The value may have failed, and told why, before.
+                (None, Some(failed)) => said.extend(self.errors_of(failed)),
+                (None, None) => {}
+            }
         }
         self.emit(Event::FailureEnds(Box::new(ExpectedFailure { location, said, messages })));
         Ok(Value::Undefined)
+    }
+
+    /// Why a top-level value failed: what it said itself, or the value that it needed last.
+    fn errors_of(&self, failed: ThunkId) -> Vec<Diagnostic> {
+        let mut at = Some(failed);
+        while let Some(record) = at.and_then(|id| self.shared.thunk(id).record.get()) {
+            let errors = record.diagnostics.iter().filter(|one| one.is_error());
+            let errors: Vec<Diagnostic> = errors.cloned().collect();
+            if !errors.is_empty() {
+                return errors;
+            }
+            let events = record.events.lock().unwrap_or_else(PoisonError::into_inner);
+            let has_failed = |id: &ThunkId| matches!(self.shared.thunk(*id).result.get(), Some(None));
+            at = events.iter().rev().find_map(|event| match event {
+                Event::Needed(id) => Some(*id).filter(has_failed),
+                _ => None,
+            });
+        }
+        Vec::new()
     }
 }

@@ -37,6 +37,8 @@ pub struct Machine<'s, 'h> {
     pub(super) running: Vec<Running>,
     /// Why evaluation is unwinding; none while it is not, or when the reason was reported already.
     pub(super) error: Option<Box<Diagnostic>>,
+    /// The top-level value that was needed last and had failed.
+    pub(super) failed: Option<ThunkId>,
     /// The symbols of string literals by the address of their text: most arguments of processes are literals, and the
     /// table of all strings is shared by all workers.
     pub(super) literals: FxHashMap<usize, Symbol>,

@@ -185,6 +185,7 @@ impl<'s, 'h> Machine<'s, 'h> {
             counted: 0,
             running: Vec::new(),
             error: None,
+            failed: None,
             literals: FxHashMap::default(),
             last_coercion: (QualifierId::EMPTY, SpaceId::EMPTY, QualifierId::EMPTY),
         }
