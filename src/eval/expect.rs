@@ -159,11 +159,11 @@ impl<'h> Machine<'_, 'h> {
         let location = self.call_outside_sdk(site.location());
         let said_before = self.running.last().map_or(0, |running| running.diagnostics.len());
         self.emit(Event::FailureBegins);
-        let (sites, stack, nesting) = (self.sites.len(), self.stack.len(), self.nesting);
+        let (sites, stack, growths) = (self.sites.len(), self.stack.len(), self.growths.len());
         let result = self.call(function, &[], site);
         self.sites.truncate(sites);
         self.stack.truncate(stack);
-        self.nesting = nesting;
+        self.growths.truncate(growths);
         let mut said = match self.running.last_mut() {
             Some(running) => running.diagnostics.split_off(said_before.min(running.diagnostics.len())),
             None => Vec::new(),
