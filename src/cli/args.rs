@@ -82,9 +82,9 @@ pub(super) enum Command {
         dscript test --update                write the golden files that are missing or differ\n  \
         dscript test tests/flatten.dsc       a single spec, without a workspace\n  \
         dscript test --message-format json   one JSON object a test, and one that counts them\n\n\
-        A test is a function with the decorator @@Testing.unitTest(). The pips that it makes are compared with\n\
-        its golden file: NAME.lkg in a folder beside the spec that is called as the spec. A folder without a\n\
-        config.dsc is searched for specs with tests.")]
+        A test is a function with the decorator @@Testing.unitTest(). The pips that it makes are\n\
+        compared with its golden file, NAME.lkg in a folder beside the spec that is called as the spec.\n\
+        A folder without a config.dsc is searched for specs with tests.")]
     Test(TestArgs),
     /// Check the syntax of files, or print their syntax trees
     #[command(after_help = "Examples:\n  \
