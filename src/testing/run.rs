@@ -4,6 +4,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use indexmap::IndexSet;
 use rayon::prelude::*;
 
 use super::node::print;
@@ -20,10 +21,11 @@ const STACK: usize = 8 << 20;
 /// # Errors
 /// When a path cannot be read. What is wrong in the specs is part of the report.
 pub fn run(paths: &[PathBuf], options: &TestOptions) -> Result<TestReport, TestError> {
-    let mut targets = Vec::new();
+    let mut targets = IndexSet::new();
     for path in paths {
         targets.extend(find::targets(path, options)?);
     }
+    let targets: Vec<PathBuf> = targets.into_iter().collect();
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads.map_or(0, NonZeroUsize::get))
         .stack_size(STACK)
