@@ -14,7 +14,7 @@ pub use clock::Stopwatch;
 pub use environment::{
     Environment, ForeignHost, Host, MapEnvironment, OperatingSystem, ProcessEnvironment, RecordingEnvironment,
 };
-pub use file_system::{DirEntry, DiskFileSystem, EntryKind, FileSystem};
+pub use file_system::{DirEntry, DiskFileSystem, EntryKind, FileSystem, reason};
 pub use memory::MemoryFileSystem;
 pub use recording::{FileAccesses, RecordingFileSystem};
 pub use usage::peak_memory;
