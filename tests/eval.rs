@@ -5,7 +5,8 @@
 //! - `//! DX9325 part of the message` on a line of its own or at the end of a line: an error at the first line of code
 //!   that is not such a comment itself,
 //! - `//? DX7502 part of the message`: likewise a message that is no error,
-//! - `//@ file PATH text`, `//@ folder PATH`, `//@ env NAME=value` and `//@ allowUnsafe true`: what the spec finds.
+//! - `//@ file PATH text`, `//@ folder PATH`, `//@ env NAME=value` and `//@ allowUnsafe true`: what the spec finds,
+//! - `//@ host win`: the operating system that it is evaluated for.
 //!
 //! Every value with `//=` must be computed, and every error and message must be expected.
 
@@ -18,12 +19,14 @@ use std::sync::Arc;
 
 use dscript::builtins::natives;
 use dscript::diagnostics::{Diagnostic, Severity};
-use dscript::eval::{Evaluation, Host, Limits, Receiver, to_inline};
+use dscript::eval::{Evaluation, Host, Limits, Receiver, SystemFolders, to_inline};
 use dscript::graph::Mount;
 use dscript::paths::Paths;
 use dscript::program::{DeclKind, ModuleId, Origin, QualifierId, Qualifiers, Semantics, SpecKind};
 use dscript::resolve::{ImportMap, ImportTarget, Input, ModuleInput, Resolved, SpecSource, resolve};
-use dscript::source::system::{MapEnvironment, MemoryFileSystem};
+use dscript::source::system::{
+    AnyCaseFileSystem, Host as SystemHost, HostEnvironment, MapEnvironment, MemoryFileSystem, OperatingSystem,
+};
 use dscript::source::{Files, Symbols};
 use dscript::syntax::ast::{Ast, PropertyName, Stmt, TypeMember, TypeMemberKind};
 use dscript::syntax::parse;
@@ -68,10 +71,10 @@ struct Loaded {
 
 const SPEC: &str = "/w/src/case.dsc";
 
-fn load(text: &str) -> Loaded {
+fn load(text: &str, os: OperatingSystem) -> Loaded {
     let files = Files::new();
     let symbols = Arc::new(Symbols::new());
-    let paths = Arc::new(Paths::new(symbols.clone()));
+    let paths = Arc::new(Paths::on(symbols.clone(), os));
     let mut specs = Vec::new();
     let mut diagnostics = Vec::new();
     let mut prelude = Vec::new();
@@ -129,6 +132,7 @@ struct Expected {
     files: MemoryFileSystem,
     environment: MapEnvironment,
     allow_unsafe: bool,
+    os: Option<OperatingSystem>,
 }
 
 fn expected(text: &str) -> Expected {
@@ -146,6 +150,7 @@ fn expected(text: &str) -> Expected {
                     expected.files.insert(path, content);
                 }
                 "folder" => expected.files.insert_dir(rest),
+                "host" => expected.os = Some(rest.parse().expect("`//@ host win`, `macOS` or `unix`")),
                 "allowUnsafe" => expected.allow_unsafe = rest == "true",
                 "env" => {
                     let (name, value) = rest.split_once('=').expect("`//@ env NAME=value`");
@@ -175,7 +180,8 @@ fn expected(text: &str) -> Expected {
 fn run_case(path: &Path) -> Result<(), Failed> {
     let text = fs::read_to_string(path).unwrap();
     let expected = expected(&text);
-    let Loaded { files, resolved, mut diagnostics, .. } = load(&text);
+    let os = expected.os.unwrap_or(OperatingSystem::Unix);
+    let Loaded { files, resolved, mut diagnostics, .. } = load(&text, os);
     let program = &resolved.program;
     let at = |text: &str| program.paths.parse_absolute(text).unwrap();
     let mount = |name: &str, path: &str, writable| Mount {
@@ -187,8 +193,11 @@ fn run_case(path: &Path) -> Result<(), Failed> {
         location: None,
     };
     let host = Host {
-        file_system: Arc::new(expected.files),
-        environment: Arc::new(expected.environment),
+        file_system: match os.has_case_blind_paths() {
+            true => Arc::new(AnyCaseFileSystem::new(Arc::new(expected.files))),
+            false => Arc::new(expected.files),
+        },
+        environment: Arc::new(HostEnvironment::new(Arc::new(expected.environment), SystemHost::usual(os))),
         mounts: vec![mount("SourceRoot", "/w/src", false), mount("ObjectRoot", "/w/out", true)],
         source_root: at("/w/src"),
         object_root: at("/w/out"),
@@ -196,7 +205,7 @@ fn run_case(path: &Path) -> Result<(), Failed> {
         engine_directory: at("/engine"),
         home: at("/home/user"),
         limits: Limits::default(),
-        system: dscript::eval::SystemFolders::unix(&program.paths),
+        system: SystemFolders::of(os, &program.paths, |_| None),
         allow_unsafe_ambient: expected.allow_unsafe,
         functions: Default::default(),
     };
@@ -267,7 +276,7 @@ const ELSEWHERE: &[&str] = &[
 ];
 
 fn prelude_and_natives_agree() -> Result<(), Failed> {
-    let loaded = load("");
+    let loaded = load("", OperatingSystem::Unix);
     let mut wrong: Vec<String> = loaded.diagnostics.iter().map(|found| found.message.clone()).collect();
     let table = natives();
     let program = &loaded.resolved.program;

@@ -68,7 +68,8 @@ fn write<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
         Value::Undefined => PathRendering::None,
         _ => rendering_option(m, args, 5, "the options of `Json.write`")?,
     };
-    let mut writer = Writer { text: String::new(), fragments: Vec::new(), indent: 0, quote };
+    let mut writer =
+        Writer { text: String::new(), fragments: Vec::new(), indent: 0, quote, new_line: m.paths().os().new_line() };
     writer.object(m, args, data)?;
     writer.flush(m);
     let contents = PipData { separator: None, escaping: Escaping::None, fragments: writer.fragments.into() };
@@ -84,6 +85,7 @@ struct Writer {
     fragments: Vec<Fragment>,
     indent: usize,
     quote: char,
+    new_line: &'static str,
 }
 
 impl Writer {
@@ -101,7 +103,7 @@ impl Writer {
     }
 
     fn line(&mut self) {
-        self.text.push('\n');
+        self.text.push_str(self.new_line);
         for _ in 0..self.indent {
             self.text.push_str("  ");
         }
@@ -234,7 +236,7 @@ impl Writer {
             Value::Atom(atom) => self.quoted(m.symbols().text(atom)),
             Value::Relative(relative) => {
                 let atoms: Vec<Symbol> = relative.atoms.to_vec();
-                self.quoted(&RelativePath::from_atoms(atoms).display(m.symbols()));
+                self.quoted(&RelativePath::from_atoms(atoms).native(m.paths()));
             }
             Value::Path(path) | Value::Directory(path) => self.path(m, path),
             Value::File(file) => self.path(m, file.path),

@@ -237,6 +237,9 @@ pub(super) struct EvaluationArgs {
     /// Set an environment variable that specs read with `Environment`
     #[arg(short = 'D', long = "env", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(super) environment: Vec<(String, String)>,
+    /// Evaluate for a machine with this operating system [default: that of this machine]
+    #[arg(long, value_name = "OS")]
+    pub(super) host: Option<HostSystem>,
     /// Use the SDK modules in this folder instead of the built-in ones
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) sdk: Option<PathBuf>,
@@ -246,6 +249,18 @@ pub(super) struct EvaluationArgs {
     /// Print what was done and how long it took to standard error
     #[arg(long)]
     pub(super) stats: bool,
+}
+
+/// An operating system, named as specs name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum HostSystem {
+    /// Windows: drives, letter case in paths and names of variables does not matter
+    Win,
+    /// macOS: letter case in paths does not matter
+    #[value(name = "macOS", alias = "macos")]
+    MacOs,
+    /// Linux
+    Unix,
 }
 
 /// How diagnostics are shown.

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Failure;
-use super::args::{EvaluationArgs, GraphFormat};
+use super::args::{EvaluationArgs, GraphFormat, HostSystem};
 use crate::diagnostics::{Code, Diagnostic, Severity, catalogue};
 use crate::graph::PipGraph;
 use crate::graph::export::{self, TextOptions};
 use crate::source::FileId;
-use crate::source::system::{DiskFileSystem, FileSystem, ProcessEnvironment};
+use crate::source::system::{DiskFileSystem, FileSystem, OperatingSystem, ProcessEnvironment};
 use crate::syntax;
 use crate::syntax::ast::Ast;
 use crate::workspace::{OpenOptions, QualifierRequest, Workspace};
@@ -112,6 +112,11 @@ pub(super) fn open(path: &Path, options: &EvaluationArgs, allow_missing_config: 
         threads: options.threads,
         sdk: options.sdk.clone(),
         environment: Arc::new(environment),
+        host: options.host.map(|host| match host {
+            HostSystem::Win => OperatingSystem::Windows,
+            HostSystem::MacOs => OperatingSystem::MacOs,
+            HostSystem::Unix => OperatingSystem::Unix,
+        }),
         allow_missing_config,
         ..OpenOptions::default()
     };

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::Paths;
 use crate::source::{Symbol, Symbols};
 
 /// Why a text is not a path.
@@ -123,6 +124,12 @@ impl RelativePath {
     /// The last atom.
     pub fn name(&self) -> Option<Symbol> {
         self.atoms.last().copied()
+    }
+
+    /// The text as programs of the operating system of `paths` write it: with `\` on Windows.
+    pub fn native(&self, paths: &Paths) -> String {
+        let text = self.display(paths.symbols());
+        if paths.os().has_drives() { text.replace('/', "\\") } else { text }
     }
 
     /// The text, with `/` between the atoms.

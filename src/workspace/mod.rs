@@ -21,6 +21,7 @@ mod qualifiers;
 mod restricted;
 mod sdk;
 mod session;
+mod system_folders;
 mod tree;
 mod value_json;
 

@@ -72,7 +72,7 @@ impl<'a> CommandLine<'a> {
         let response = self.response.map(|(prefix, force)| ResponseFileData {
             path: None,
             prefix,
-            contents: line(self.within, m.symbols().intern("\n")),
+            contents: line(self.within, m.symbols().intern(m.paths().os().new_line())),
             force,
         });
         (line(self.before, self.space), response)
@@ -306,7 +306,7 @@ pub(super) fn primitive<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>) -> Option
         Value::Number(number) => Fragment::Text(m.symbols().intern(&number.to_string())),
         Value::Atom(atom) => Fragment::Text(atom),
         Value::Relative(relative) => {
-            let text = RelativePath::from_atoms(relative.atoms.to_vec()).display(m.symbols());
+            let text = RelativePath::from_atoms(relative.atoms.to_vec()).native(m.paths());
             Fragment::Text(m.symbols().intern(&text))
         }
         Value::Path(path) => Fragment::Path(path),

@@ -7,9 +7,6 @@ use crate::graph::{EnvironmentValue, EnvironmentVariable, ProcessPip};
 use super::data::{joined_data, pip_data};
 use super::fields::{Fields, origin};
 
-/// The build sets these itself, so that every process has a temporary folder of its own.
-const RESERVED: [&str; 3] = ["TEMP", "TMP", "TMPDIR"];
-
 /// Adds the variables listed in a field: `{name, value, separator}` each. A later one of the same name wins.
 pub(super) fn apply<'h>(
     m: &mut Machine<'_, 'h>,
@@ -28,7 +25,9 @@ pub(super) fn apply<'h>(
             };
             return Err(m.fail(Diagnostic::error(Code::Dx(9357), message).at(place, "")));
         }
-        if RESERVED.contains(&name) {
+        let os = m.paths().os();
+        // The build sets these itself, so that every process has a temporary folder of its own.
+        if os.temporary_folder_variables().iter().any(|reserved| os.is_same_variable(reserved, name)) {
             let message = format!(
                 "the environment variable `{name}` cannot be set: the build gives each process a temporary folder of its own"
             );
@@ -83,7 +82,9 @@ pub(super) fn pass_through<'h>(
 fn set(m: &Machine<'_, '_>, process: &mut ProcessPip, name: &str, value: EnvironmentValue) {
     let name = m.symbols().intern(name);
     let mut variables = std::mem::take(&mut process.environment).into_vec();
-    variables.retain(|variable| variable.name != name);
+    let os = m.paths().os();
+    let symbols = m.symbols();
+    variables.retain(|variable| !os.is_same_variable(symbols.text(variable.name), symbols.text(name)));
     variables.push(EnvironmentVariable { name, value });
     process.environment = variables.into();
 }

@@ -2,6 +2,7 @@
 
 use crate::eval::{Machine, Raised, Value};
 use crate::graph::ProcessPip;
+use crate::source::system::OperatingSystem;
 
 use super::artifacts::{Artifacts, extend_paths};
 use super::fields::Fields;
@@ -49,11 +50,16 @@ fn add<'h>(
     untracked.extend(tool.paths(m, "untrackedDirectories")?);
     extend_paths(&mut process.untracked_paths, &untracked.into());
     extend_paths(&mut process.untracked_scopes, &tool.paths(m, "untrackedDirectoryScopes")?.into());
-    if tool.flag(m, "dependsOnCurrentHostOSDirectories")? {
+    let os = m.paths().os();
+    let windows_only = tool.flag(m, "dependsOnWindowsDirectories")? && os == OperatingSystem::Windows;
+    if tool.flag(m, "dependsOnCurrentHostOSDirectories")? || windows_only {
         process.flags.depends_on_current_host_os_directories = true;
         let system = &m.host().system;
         extend_paths(&mut process.untracked_paths, &system.paths);
         extend_paths(&mut process.untracked_scopes, &system.scopes);
+    }
+    if tool.flag(m, "dependsOnAppDataDirectory")? {
+        extend_paths(&mut process.untracked_scopes, &m.host().system.application_data);
     }
     let nested = tool.array(m, "nestedTools")?;
     if levels == 0 && !nested.is_empty() {

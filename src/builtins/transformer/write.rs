@@ -26,7 +26,10 @@ pub(super) fn write_file<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Ev
     let place = args.site.argument(1);
     let contents = match args.get(1) {
         Value::Array(values) => {
-            let separator = if args.get(3).is_undefined() { "\n" } else { m.string_arg(args, 3)? };
+            let separator = match args.get(3) {
+                Value::Undefined => m.paths().os().new_line(),
+                _ => m.string_arg(args, 3)?,
+            };
             joined_data(m, values.items, separator, place)?
         }
         Value::Undefined => PipData::default(),
@@ -94,7 +97,7 @@ fn content<'h>(
     let expected = match (kind, value) {
         (_, Value::Undefined) => return Ok(PipData::default()),
         (Content::Data, data) => return pip_data(m, data, place),
-        (Content::Lines, Value::Array(lines)) => return joined_data(m, lines.items, "\n", place),
+        (Content::Lines, Value::Array(lines)) => return joined_data(m, lines.items, m.paths().os().new_line(), place),
         (Content::Text, Value::String(_)) => return pip_data(m, value, place),
         (Content::Lines, _) => "an array of lines",
         (Content::Text, _) => "a string",

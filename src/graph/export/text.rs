@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::render::{arguments, render};
+use super::render::{arguments, path_text, render};
 use crate::graph::{
     DirectoryId, Existence, FilterKind, PathRendering, Pip, PipGraph, PipId, ProcessPip, Provenance, SealDirectoryPip,
     SealKind, Summary,
@@ -104,6 +104,7 @@ fn plain(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' => '\u{240A}',
+            '\r' => '\u{240D}',
             '\t' => ' ',
             c if c.is_control() => '\u{FFFD}',
             c => c,
@@ -225,7 +226,7 @@ impl Lines<'_> {
         };
         let head = self.cut(&head);
         self.head("process", &head)?;
-        let command: Vec<String> = std::iter::once(graph.display(process.executable.path))
+        let command: Vec<String> = std::iter::once(path_text(graph, process.executable.path, PathRendering::None))
             .chain(arguments(graph, &process.arguments))
             .map(|word| if word.is_empty() || word.contains(char::is_whitespace) { format!("'{word}'") } else { word })
             .collect();
