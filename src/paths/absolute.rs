@@ -6,7 +6,7 @@ use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 
 use super::relative::{RelativeError, RelativePath, split};
-use super::rules::{PathRules, begins_with_drive};
+use super::rules::{PathRules, begins_with_drive, begins_with_machine};
 use crate::source::system::OperatingSystem;
 use crate::source::{Symbol, Symbols};
 
@@ -95,12 +95,13 @@ impl Paths {
         self.ancestors(path).last().unwrap_or(PathId::ROOT)
     }
 
+    /// Whether this is a drive or the name of another machine.
     fn is_drive(&self, path: PathId) -> bool {
         if !self.rules.drives() {
             return false;
         }
         let node = self.nodes[path.0 as usize];
-        node.depth == 1 && begins_with_drive(self.symbols.text(node.name))
+        node.depth == 1 && is_drive(self.symbols.text(node.name))
     }
 
     /// The last atom; none for the root and for drives.
@@ -165,10 +166,10 @@ impl Paths {
             text.push('/');
             text.push_str(atom);
         }
-        if self.rules.drives() && atoms.last().is_some_and(|first| begins_with_drive(first)) {
+        if self.rules.drives() && atoms.last().is_some_and(|first| is_drive(first)) {
             // No slash stands before a drive, and one after it where nothing else does.
             text.remove(0);
-            if atoms.len() == 1 {
+            if atoms.len() == 1 && text.ends_with(':') {
                 text.push('/');
             }
         }
@@ -180,9 +181,15 @@ impl Paths {
     /// # Errors
     /// When the text is not absolute or climbs above the root.
     pub fn parse_absolute(&self, text: &str) -> Result<PathId, RelativeError> {
-        if self.rules.drives() && begins_with_drive(text) {
-            let (drive, rest) = text.split_at(2);
-            let found = self.walk(self.child_named(PathId::ROOT, &drive.to_ascii_uppercase()), rest);
+        if self.rules.drives() && is_drive(text) {
+            let length =
+                if begins_with_drive(text) { 2 } else { text[2..].find(['/', '\\']).map_or(text.len(), |at| at + 2) };
+            let (drive, rest) = text.split_at(length);
+            let drive = match begins_with_drive(drive) {
+                true => drive.to_ascii_uppercase(),
+                false => format!("//{}", &drive[2..]),
+            };
+            let found = self.walk(self.child_named(PathId::ROOT, &drive), rest);
             return found.map_err(|error| match error {
                 RelativeError::AboveRoot { .. } => RelativeError::AboveRoot { text: text.to_owned() },
                 other => other,
@@ -251,6 +258,11 @@ impl Paths {
     }
 }
 
+/// Whether an atom or path begins with a drive or the name of another machine, as Windows reads it.
+fn is_drive(text: &str) -> bool {
+    begins_with_drive(text) || begins_with_machine(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,6 +304,11 @@ mod tests {
         assert_eq!(paths.parent(paths.root_of(file)), None);
         assert!(paths.parse_absolute("C:/..").is_err());
         assert!(paths.parse_absolute("C:x").is_err());
+        let shared = paths.parse_absolute(r"\\machine/share\x").unwrap();
+        assert_eq!(paths.display(shared), "//machine/share/x");
+        assert_eq!(paths.native(shared), r"\\machine\share\x");
+        assert_eq!(paths.display(paths.root_of(shared)), "//machine");
+        assert!(paths.walk(shared, "../../..").is_err());
         assert!(self::paths().parse_absolute("C:/x").is_err());
     }
 

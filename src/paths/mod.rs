@@ -11,4 +11,4 @@ mod rules;
 
 pub use absolute::{PathId, Paths};
 pub use relative::{RelativeError, RelativePath};
-pub use rules::begins_with_drive;
+pub use rules::{begins_with_drive, begins_with_machine};

@@ -46,6 +46,12 @@ fn upper_case(text: &str) -> String {
     text.chars().map(upper).collect()
 }
 
+/// Whether a text begins with the name of another machine: `\\machine\share`. Only Windows reads it so.
+pub fn begins_with_machine(text: &str) -> bool {
+    let separator = |byte: &u8| matches!(byte, b'/' | b'\\');
+    matches!(text.as_bytes(), [first, second, third, ..] if separator(first) && separator(second) && !separator(third))
+}
+
 /// Whether a text begins with a drive: `C:`, `c:\x`.
 pub fn begins_with_drive(text: &str) -> bool {
     let bytes = text.as_bytes();

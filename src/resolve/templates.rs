@@ -2,7 +2,7 @@
 
 use super::ir::{Expr, ExprId, Part, PathKind};
 use super::lower::Lowerer;
-use crate::paths::{PathId, RelativePath, begins_with_drive};
+use crate::paths::{PathId, RelativePath, begins_with_drive, begins_with_machine};
 use crate::source::Span;
 use crate::syntax::ast::{self, TemplatePart};
 use crate::syntax::literals::template_text;
@@ -74,11 +74,16 @@ impl Lowerer<'_, '_> {
         self.t.program.paths.parent(path).unwrap_or(path)
     }
 
-    /// Where a literal starts that begins with a separator: at the root of the file system; where there are drives at
-    /// the folder of the module, unless two separators say that it is the name of another machine.
-    fn root(&self, text: &str) -> PathId {
+    /// Whether a literal begins with a drive, or with the name of another machine where that is how paths begin.
+    fn has_drive(&self, text: &str) -> bool {
+        begins_with_drive(text) || begins_with_machine(text) && self.t.program.paths.os().has_drives()
+    }
+
+    /// Where a literal starts that begins with a separator: at the root of the file system, and where there are drives
+    /// at the folder of the module.
+    fn root(&self) -> PathId {
         let program = &self.t.program;
-        if !program.paths.os().has_drives() || text[1..].starts_with(['/', '\\']) {
+        if !program.paths.os().has_drives() {
             return PathId::ROOT;
         }
         program.modules[program.specs[self.spec.index()].module.index()].folder
@@ -104,13 +109,13 @@ impl Lowerer<'_, '_> {
                 if text.is_empty() {
                     return self.push(span, Expr::Error);
                 }
-                if begins_with_drive(text) {
+                if self.has_drive(text) {
                     // Only refused where it is evaluated: specs for several systems name paths of each.
                     let text = self.string(text);
                     let parts = self.part_list(&[Part::Text(text)]);
                     return self.push(span, Expr::PathTemplate { kind, base: None, parts });
                 }
-                let base = if text.starts_with(['/', '\\']) { self.root(text) } else { self.folder() };
+                let base = if text.starts_with(['/', '\\']) { self.root() } else { self.folder() };
                 match paths.walk(base, text) {
                     Ok(path) => match kind {
                         PathKind::Directory => Expr::Directory(path),
@@ -162,8 +167,8 @@ impl Lowerer<'_, '_> {
         let base = match (&first_text, kind) {
             (_, PathKind::Atom | PathKind::Relative) => None,
             (None, _) => None,
-            (Some(text), _) if begins_with_drive(text) => None,
-            (Some(text), _) if text.starts_with(separator) => Some(self.root(text)),
+            (Some(text), _) if self.has_drive(text) => None,
+            (Some(text), _) if text.starts_with(separator) => Some(self.root()),
             (Some(_), _) => Some(self.folder()),
         };
         let parts = self.part_list(&lowered);
