@@ -29,9 +29,13 @@ impl AnyCaseFileSystem {
         }
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return path.to_owned() };
         let parent = self.spelled(parent);
+        let exact = parent.join(name);
+        if self.inner.kind(&exact).is_some() {
+            return exact;
+        }
         match self.names(&parent).get(&name.to_string_lossy().to_lowercase()) {
             Some(name) => parent.join(name),
-            None => parent.join(name),
+            None => exact,
         }
     }
 
