@@ -1,5 +1,7 @@
 //! `dscript graph`: evaluates a workspace and writes its pip graph.
 
+use std::io::Write;
+
 use super::args::GraphArgs;
 use super::output::Output;
 use super::report::{Reporter, grouped, statistics};
@@ -12,7 +14,6 @@ pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
     let qualifiers = library::qualifiers(&args.qualifiers.qualifiers)?;
     // A target that cannot be written is told at once, not after a long evaluation.
     let output = Output::open(args.output.as_deref())?;
-    library::limit_threads(options.threads);
     let watch = Stopwatch::start();
     let workspace = library::open(&args.workspace.path, options, false)?;
     let evaluation = workspace.evaluate(&qualifiers);
@@ -28,7 +29,10 @@ pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
         ));
     }
     if let (Some(graph), Outcome::Fine) = (&evaluation.graph, outcome) {
-        output.write_with(|out| library::write_graph(graph, args.format, args.messages.ascii, out))?;
+        let write = |out: &mut (dyn Write + Send)| {
+            workspace.install(|| library::write_graph(graph, args.format, args.messages.ascii, out))
+        };
+        output.write_with(write)?;
     }
     if options.stats
         && let Some(peak) = peak_memory()

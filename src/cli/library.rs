@@ -36,13 +36,6 @@ pub(super) fn thread_pool(threads: Option<NonZeroUsize>) -> Result<rayon::Thread
         .map_err(|error| Failure::Usage(format!("cannot start threads: {error}")))
 }
 
-/// Makes exporters use as many threads as evaluation does. A pool that is there already stays.
-pub(super) fn limit_threads(threads: Option<NonZeroUsize>) {
-    if let Some(threads) = threads {
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
-    }
-}
-
 /// How grave a condition is when nothing is set; none for a code that does not exist.
 pub(super) fn severity_of(code: Code) -> Option<Severity> {
     catalogue::explain(code).map(|page| page.severity)

@@ -1,7 +1,7 @@
 //! Where results go: standard output, or a file that appears whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, Stdout, Write};
 use std::path::{Path, PathBuf};
 
 use super::Failure;
@@ -12,14 +12,14 @@ pub(super) struct Output {
 }
 
 enum Sink {
-    Standard(BufWriter<StdoutLock<'static>>),
+    Standard(BufWriter<Stdout>),
     File { writer: BufWriter<File>, temporary: Option<PathBuf>, target: PathBuf, shown: PathBuf },
 }
 
 impl Output {
     /// Standard output.
     pub(super) fn standard() -> Self {
-        Self { sink: Sink::Standard(BufWriter::with_capacity(1 << 16, io::stdout().lock())) }
+        Self { sink: Sink::Standard(BufWriter::with_capacity(1 << 16, io::stdout())) }
     }
 
     /// The file of `-o`, or standard output when there is none or it is `-`.
@@ -52,7 +52,10 @@ impl Output {
     }
 
     /// Lets `write` write, and finishes: nothing more can be written.
-    pub(super) fn write_with(mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    pub(super) fn write_with(
+        mut self,
+        write: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
+    ) -> Result<(), Failure> {
         match &mut self.sink {
             Sink::Standard(out) => write(out).and_then(|()| out.flush()).map_err(Failure::output),
             Sink::File { writer, temporary, target, shown } => {

@@ -11,6 +11,7 @@ mod calls;
 mod collections;
 mod display;
 mod expressions;
+mod follower;
 mod host;
 mod limits;
 mod literals;

@@ -12,11 +12,12 @@ use crate::program::{DeclId, DeclKind, Origin, QualifierId};
 use crate::resolve::Resolved;
 use crate::source::{Files, Location};
 
+use super::follower::Follower;
 use super::host::Host;
 use super::machine::Machine;
 use super::native::NativeTable;
 use super::replay::Replay;
-use super::shared::{Shared, ThunkId};
+use super::shared::Shared;
 use super::value::Value;
 
 /// What to evaluate.
@@ -53,12 +54,10 @@ impl Evaluation<'_> {
     fn filled(&self, roots: &[Root], builder: GraphBuilder) -> (GraphBuilder, Vec<Diagnostic>) {
         let mut heaps = self.heaps();
         let shared = Shared::new(self.resolved, self.host, self.natives, self.files);
-        let thunks = compute(&shared, roots, &mut heaps);
-        let mut replay = Replay::new(&shared, self.files, builder);
-        for thunk in thunks {
-            replay.value(thunk);
-        }
-        replay.finish()
+        let batches = batches(&shared, roots);
+        let follower = Follower::new(Replay::new(&shared, self.files, builder), &shared, &batches);
+        compute(&shared, &batches, &mut heaps, |batch| follower.computed(batch));
+        follower.finish()
     }
 
     /// Computes some values and hands each to `take` with its root; a value that failed is `None`.
@@ -71,14 +70,14 @@ impl Evaluation<'_> {
         heaps.push(Bump::new());
         let shared = Shared::new(self.resolved, self.host, self.natives, self.files);
         let Some((last, heaps)) = heaps.split_last_mut() else { return (Vec::new(), Vec::new()) };
-        let thunks = compute(&shared, roots, heaps);
+        compute(&shared, &batches(&shared, roots), heaps, |_| {});
         let mut diagnostics = Vec::new();
         shared.each_record(|record| diagnostics.extend(record.diagnostics.iter().cloned()));
         let mut machine = Machine::new(&shared, last, u32::MAX);
-        let results = thunks
-            .into_iter()
-            .map(|thunk| {
-                let value = shared.thunk(thunk).result.get().copied().flatten();
+        let results = roots
+            .iter()
+            .map(|(decl, qualifier)| {
+                let value = shared.thunk(shared.thunk_of(*decl, *qualifier)).result.get().copied().flatten();
                 take(&mut machine, value)
             })
             .collect();
@@ -128,33 +127,40 @@ impl Evaluation<'_> {
 /// workers in one spec would mostly wait.
 const BATCH: usize = 32;
 
-/// Computes all roots with one worker for each heap; gives the thunk of each root.
-fn compute<'h>(shared: &Shared<'h>, roots: &[Root], heaps: &'h mut [Bump]) -> Vec<ThunkId> {
+/// The roots in the portions that workers take.
+fn batches<'r>(shared: &Shared<'_>, roots: &'r [Root]) -> Vec<&'r [Root]> {
+    let spec_of = |root: &Root| shared.resolved.program.decls[root.0.index()].spec;
+    roots.chunk_by(|a, b| spec_of(a) == spec_of(b)).flat_map(|spec| spec.chunks(BATCH)).collect()
+}
+
+/// Computes all batches with one worker for each heap; `computed` hears of each that is done.
+fn compute<'h>(shared: &Shared<'h>, batches: &[&[Root]], heaps: &'h mut [Bump], computed: impl Fn(usize) + Sync) {
     let program = &shared.resolved.program;
-    let spec_of = |root: &Root| program.decls[root.0.index()].spec;
-    let batches: Vec<&[Root]> =
-        roots.chunk_by(|a, b| spec_of(a) == spec_of(b)).flat_map(|spec| spec.chunks(BATCH)).collect();
     let next = AtomicUsize::new(0);
     let work = |worker: usize, heap: &'h Bump| {
         let mut machine = Machine::new(shared, heap, worker as u32 + 1);
-        while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(batch) = batches.get(index) else { break };
             for (decl, qualifier) in *batch {
                 // A failure is on record with the value.
                 let _ = machine.force(*decl, *qualifier, program.decl_location(*decl));
                 machine.error = None;
             }
+            computed(index);
         }
     };
     match heaps {
         [only] => work(0, only),
-        several => std::thread::scope(|scope| {
+        // On the threads that parsed, whose memory is free again. A worker that waits blocks its thread, which is safe:
+        // whoever it waits for was started and never waits for a thread.
+        several => rayon::scope(|scope| {
             for (worker, heap) in several.iter_mut().enumerate() {
                 let work = &work;
-                scope.spawn(move || work(worker, heap));
+                scope.spawn(move |_| work(worker, heap));
             }
         }),
     }
-    roots.iter().map(|(decl, qualifier)| shared.thunk_of(*decl, *qualifier)).collect()
 }
 
 impl<'s, 'h> Machine<'s, 'h> {

@@ -157,6 +157,12 @@ impl Workspace {
         &self.mounts
     }
 
+    /// Runs something on the threads of this workspace. Exporters render with as many threads as they find themselves
+    /// on, so `workspace.install(|| export::json(&graph, out))` uses these instead of starting others.
+    pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.session.run(work)
+    }
+
     /// How many specs are loaded. Loads them.
     pub fn spec_count(&self) -> usize {
         if self.broken { 0 } else { self.resolved().0.files.len() }
