@@ -207,6 +207,7 @@ fn run_case(path: &Path) -> Result<(), Failed> {
         limits: Limits::default(),
         system: SystemFolders::of(os, &program.paths, |_| None),
         allow_unsafe_ambient: expected.allow_unsafe,
+        interrupted: None,
         functions: Default::default(),
     };
     let spec = program.specs.iter().find(|spec| spec.path == at(SPEC)).unwrap();

@@ -1,6 +1,7 @@
 //! What evaluation may see of the world, and how far it may go.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rustc_hash::FxHashMap;
 
@@ -34,6 +35,8 @@ pub struct Host {
     pub allow_unsafe_ambient: bool,
     /// The folders of the system, for tools that say they depend on them.
     pub system: SystemFolders,
+    /// Evaluation stops, without a message, soon after somebody sets this.
+    pub interrupted: Option<Arc<AtomicBool>>,
     /// Functions of the host program by dotted name; the prelude declares them like natives.
     pub functions: FxHashMap<String, HostFunction>,
 }

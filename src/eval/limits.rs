@@ -12,6 +12,9 @@ use super::value::Value;
 /// The most bytes that one text or one array may take.
 pub(super) const LARGEST: usize = 128 << 20;
 
+/// How many steps pass before evaluation looks whether it is to stop: a fraction of a second.
+pub(super) const STEPS_BETWEEN_PAUSES: u64 = 100_000;
+
 /// How many times deeper than the calls of one value all running values together may be.
 const VALUES_FACTOR: usize = 50;
 
@@ -24,7 +27,7 @@ impl<'h> Machine<'_, 'h> {
     pub(super) fn step(&mut self, reference: Location) -> Result<(), Raised> {
         self.steps += 1;
         let held = self.heap.allocated_bytes();
-        if self.steps > self.shared.host.limits.steps || held != self.counted {
+        if self.steps > self.pause_at || held != self.counted {
             return self.check_limits(held, reference);
         }
         Ok(())
@@ -42,6 +45,10 @@ impl<'h> Machine<'_, 'h> {
     #[cold]
     fn check_limits(&mut self, held: usize, reference: Location) -> Result<(), Raised> {
         let limits = self.host().limits;
+        if self.host().interrupted.as_ref().is_some_and(|interrupted| interrupted.load(Ordering::Relaxed)) {
+            return Err(Raised);
+        }
+        self.pause_at = (self.steps + STEPS_BETWEEN_PAUSES).min(limits.steps);
         if self.steps > limits.steps {
             let message = format!("one value has taken {} calls and rounds of loops", limits.steps);
             let error = Diagnostic::error(Code::Ds(403), message)

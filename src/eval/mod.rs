@@ -16,6 +16,7 @@ mod host;
 mod limits;
 mod literals;
 mod machine;
+mod member_names;
 mod native;
 mod operators;
 mod replay;

@@ -94,6 +94,7 @@ fn evaluate(text: &str, threads: usize) -> (String, Vec<String>) {
         limits: Limits::default(),
         allow_unsafe_ambient: false,
         system: SystemFolders::of(OperatingSystem::Unix, &paths, |_| None),
+        interrupted: None,
         functions: Default::default(),
     };
     let natives = crate::builtins::natives();

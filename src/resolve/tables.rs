@@ -250,6 +250,16 @@ impl Tables<'_> {
         names
     }
 
+    /// [`Tables::names_in_scope`] for completion: each once, sorted by text, without the names of natives that only the
+    /// SDK is meant to call.
+    pub fn visible_names(&self, block: Option<BlockId>) -> Vec<Symbol> {
+        let mut names: Vec<&str> = block.map(|block| self.names_in_scope(block)).unwrap_or_default();
+        names.retain(|name| !name.is_empty() && !name.starts_with('_'));
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter().map(|name| self.intern(name)).collect()
+    }
+
     /// Whether a meaning of a member of `namespace` may be seen from `viewer`.
     pub fn visible<T>(&self, sighting: &Sighting<T>, namespace: NamespaceId, viewer: ModuleId) -> bool {
         let module = self.program.namespaces[namespace.index()].module;

@@ -336,6 +336,7 @@ pub(super) fn host(session: &Session, layout: &Layout, mounts: &Mounts, environm
         limits: Limits::default(),
         allow_unsafe_ambient: false,
         system,
+        interrupted: None,
         functions: FxHashMap::default(),
     }
 }
