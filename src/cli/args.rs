@@ -66,14 +66,18 @@ pub(super) enum Command {
         Nothing is printed when all is well. `dscript graph` finds the same, and what shows only when values\n\
         are computed and pips are put together.")]
     Check(CheckArgs),
-    /// Evaluate expressions as if they were written in a spec
+    /// Evaluate expressions as if they were written in a spec; without one, at a prompt
     #[command(after_help = "Examples:\n  \
+        dscript eval                                     a prompt; :help there says more\n  \
+        dscript eval --at src/app.dsc                    a prompt that sees what the spec sees\n  \
         dscript eval '[1, 2, 3].map(x => x * 2)'\n  \
         dscript eval --at src/app.dsc 'exe.getOutputFile(p`out/app`)'\n  \
         dscript eval my-workspace --at my-workspace/src/app.dsc --format json name version\n\n\
         Results come in the order of the expressions, with `--format json` one a line. An expression that\n\
         fails does not stop the others; the exit code is then 1. No workspace is needed without `--at`.\n\
-        An expression that starts with `-` goes after `--`.")]
+        An expression that starts with `-` goes after `--`.\n\n\
+        Without an expression, inputs are read from standard input, on a terminal with a prompt. Each sees\n\
+        the declarations and imports before it.")]
     Eval(EvalArgs),
     /// Check the syntax of files, or print their syntax trees
     #[command(after_help = "Examples:\n  \
@@ -138,11 +142,11 @@ pub(super) struct CheckArgs {
 
 /// Arguments of `eval`. Which of the operands is PATH is decided in `eval.rs`.
 #[derive(Args, Debug)]
-#[command(override_usage = "dscript eval [OPTIONS] [PATH] [--at SPEC] EXPR...")]
+#[command(override_usage = "dscript eval [OPTIONS] [PATH] [--at SPEC] [EXPR]...")]
 pub(super) struct EvalArgs {
     /// Expressions to evaluate. The workspace (a folder, its config.dsc, or a spec) may stand before them; otherwise it
-    /// is the current folder
-    #[arg(value_name = "EXPR", required = true, allow_negative_numbers = true)]
+    /// is the current folder. Without an expression there is a prompt
+    #[arg(value_name = "EXPR", allow_negative_numbers = true)]
     pub(super) operands: Vec<String>,
     /// Evaluate as if written in this spec: its imports, its values, its private names
     #[arg(long, value_name = "SPEC", value_hint = ValueHint::FilePath)]

@@ -64,6 +64,19 @@ impl Reporter {
         outcome
     }
 
+    /// Shows the diagnostics of one input of a prompt, without a closing line, and tells whether one is an error.
+    pub(super) fn show(&self, mut diagnostics: Vec<Diagnostic>, files: &Files) -> Result<Outcome, Failure> {
+        self.levels.apply(&mut diagnostics);
+        if self.quiet {
+            diagnostics.retain(Diagnostic::is_error);
+        }
+        let outcome = if diagnostics.iter().any(Diagnostic::is_error) { Outcome::Errors } else { Outcome::Fine };
+        sort_and_cap(&mut diagnostics, files, self.limit);
+        let mut out = BufWriter::new(io::stderr().lock());
+        self.renderer.render(&diagnostics, files, &mut out).and_then(|()| out.flush()).map_err(Failure::output)?;
+        Ok(outcome)
+    }
+
     fn write(&self, diagnostics: &[Diagnostic], hidden: Hidden, files: &Files) -> io::Result<()> {
         let mut out = BufWriter::new(io::stderr().lock());
         self.renderer.render(diagnostics, files, &mut out)?;

@@ -14,6 +14,8 @@ use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Evaluation, to_display};
 use crate::program::SpecKind;
 use crate::resolve::{Probe, resolve};
+use crate::syntax::token::Tok;
+use crate::syntax::tokens;
 
 /// What expressions evaluate to.
 #[derive(Clone, Debug)]
@@ -37,9 +39,14 @@ pub struct ProbedValue {
 
 /// An expression as a statement of a file.
 pub(super) fn as_statement(text: &str) -> String {
-    let text = text.trim().trim_end_matches(';');
+    let text = text.trim();
+    // A comment at the end stays behind the `;`.
+    let end =
+        tokens(text).0.iter().rfind(|token| token.tok != Tok::Semi).map_or(text.len(), |token| token.end as usize);
+    let (text, rest) = text.split_at(end);
+    let rest = rest.trim_start_matches([';', ' ']);
     // At the start of a statement, `{` would open a block.
-    if text.starts_with('{') { format!("({text});") } else { format!("{text};") }
+    if text.starts_with('{') { format!("({text});{rest}") } else { format!("{text};{rest}") }
 }
 
 impl Workspace {
