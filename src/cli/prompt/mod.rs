@@ -72,6 +72,8 @@ impl Session<'_> {
         }
         Output::standard().write_all(lines.as_bytes())?;
         if entered.interrupted {
+            // The terminal shows `^C` on the line where evaluation was.
+            writeln!(io::stderr().lock()).map_err(Failure::output)?;
             say("interrupted")?;
             return Ok(Next::Input(Outcome::Errors));
         }
