@@ -144,7 +144,8 @@ impl Default for Host {
     }
 }
 
-/// An environment seen from another machine: the same variables, found as that machine finds them, and its facts.
+/// An environment seen from another machine: the same variables, found as that machine finds them, and its facts. Where
+/// that machine has Windows and the own one has not, the variables that every Windows has are there too.
 pub struct HostEnvironment {
     inner: Arc<dyn Environment>,
     host: Host,
@@ -157,24 +158,53 @@ impl HostEnvironment {
     }
 }
 
+/// The variables that every Windows has: what each begins with, another one of them or a drive, and how it goes on.
+const WINDOWS_VARIABLES: [(&str, &str, &str); 15] = [
+    ("APPDATA", "USERPROFILE", r"\AppData\Roaming"),
+    ("CommonProgramFiles", "ProgramFiles", r"\Common Files"),
+    ("CommonProgramFiles(x86)", "ProgramFiles(x86)", r"\Common Files"),
+    ("ComSpec", "SystemRoot", r"\System32\cmd.exe"),
+    ("HOMEDRIVE", "SystemDrive", ""),
+    ("LOCALAPPDATA", "USERPROFILE", r"\AppData\Local"),
+    ("OS", "", "Windows_NT"),
+    ("ProgramData", "SystemDrive", r"\ProgramData"),
+    ("ProgramFiles", "SystemDrive", r"\Program Files"),
+    ("ProgramFiles(x86)", "SystemDrive", r"\Program Files (x86)"),
+    ("ProgramW6432", "ProgramFiles", ""),
+    ("SystemDrive", "", "C:"),
+    ("SystemRoot", "SystemDrive", r"\Windows"),
+    ("USERPROFILE", "SystemDrive", r"\Users\User"),
+    ("windir", "SystemRoot", ""),
+];
+
+impl HostEnvironment {
+    fn usual_variable(&self, name: &str) -> Option<String> {
+        if self.host.os != OperatingSystem::Windows || self.inner.host().os == OperatingSystem::Windows {
+            return None;
+        }
+        let (_, base, rest) = WINDOWS_VARIABLES.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name))?;
+        let base = if base.is_empty() { String::new() } else { self.variable(base)? };
+        Some(base + rest)
+    }
+}
+
 impl Environment for HostEnvironment {
     fn variable(&self, name: &str) -> Option<String> {
         if self.host.os.has_case_blind_variables() {
-            return self.inner.variable_in_any_case(name);
+            return self.variable_in_any_case(name);
         }
         self.inner.variable(name)
     }
 
     fn variable_in_any_case(&self, name: &str) -> Option<String> {
-        self.inner.variable_in_any_case(name)
+        self.inner.variable_in_any_case(name).or_else(|| self.usual_variable(name))
     }
 
     fn user_home(&self) -> Option<PathBuf> {
-        if self.host.os != OperatingSystem::Windows {
-            return self.inner.user_home();
+        match self.host.os {
+            OperatingSystem::Windows => self.variable("USERPROFILE").map(PathBuf::from),
+            _ => self.inner.user_home(),
         }
-        let profile = self.variable("USERPROFILE").filter(|profile| !profile.is_empty());
-        Some(PathBuf::from(profile.unwrap_or_else(|| r"C:\Users\User".to_owned())))
     }
 
     fn host(&self) -> Host {
@@ -211,5 +241,11 @@ mod tests {
         assert_eq!(on(OperatingSystem::MacOs).variable("PATH"), None);
         assert_eq!(on(OperatingSystem::MacOs).user_home(), Some(PathBuf::from("/home/me")));
         assert_eq!(on(OperatingSystem::Windows).user_home(), Some(PathBuf::from(r"C:\Users\User")));
+        let windows = on(OperatingSystem::Windows);
+        assert_eq!(windows.variable("COMSPEC").as_deref(), Some(r"C:\Windows\System32\cmd.exe"));
+        let inner = Arc::new(MapEnvironment::new().with("systemdrive", "D:"));
+        let moved = HostEnvironment::new(inner, Host::usual(OperatingSystem::Windows));
+        assert_eq!(moved.variable("windir").as_deref(), Some(r"D:\Windows"));
+        assert_eq!(moved.variable("PATH"), None);
     }
 }
