@@ -186,7 +186,7 @@ fn interpolate<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 }
 
 fn absolute<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, text: &str) -> Result<PathId, Raised> {
-    let parsed = m.paths().parse_absolute(text);
+    let parsed = m.paths().check_names(text).and_then(|()| m.paths().parse_absolute(text));
     // Whatever is wrong with the text, it is the whole path that is not valid.
     parsed.map_err(|error| m.fail_at(args, 0, Code::Dx(9406), error.to_string()))
 }

@@ -115,6 +115,10 @@ impl<'h> Machine<'_, 'h> {
             let message = format!("this path would be longer than {LONGEST_PATH} bytes");
             return Err(self.fail(Diagnostic::error(Code::Dx(9207), message).at(place, "")));
         }
+        if let Err(error) = self.paths().check_names(&text) {
+            let code = if kind == PathKind::Atom { Code::Dx(9354) } else { Code::Dx(9207) };
+            return Err(self.fail(Diagnostic::error(code, error.to_string()).at(place, "")));
+        }
         match kind {
             PathKind::Atom => {
                 if let Err(error) = RelativePath::check_atom(&text) {

@@ -222,6 +222,23 @@ impl Paths {
         Ok(at)
     }
 
+    /// Whether all names in a text may be names on the operating system of these paths, besides what
+    /// [`RelativePath::check_atom`] refuses everywhere. The text may begin with a drive.
+    ///
+    /// # Errors
+    /// When a name holds a character that it may not hold there.
+    pub fn check_names(&self, text: &str) -> Result<(), RelativeError> {
+        if !self.rules.drives() {
+            return Ok(());
+        }
+        let names = if begins_with_drive(text) { &text[2..] } else { text };
+        let wrong = |atom: &str| Some((atom.to_owned(), atom.chars().find(|c| r#"<>:"|?*"#.contains(*c))?));
+        match split(names).find_map(wrong) {
+            Some((atom, character)) => Err(RelativeError::NotOnWindows { atom, character }),
+            None => Ok(()),
+        }
+    }
+
     /// `base` followed by the atoms of `relative`.
     pub fn join(&self, base: PathId, relative: &RelativePath) -> PathId {
         relative.atoms().iter().fold(base, |at, atom| self.child(at, *atom))

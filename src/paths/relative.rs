@@ -22,6 +22,14 @@ pub enum RelativeError {
         /// The character, escaped.
         shown: String,
     },
+    /// An atom with a character that no name on Windows may hold.
+    #[error("`{atom}` holds `{character}`, which no name on Windows can hold")]
+    NotOnWindows {
+        /// The atom.
+        atom: String,
+        /// The character.
+        character: char,
+    },
     /// An atom that is longer than any file system takes.
     #[error("the name `{start}…` is longer than {MAX_ATOM} bytes")]
     TooLong {

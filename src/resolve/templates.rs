@@ -92,6 +92,14 @@ impl Lowerer<'_, '_> {
     /// A literal without holes.
     fn path_text(&mut self, span: Span, kind: PathKind, text: &str) -> ExprId {
         let paths = &self.t.program.paths;
+        if let Err(error) = paths.check_names(text) {
+            let number = match kind {
+                PathKind::Atom => 9211,
+                PathKind::Relative => 9210,
+                PathKind::Path | PathKind::Directory | PathKind::File => 9209,
+            };
+            return self.error(number, span, error.to_string(), "", None);
+        }
         let expr = match kind {
             // Rules report atoms and relative paths that are none: their text alone decides.
             PathKind::Atom => match RelativePath::check_atom(text) {
