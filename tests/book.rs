@@ -12,7 +12,7 @@ use dscript::workspace::{OpenOptions, Workspace};
 
 /// The examples with the number of pips that each makes under its default qualifier.
 const EXAMPLES: &[(&str, usize)] =
-    &[("hello", 2), ("shared-opaque", 19), ("c-program", 7), ("codegen", 5), ("monorepo", 11)];
+    &[("hello", 2), ("shared-opaque", 19), ("c-program", 7), ("codegen", 6), ("monorepo", 11)];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -96,6 +96,10 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn examples_give_the_same_graph_however_they_are_evaluated() {
     let elsewhere = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples elsewhere");
+    if elsewhere.exists() {
+        // What an earlier run left may be files that the examples no longer have.
+        std::fs::remove_dir_all(&elsewhere).expect("the old copies can be removed");
+    }
     for (example, pips) in EXAMPLES {
         let folder = root().join("examples").join(example);
         let (count, once) = graph_of(&folder, 1);

@@ -7,7 +7,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
@@ -15,18 +15,100 @@ use serde_json::Value;
 /// Of the 825 specs of the repository, how many must parse.
 const PARSED: usize = 820;
 
-/// An example: its folder, and how many pips of which kind it makes.
+/// An example: its folder, what it is evaluated with, and how many pips of which kind it makes.
 struct Example {
     folder: &'static str,
+    /// The folder of SDK modules, below the repository.
+    sdk: &'static str,
+    /// Whether what the specs import is in our own SDK too.
+    in_own_sdk: bool,
+    /// A configuration that stands for one that the example has not.
+    config: Option<&'static str>,
     pips: &'static [(&'static str, usize)],
 }
 
-const EXAMPLES: [Example; 4] = [
-    Example { folder: "HelloWorld", pips: &[("process", 2)] },
-    Example { folder: "Walkthrough/HelloWorld", pips: &[("process", 2), ("writeFile", 1), ("copyFile", 1)] },
+const TRANSFORMERS: &str = "Public/Sdk/Public/Transformers";
+
+const fn example(folder: &'static str, pips: &'static [(&'static str, usize)]) -> Example {
+    Example { folder, sdk: TRANSFORMERS, in_own_sdk: true, config: None, pips }
+}
+
+const EXAMPLES: &[Example] = &[
+    example("HelloWorld", &[("process", 2)]),
+    example("Walkthrough/HelloWorld", &[("process", 2), ("writeFile", 1), ("copyFile", 1)]),
     // One sealed source directory, and the exclusive opaque directories of two processes.
-    Example { folder: "Walkthrough/InputOutputDirectories", pips: &[("process", 3), ("sealDirectory", 3)] },
-    Example { folder: "Walkthrough/SimpleSDK", pips: &[("process", 3), ("sealDirectory", 2)] },
+    example("Walkthrough/InputOutputDirectories", &[("process", 3), ("sealDirectory", 3)]),
+    example("Walkthrough/SimpleSDK", &[("process", 3), ("sealDirectory", 2)]),
+    example("BinaryGraphFragments/OriginalGraph", &[("process", 3), ("sealDirectory", 1)]),
+    example("BinaryGraphFragments/GraphFragments", &[("process", 3), ("sealDirectory", 3)]),
+    example("BinaryGraphFragments/GraphFragments/fragments/fragment1", &[("process", 1)]),
+    // The other fragments read what no pip of theirs makes, which BuildXL allows only while it writes fragments. Here
+    // the three are one workspace, so the outputs have makers.
+    Example {
+        config: Some(FRAGMENTS),
+        ..example("BinaryGraphFragments/GraphFragments/fragments", &[("process", 3), ("sealDirectory", 1)])
+    },
+    // On macOS it makes more.
+    example("DotNetCoreBuild", &[("process", 1), ("writeFile", 1), ("sealDirectory", 5)]),
+    Example {
+        sdk: "Public/Sdk/Public",
+        in_own_sdk: false,
+        ..example("WorkflowSdkHelloWorld", &[("process", 4), ("writeFile", 2), ("sealDirectory", 2)])
+    },
+];
+
+const FRAGMENTS: &str = r#"config({
+    frontEnd: { allowUnsafeAmbient: true },
+    resolvers: [{
+        kind: "DScript",
+        modules: [
+            { moduleName: "fragment1", projects: [f`fragment1/fragment1.dsc`] },
+            { moduleName: "fragment2", projects: [f`fragment2/fragment2.dsc`] },
+            { moduleName: "fragment3", projects: [f`fragment3/fragment3.dsc`] },
+        ],
+    }],
+    mounts: [{ name: a`Out`, path: p`Out/Bin`, isReadable: true, isWritable: true, trackSourceFileChanges: true }],
+});
+"#;
+
+/// Examples that need what is not there: each says so, with these codes and with this text, and with nothing else.
+const REFUSED: &[(&str, &[&str], &str)] = &[
+    (
+        "NinjaHelloWorld",
+        &["DS0309"],
+        "resolvers of kind `Ninja` are not supported: the pips of its module `HelloWorld`",
+    ),
+    ("CMakeNinjaHelloWorld", &["DS0309"], "resolvers of kind `Ninja` are not supported"),
+    ("MsBuildHelloWorld/HelloWorldCPP", &["DS0309"], "resolvers of kind `MsBuild` are not supported"),
+    ("MsBuildHelloWorld/HelloWorldCS", &["DS0309"], "resolvers of kind `MsBuild` are not supported"),
+    (
+        "MsBuildHelloWorld/HelloWorldCSHybrid",
+        &["DS0309", "DX11230"],
+        "module `HelloWorldCS` comes from a resolver of kind `MsBuild`, which is not supported",
+    ),
+    // These look for modules beside BuildXL's own program as well, and are not part of the repository (DX9302).
+    (
+        "CloudTest",
+        &["DS0309", "DX11230", "DX9302"],
+        "module `test-build` comes from a resolver of kind `Lage`, which is not supported",
+    ),
+    (
+        "CloudTest-1JS",
+        &["DS0309", "DX11230", "DX9302"],
+        "module `test-build` comes from a resolver of kind `Lage`, which is not supported",
+    ),
+    (
+        "MsGuardian",
+        &["DX11230"],
+        "module `Microsoft.Guardian.Cli` comes from a resolver of kind `Nuget`, which is not supported",
+    ),
+    // Outputs without a maker; the configuration would have to allow them.
+    ("BinaryGraphFragments/GraphFragments/fragments/fragment2", &["DX9355"], "`Unsafe.outputFile` is not allowed here"),
+    (
+        "BinaryGraphFragments/GraphFragments/fragments/fragment3",
+        &["DX9355"],
+        "`Unsafe.exOutputDirectory` is not allowed",
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -37,7 +119,12 @@ fn main() -> ExitCode {
             trials.push(Trial::test("the specs of the repository parse", move || specs_parse(&from)));
             for example in EXAMPLES {
                 let from = root.clone();
-                trials.push(Trial::test(example.folder, move || evaluates(&from, &example)));
+                trials.push(Trial::test(example.folder, move || evaluates(&from, example)));
+            }
+            for (folder, codes, text) in REFUSED {
+                let from = root.clone();
+                let name = format!("{folder} (refused)");
+                trials.push(Trial::test(name, move || says_what_is_missing(&from, folder, codes, text)));
             }
         }
         None => {
@@ -51,39 +138,60 @@ fn main() -> ExitCode {
 fn specs_parse(root: &Path) -> Result<(), Failed> {
     let specs = support::files_below(root, ".dsc");
     let output = support::program(root).args(["parse", "--message-format", "json"]).args(&specs).output()?;
-    let mut wrong = BTreeSet::new();
-    for line in String::from_utf8(output.stderr)?.lines() {
-        let diagnostic: Value = serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))?;
-        wrong.insert(diagnostic["file"].as_str().unwrap_or_default().to_owned());
-    }
+    let said = messages(&output.stderr)?;
+    let wrong: BTreeSet<_> = said.iter().map(|found| found["file"].as_str().unwrap_or_default()).collect();
     let parsed = specs.len() - wrong.len();
     if parsed >= PARSED { Ok(()) } else { Err(format!("{parsed} of {} parse; not: {wrong:#?}", specs.len()).into()) }
 }
 
-fn evaluates(root: &Path, example: &Example) -> Result<(), Failed> {
-    let from = root.join("Examples").join(example.folder);
-    let transformers = root.join("Public/Sdk/Public/Transformers");
-    let place = tempfile::tempdir()?;
-    // A copy of the repository cannot be written to by accident, and the SDK may lie where this example looks for it.
-    let workspace = place.path().join("example");
-    support::copy_folder(&from, &workspace)?;
-    support::copy_folder(&transformers, &place.path().join("bin/Sdk/Sdk.Transformers"))?;
+/// A copy of an example, which cannot be harmed, with `Sdk.Transformers` where some examples look for it.
+struct Place {
+    folder: tempfile::TempDir,
+}
 
+impl Place {
+    fn new(root: &Path, example: &str) -> Result<Self, Failed> {
+        let folder = tempfile::tempdir()?;
+        support::copy_folder(&root.join("Examples").join(example), &folder.path().join("example"))?;
+        support::copy_folder(&root.join(TRANSFORMERS), &folder.path().join("bin/Sdk/Sdk.Transformers"))?;
+        Ok(Self { folder })
+    }
+
+    fn workspace(&self) -> PathBuf {
+        self.folder.path().join("example")
+    }
+
+    /// `dscript graph` with the variables that the examples ask for.
+    fn graph(&self) -> Command {
+        let mut command = support::program(&self.workspace());
+        command.args(["graph", "--format", "json", "--message-format", "json"]);
+        command.env("BUILDXL_BIN", self.folder.path().join("bin")).env("COMSPEC", "/bin/sh");
+        command.env("ComSpec", "/bin/sh").env("SystemRoot", "/").env_remove("HELLOWORLD_OUT");
+        command.env("OUTPUT_DIR", self.folder.path().join("out"));
+        command
+    }
+}
+
+fn evaluates(root: &Path, example: &Example) -> Result<(), Failed> {
+    let place = Place::new(root, example.folder)?;
+    if let Some(config) = example.config {
+        std::fs::write(place.workspace().join("config.dsc"), config)?;
+    }
     let graph = |sdk: Option<&Path>| -> Result<Value, Failed> {
-        let mut command = support::program(&workspace);
-        command.args(["graph", "--format", "json"]);
-        command.env("BUILDXL_BIN", place.path().join("bin")).env("COMSPEC", "/bin/sh");
+        let mut command = place.graph();
         if let Some(sdk) = sdk {
             command.arg("--sdk").arg(sdk);
         }
         let output = command.output()?;
-        let said = String::from_utf8(output.stderr)?;
+        // Some examples write to the log.
+        let said: Vec<Value> =
+            messages(&output.stderr)?.into_iter().filter(|found| found["code"] != "DX7500").collect();
         if !output.status.success() || !said.is_empty() {
-            return Err(format!("exit code {:?}:\n{said}", output.status.code()).into());
+            return Err(format!("exit code {:?}:\n{said:#?}", output.status.code()).into());
         }
         Ok(serde_json::from_slice(&output.stdout)?)
     };
-    let theirs = graph(Some(&transformers))?;
+    let theirs = graph(Some(&root.join(example.sdk)))?;
     let pips = theirs["pips"].as_array().ok_or("there are no pips")?;
     let mut total = 0;
     for (kind, count) in example.pips {
@@ -100,7 +208,29 @@ fn evaluates(root: &Path, example: &Example) -> Result<(), Failed> {
         rewrites_in_order(pips)?;
     }
     // Our own SDK means the same by the same calls.
-    if graph(None)? == theirs { Ok(()) } else { Err("our own SDK gives another graph".into()) }
+    if !example.in_own_sdk || graph(None)? == theirs { Ok(()) } else { Err("our own SDK gives another graph".into()) }
+}
+
+fn says_what_is_missing(root: &Path, folder: &str, codes: &[&str], text: &str) -> Result<(), Failed> {
+    let place = Place::new(root, folder)?;
+    let output = place.graph().arg("--sdk").arg(root.join("Public/Sdk/Public")).output()?;
+    let said = messages(&output.stderr)?;
+    let errors = said.iter().any(|found| found["severity"] == "error");
+    if output.status.code() != Some(i32::from(errors)) {
+        return Err(format!("exit code {:?}:\n{said:#?}", output.status.code()).into());
+    }
+    let found: BTreeSet<&str> = said.iter().filter_map(|found| found["code"].as_str()).collect();
+    if found != codes.iter().copied().collect() {
+        return Err(format!("other codes than {codes:?}:\n{said:#?}").into());
+    }
+    let is_said = said.iter().filter_map(|found| found["message"].as_str()).any(|message| message.contains(text));
+    if is_said { Ok(()) } else { Err(format!("nothing says `{text}`:\n{said:#?}").into()) }
+}
+
+/// Diagnostics, one a line.
+fn messages(stderr: &[u8]) -> Result<Vec<Value>, Failed> {
+    let lines = std::str::from_utf8(stderr)?.lines();
+    lines.map(|line| serde_json::from_str(line).map_err(|error| format!("{error}: {line}").into())).collect()
 }
 
 /// The second process of the first example rewrites what the first one wrote.

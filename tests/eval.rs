@@ -8,9 +8,19 @@
 //! - `//@ file PATH text`, `//@ folder PATH`, `//@ env NAME=value` and `//@ allowUnsafe true`: what the spec finds,
 //! - `//@ host win`: the operating system that it is evaluated for.
 //!
-//! Every value with `//=` must be computed, and every error and message must be expected.
+//! Every value with `//=` must be computed, and every error and message must be expected. What a user sees of them stands
+//! beside the file in `NAME.expected`; `UPDATE=1 cargo test --test eval` writes these snapshots anew.
+//!
+//! Two more tests hold the cases complete: `matrix.rs` tries every native with every kind of value, and `coverage.rs`
+//! demands that a case calls it, and one more that it refuses something where it can.
 
 #![allow(clippy::disallowed_methods)] // The data of the tests is no input of an evaluation.
+
+#[path = "eval/coverage.rs"]
+mod coverage;
+#[path = "eval/matrix.rs"]
+mod matrix;
+mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,8 +28,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dscript::builtins::natives;
-use dscript::diagnostics::{Diagnostic, Severity};
-use dscript::eval::{Evaluation, Host, Limits, Receiver, SystemFolders, to_inline};
+use dscript::diagnostics::render::{Format, Renderer};
+use dscript::diagnostics::{Diagnostic, Severity, sort_and_cap};
+use dscript::eval::{Evaluation, Host, Limits, NativeTable, Receiver, SystemFolders, to_inline};
 use dscript::graph::Mount;
 use dscript::paths::Paths;
 use dscript::program::{DeclKind, ModuleId, Origin, QualifierId, Qualifiers, Semantics, SpecKind};
@@ -43,6 +54,10 @@ fn main() {
         })
         .collect();
     trials.push(Trial::test("prelude and natives agree", prelude_and_natives_agree));
+    trials.push(Trial::test("every native is shown and refused", move || {
+        let refusing = matrix::check(&root.join("matrix"))?;
+        coverage::check(&specs_below(&root), &refusing)
+    }));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -71,7 +86,11 @@ struct Loaded {
 
 const SPEC: &str = "/w/src/case.dsc";
 
-fn load(text: &str, os: OperatingSystem) -> Loaded {
+fn load(text: &str) -> Loaded {
+    load_on(text, OperatingSystem::Unix)
+}
+
+fn load_on(text: &str, os: OperatingSystem) -> Loaded {
     let files = Files::new();
     let symbols = Arc::new(Symbols::new());
     let paths = Arc::new(Paths::on(symbols.clone(), os));
@@ -177,11 +196,20 @@ fn expected(text: &str) -> Expected {
     expected
 }
 
-fn run_case(path: &Path) -> Result<(), Failed> {
-    let text = fs::read_to_string(path).unwrap();
-    let expected = expected(&text);
+/// What a spec gave.
+struct Evaluated {
+    files: Files,
+    expected: Expected,
+    /// The lines on which its top-level values are declared, and each value as a literal unless it failed.
+    lines: Vec<u32>,
+    values: Vec<Option<String>>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+fn evaluate(text: &str, table: &NativeTable) -> Evaluated {
+    let mut expected = expected(text);
     let os = expected.os.unwrap_or(OperatingSystem::Unix);
-    let Loaded { files, resolved, mut diagnostics, .. } = load(&text, os);
+    let Loaded { files, resolved, mut diagnostics, .. } = load_on(text, os);
     let program = &resolved.program;
     let at = |text: &str| program.paths.parse_absolute(text).unwrap();
     let mount = |name: &str, path: &str, writable| Mount {
@@ -193,11 +221,14 @@ fn run_case(path: &Path) -> Result<(), Failed> {
         location: None,
     };
     let host = Host {
-        file_system: match os.has_case_blind_paths() {
-            true => Arc::new(AnyCaseFileSystem::new(Arc::new(expected.files))),
-            false => Arc::new(expected.files),
+        file_system: match (os.has_case_blind_paths(), std::mem::take(&mut expected.files)) {
+            (true, files) => Arc::new(AnyCaseFileSystem::new(Arc::new(files))),
+            (false, files) => Arc::new(files),
         },
-        environment: Arc::new(HostEnvironment::new(Arc::new(expected.environment), SystemHost::usual(os))),
+        environment: Arc::new(HostEnvironment::new(
+            Arc::new(std::mem::take(&mut expected.environment)),
+            SystemHost::usual(os),
+        )),
         mounts: vec![mount("SourceRoot", "/w/src", false), mount("ObjectRoot", "/w/out", true)],
         source_root: at("/w/src"),
         object_root: at("/w/out"),
@@ -217,13 +248,17 @@ fn run_case(path: &Path) -> Result<(), Failed> {
         .filter(|decl| matches!(program.decls[decl.index()].kind, DeclKind::Value { .. }))
         .map(|decl| (*decl, QualifierId::EMPTY))
         .collect();
-    let table = natives();
-    let evaluation = Evaluation { resolved: &resolved, host: &host, natives: &table, files: &files, threads: 1 };
+    let evaluation = Evaluation { resolved: &resolved, host: &host, natives: table, files: &files, threads: 1 };
     let (values, found) = evaluation.values(&roots, |m, value| value.map(|value| to_inline(m.program(), value)));
     diagnostics.extend(found);
+    let lines = roots.iter().map(|root| files.line(program.decl_location(root.0))).collect();
+    Evaluated { files, expected, lines, values, diagnostics }
+}
 
+fn run_case(path: &Path) -> Result<(), Failed> {
+    let text = fs::read_to_string(path).unwrap();
+    let Evaluated { files, expected, lines, values, mut diagnostics } = evaluate(&text, &natives());
     let mut wrong = Vec::new();
-    let lines: Vec<u32> = roots.iter().map(|root| files.line(program.decl_location(root.0))).collect();
     for (line, text) in &expected.values {
         let Some(index) = lines.iter().rposition(|declared| declared <= line) else {
             wrong.push(format!("line {line}: no value is declared here"));
@@ -252,7 +287,22 @@ fn run_case(path: &Path) -> Result<(), Failed> {
     if expected.values.is_empty() && diagnostics.is_empty() {
         wrong.push("the file expects nothing".to_owned());
     }
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+    if !wrong.is_empty() {
+        return Err(wrong.join("\n").into());
+    }
+    shown(&path.with_extension("expected"), &files, &mut diagnostics)
+}
+
+/// Compares what a user sees with the snapshot; where nothing is said there must be none.
+fn shown(snapshot: &Path, files: &Files, diagnostics: &mut Vec<Diagnostic>) -> Result<(), Failed> {
+    if diagnostics.is_empty() {
+        return if snapshot.exists() { Err("there is a snapshot, but nothing is said".into()) } else { Ok(()) };
+    }
+    sort_and_cap(diagnostics, files, usize::MAX);
+    let mut text = Vec::new();
+    let renderer = Renderer { format: Format::Human, base: "/w/src".into(), ..Renderer::default() };
+    renderer.render(diagnostics, files, &mut text)?;
+    support::compare(snapshot, &String::from_utf8(text)?)
 }
 
 trait Line {
@@ -268,16 +318,13 @@ impl Line for Files {
 /// Namespaces whose natives are not in the table yet, or only where the test runner adds them.
 const ELSEWHERE: &[&str] = &[
     "_PreludeAmbientHack_Assert.",
-    "_PreludeAmbientHack_Graph.",
-    "_PreludeAmbientHack_KeyForm.",
     "_PreludeAmbientHack_Testing.",
     "_PreludeAmbientHack_Transformer.",
-    "_PreludeAmbientHack_Xml.",
     "Transformer.",
 ];
 
 fn prelude_and_natives_agree() -> Result<(), Failed> {
-    let loaded = load("", OperatingSystem::Unix);
+    let loaded = load("");
     let mut wrong: Vec<String> = loaded.diagnostics.iter().map(|found| found.message.clone()).collect();
     let table = natives();
     let program = &loaded.resolved.program;
@@ -329,6 +376,9 @@ fn compare_members(loaded: &Loaded, wrong: &mut Vec<String>) {
         let mut declared = interfaces.get(interface).cloned().unwrap_or_default();
         if matches!(receiver, Receiver::Path | Receiver::Directory | Receiver::File | Receiver::StaticDirectory) {
             declared.extend(common.clone());
+        }
+        if receiver == Receiver::TransformerCreateServiceResult {
+            declared.extend(interfaces.get("TransformerExecuteResult").cloned().unwrap_or_default());
         }
         for (name, property, required, maximum) in &members {
             match declared.iter().find(|(known, ..)| known == name) {

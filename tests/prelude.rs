@@ -17,24 +17,7 @@ type Shape = Option<(usize, Option<usize>)>;
 const DECORATORS: &[&str] = &["obsolete"];
 
 /// Declared for the SDK modules of BuildXL that name them; no native is attached yet, and calling one is an error.
-const NOT_ATTACHED: &[&str] = &[
-    "Context.getTemplate",
-    "StaticDirectory.ensureContents",
-    "Unsafe.",
-    "_PreludeAmbientHack_Assert.",
-    "_PreludeAmbientHack_Graph.",
-    "_PreludeAmbientHack_Json.",
-    "_PreludeAmbientHack_KeyForm.",
-    "_PreludeAmbientHack_Testing.",
-    "_PreludeAmbientHack_Transformer.createService",
-    "_PreludeAmbientHack_Transformer.getDominoIpcServerMoniker",
-    "_PreludeAmbientHack_Transformer.getIpcServerMoniker",
-    "_PreludeAmbientHack_Transformer.getNewIpcMoniker",
-    "_PreludeAmbientHack_Transformer.ipcSend",
-    "_PreludeAmbientHack_Transformer.readPipGraphFragment",
-    "_PreludeAmbientHack_ValueCache.",
-    "_PreludeAmbientHack_Xml.",
-];
+const NOT_ATTACHED: &[&str] = &["_PreludeAmbientHack_Assert.", "_PreludeAmbientHack_Testing."];
 
 fn is_attached_later(name: &str) -> bool {
     NOT_ATTACHED.iter().any(|prefix| name.starts_with(prefix))

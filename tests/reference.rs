@@ -29,6 +29,7 @@ const FOLDERS: &[(&str, &str, &[&str])] = &[
             "contract",
             "arguments",
             "configuration",
+            "resolvers",
         ],
     ),
     (
@@ -44,18 +45,21 @@ const FOLDERS: &[(&str, &str, &[&str])] = &[
             "transformer.copy",
             "transformer.seal",
             "transformer.service",
+            "transformer.ipc",
             "tool",
             "annotation",
         ],
     ),
+    ("Sdk.Shell", "Sdk.Shell", &["shell", "command"]),
+    ("Sdk.Cc", "Sdk.Cc", &["products", "options", "toolchain", "compile", "link"]),
 ];
 
 /// Specs that users of the language do not meet.
-const LEFT_OUT: &[&str] = &["hidden", "transformer", "module.config"];
+const LEFT_OUT: &[&str] = &["hidden", "transformer", "module.config", "checks"];
 
 const INTRODUCTION: &str = "# Reference
 
-Every name of the prelude and of `Sdk.Transformers`, from the declarations in `stdlib/`. This page is generated:
+Every name of the prelude and of the modules of the SDK, from the declarations in `stdlib/`. This page is generated:
 `UPDATE=1 cargo test --test reference`.
 ";
 
@@ -142,7 +146,13 @@ impl Writer {
     fn group(&self, prefix: &str, body: List<StmtId>, page: &mut String) {
         let mut functions = String::new();
         let mut others = String::new();
+        let is_public = |id: &StmtId| self.ast.text_of(self.ast.stmt_span(*id)).contains("@@public");
+        // Where a module says what is for others, the rest is not.
+        let all = !self.ast.list(body).iter().any(is_public);
         for &id in self.ast.list(body) {
+            if !all && !is_public(&id) {
+                continue;
+            }
             match self.ast.stmt(id) {
                 Stmt::Function { modifiers, name, function } if modifiers.export.is_some() => {
                     self.item(&mut functions, &self.signature(name, function), id);

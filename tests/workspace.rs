@@ -2,16 +2,19 @@
 //! what a user would see is compared with the `.expected` file beside it. `UPDATE=1` writes the snapshots anew.
 //!
 //! A fixture says on its first line what it shows. Then come options, one a line (`open: folder`, `qualifier: k=v`,
-//! `env: NAME=VALUE`, `host: win`, `probe: SPEC: EXPRESSION`), and after each `//// path` the text of that file.
+//! `env: NAME=VALUE`, `host: win`, `probe: SPEC: EXPRESSION`, `show: contents` for whole files), and after each
+//! `//// path` the text of that file.
 
 #![allow(clippy::disallowed_methods, reason = "tests read their data")]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use dscript::diagnostics::Diagnostic;
 use dscript::diagnostics::render::{Format, Renderer};
+use dscript::graph::PipGraph;
 use dscript::graph::export::{self, TextOptions};
 use dscript::source::system::{MapEnvironment, MemoryFileSystem};
 use dscript::workspace::{OpenOptions, QualifierRequest, Workspace};
@@ -69,6 +72,19 @@ fn case(path: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
+/// Every file that a pip writes, whole.
+fn contents(graph: &PipGraph, out: &mut Vec<u8>) -> Result<(), Failed> {
+    let mut json = Vec::new();
+    export::json(graph, &mut json)?;
+    let graph: serde_json::Value = serde_json::from_slice(&json)?;
+    for pip in graph["pips"].as_array().into_iter().flatten().filter(|pip| pip["kind"] == "writeFile") {
+        let file = pip["outputs"]["files"][0].as_str().unwrap_or_default();
+        let text = pip["contents"].as_str().unwrap_or_default();
+        writeln!(out, "\n---- {file}\n{text}")?;
+    }
+    Ok(())
+}
+
 fn run(fixture: &Fixture<'_>, threads: usize) -> Result<String, Failed> {
     let values = |key: &str| {
         let key = key.to_owned();
@@ -116,6 +132,9 @@ fn run(fixture: &Fixture<'_>, threads: usize) -> Result<String, Failed> {
         show(&evaluation.diagnostics, &mut out)?;
         if let Some(graph) = evaluation.graph {
             export::text(&graph, TextOptions::default(), &mut out)?;
+            if values("show").any(|what| what == "contents") {
+                contents(&graph, &mut out)?;
+            }
         }
     }
     Ok(String::from_utf8(out)?)

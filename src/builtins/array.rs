@@ -87,7 +87,7 @@ fn joined<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, parts: &[&[Value<'h>
         items[at..at + part.len()].copy_from_slice(part);
         at += part.len();
     }
-    Ok(Value::Array(m.heap().alloc(Array { items, merge: MergeRule::Default })))
+    Ok(Value::Array(m.heap().alloc(Array { items, merge: None })))
 }
 
 fn concat<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
@@ -243,8 +243,9 @@ fn reduce<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     Ok(accumulator)
 }
 
-fn index_of<'h>(_: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+fn index_of<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let wanted = args.get(0);
+    m.count_work(this(args).len(), args.site.location())?;
     let found = this(args).iter().position(|item| item.same(wanted));
     Ok(Value::Number(found.map_or(-1, |index| index as i32)))
 }
@@ -401,7 +402,7 @@ fn zip_with<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 }
 
 fn ruled<'h>(m: &Machine<'_, 'h>, args: &Args<'_, 'h>, merge: MergeRule<'h>) -> Value<'h> {
-    Value::Array(m.heap().alloc(Array { items: this(args), merge }))
+    Value::Array(m.heap().alloc(Array { items: this(args), merge: Some(m.heap().alloc(merge)) }))
 }
 
 fn with_custom_merge<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {

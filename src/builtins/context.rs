@@ -8,6 +8,7 @@ use crate::diagnostics::{Code, Diagnostic, nearest};
 use crate::eval::{Args, Eval, Machine, NativeFn, Raised, Value};
 use crate::paths::PathId;
 use crate::program::{DeclId, QualifierId};
+use crate::source::Symbol;
 use crate::source::system::OperatingSystem;
 
 use super::support::push_fragment;
@@ -51,20 +52,74 @@ fn spec_path<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<PathId,
 }
 
 fn get_new_output_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    let mut hint = Vec::new();
+    push_fragment(m, args, 0, args.get(0), &mut hint)?;
     let root = m.host().object_root;
-    unique_directory(m, args, root)
+    unique_directory(m, args, root, &hint).map(Value::Directory)
 }
 
 fn get_temp_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    let mut hint = Vec::new();
+    if args.get(0).is_undefined() {
+        // SDK modules of BuildXL have no hint here: there it is not looked at.
+        hint.push(m.symbols().intern("t"));
+    } else {
+        push_fragment(m, args, 0, args.get(0), &mut hint)?;
+    }
     let root = m.host().temp_root;
-    unique_directory(m, args, root)
+    unique_directory(m, args, root, &hint).map(Value::Directory)
+}
+
+/// A directory for outputs of the native that asks, which no other call gets.
+pub(super) fn own_output_directory<'h>(
+    m: &mut Machine<'_, 'h>,
+    args: &Args<'_, 'h>,
+    hint: &str,
+) -> Result<PathId, Raised> {
+    let hint = m.symbols().intern(hint);
+    let root = m.host().object_root;
+    unique_directory(m, args, root, &[hint])
+}
+
+/// A temporary directory for the native that asks, which no other call gets.
+pub(super) fn own_temp_directory<'h>(
+    m: &mut Machine<'_, 'h>,
+    args: &Args<'_, 'h>,
+    hint: &str,
+) -> Result<PathId, Raised> {
+    let hint = m.symbols().intern(hint);
+    let root = m.host().temp_root;
+    unique_directory(m, args, root, &[hint])
 }
 
 /// A directory below `root` that no other value, qualifier or call gets, and this one gets in every build, wherever
 /// the workspace lies: `module/value-digest/hint`.
-fn unique_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, root: PathId) -> Eval<'h> {
-    let mut hint = Vec::new();
-    push_fragment(m, args, 0, args.get(0), &mut hint)?;
+fn unique_directory<'h>(
+    m: &mut Machine<'_, 'h>,
+    args: &Args<'_, 'h>,
+    root: PathId,
+    hint: &[Symbol],
+) -> Result<PathId, Raised> {
+    let hint_text: Vec<_> = hint.iter().map(|atom| m.symbols().text(*atom)).collect();
+    let kind = if root == m.host().temp_root { "temp" } else { "out" };
+    let digest = unique_digest(m, args, kind, &hint_text.join("/"), 4)?;
+    let (decl, _) = current(m, args)?;
+    let (program, paths) = (m.program(), m.paths());
+    let module = &program.modules[program.module_of(decl).index()];
+    let folder = paths.child_named(root, &folder_name(&module.name));
+    let folder = paths.child_named(folder, &format!("{}-{digest}", folder_name(&program.decl_name(decl))));
+    Ok(hint.iter().fold(folder, |at, atom| paths.child(at, *atom)))
+}
+
+/// `bytes` bytes in hexadecimal that no other value, qualifier or call of this kind gets, and this one gets in every
+/// build, wherever the workspace lies.
+pub(super) fn unique_digest<'h>(
+    m: &mut Machine<'_, 'h>,
+    args: &Args<'_, 'h>,
+    kind: &str,
+    hint: &str,
+    bytes: usize,
+) -> Result<String, Raised> {
     let (decl, qualifier) = current(m, args)?;
     let (program, paths, symbols) = (m.program(), m.paths(), m.symbols());
     let module = &program.modules[program.module_of(decl).index()];
@@ -73,11 +128,8 @@ fn unique_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, root: Path
     let spec = paths.relative_to(spec, m.host().source_root).or_else(|| paths.relative_to(spec, module.folder));
     let spec = spec.map(|spec| spec.display(symbols)).unwrap_or_default();
     let value = program.decl_name(decl);
-    let hint_text: Vec<_> = hint.iter().map(|atom| symbols.text(*atom)).collect();
-    let hint_text = hint_text.join("/");
-    let kind = if root == m.host().temp_root { "temp" } else { "out" };
-    let repetition = m.repetition(&format!("{kind}:{hint_text}"));
-    let mut key = format!("{}\0{spec}\0{value}\0{hint_text}\0{repetition}", module.name);
+    let repetition = m.repetition(&format!("{kind}:{hint}"));
+    let mut key = format!("{}\0{spec}\0{value}\0{hint}\0{repetition}", module.name);
     if let Some(cached) = m.cache_key() {
         // Pips of a cached value belong to its key, whichever value asked first.
         let _ = write!(key, "\0{cached}");
@@ -85,10 +137,7 @@ fn unique_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, root: Path
     for (name, setting) in program.qualifiers.map_of(qualifier).iter() {
         let _ = write!(key, "\0{name}={setting}");
     }
-    let digest: String = Sha256::digest(key.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    let folder = paths.child_named(root, &folder_name(&module.name));
-    let folder = paths.child_named(folder, &format!("{}-{digest}", folder_name(&value)));
-    Ok(Value::Directory(hint.iter().fold(folder, |at, atom| paths.child(at, *atom))))
+    Ok(Sha256::digest(key.as_bytes()).iter().take(bytes).map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A name that is a folder name on every system.

@@ -45,12 +45,19 @@ fn quoted(text: &str) -> String {
 }
 
 fn fail<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
-    let message = m.string_arg(args, 0)?;
+    let message = match m.string_arg(args, 0)? {
+        "" => "`Contract.fail` was called",
+        message => message,
+    };
     Err(m.fail_at_call(args, Code::Dx(7501), message))
 }
 
 fn warn<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
-    let message = if args.get(0).is_undefined() { String::new() } else { m.display(args.get(0)) };
+    let mut message =
+        if args.get(0).is_undefined() { String::new() } else { m.text_of(args.get(0), args.site.location())? };
+    if message.is_empty() {
+        message.push_str("`Contract.warn` was called");
+    }
     m.report(Diagnostic::warning(Code::Dx(7502), message).at(args.site.location(), ""));
     Ok(Value::Undefined)
 }

@@ -71,6 +71,9 @@ fn push_data<'h>(
     data: Value<'h>,
     out: &mut String,
 ) -> Result<(), Raised> {
+    // Parts may be shared, so a small value can have an endless text.
+    m.count_step(args.site.location())?;
+    m.room(out.len(), args.site.location())?;
     if let Some(text) = plain(m, data) {
         out.push_str(&text);
         return Ok(());
@@ -126,6 +129,7 @@ fn dump_args<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 
 /// The words that one value of an argument becomes.
 fn argument_words<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, value: Value<'h>) -> Result<Vec<String>, Raised> {
+    m.count_step(args.site.location())?;
     if let Some(text) = plain(m, value) {
         return Ok(vec![text]);
     }

@@ -45,12 +45,15 @@ fn source_arg<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<String
 }
 
 fn read_all_text<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    let (_, text) = read_source(m, args)?;
+    Ok(m.string(&text))
+}
+
+/// The path and the text of the source file that is the first argument; DX9349 when it cannot be read.
+pub(super) fn read_source<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<(String, String), Raised> {
     let path = source_arg(m, args)?;
     match m.host().file_system.read(Path::new(&path)) {
-        Ok(bytes) => {
-            let text = decode(&bytes);
-            Ok(m.string(&text))
-        }
+        Ok(bytes) => Ok((path, decode(&bytes))),
         Err(error) => Err(m.fail_at(args, 0, Code::Dx(9349), format!("`{path}` cannot be read: {error}"))),
     }
 }

@@ -2,11 +2,12 @@
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Args, Eval, Machine, NativeFn, Object, Raised, RequestKind, Value};
-use crate::graph::{Escaping, FileArtifact, Fragment, PathRendering, PipData, WriteFilePip};
+use crate::graph::{FileArtifact, PathRendering, WriteFilePip};
 use crate::paths::RelativePath;
 use crate::source::Symbol;
 
 use super::json_text::{self, Json};
+use super::pieces::Pieces;
 use super::support::optional_string;
 use super::transformer::write::{emit, labels, rendering_option};
 
@@ -68,58 +69,50 @@ fn write<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
         Value::Undefined => PathRendering::None,
         _ => rendering_option(m, args, 5, "the options of `Json.write`")?,
     };
-    let mut writer =
-        Writer { text: String::new(), fragments: Vec::new(), indent: 0, quote, new_line: m.paths().os().new_line() };
+    let mut writer = Writer { pieces: Pieces::default(), indent: 0, quote, new_line: m.paths().os().new_line() };
     writer.object(m, args, data)?;
-    writer.flush(m);
-    let contents = PipData { separator: None, escaping: Escaping::None, fragments: writer.fragments.into() };
+    let contents = writer.pieces.finish(m);
     let write = WriteFilePip { destination, contents, path_rendering, tags, description };
     emit(m, args, RequestKind::WriteFile(write));
     Ok(Value::File(destination))
 }
 
-/// Indented JSON in which paths stay paths: they are fragments of their own.
+/// Indented JSON in which paths stay paths.
 struct Writer {
-    /// The text since the last path.
-    text: String,
-    fragments: Vec<Fragment>,
+    pieces: Pieces,
     indent: usize,
     quote: char,
     new_line: &'static str,
 }
 
 impl Writer {
-    fn flush(&mut self, m: &Machine<'_, '_>) {
-        if !self.text.is_empty() {
-            self.fragments.push(Fragment::Text(m.symbols().intern(&self.text)));
-            self.text.clear();
-        }
-    }
-
     fn quoted(&mut self, text: &str) {
-        self.text.push(self.quote);
-        json_text::escape(text, self.quote, &mut self.text);
-        self.text.push(self.quote);
+        let quote = self.quote;
+        let out = self.pieces.text();
+        out.push(quote);
+        json_text::escape(text, quote, out);
+        out.push(quote);
     }
 
     fn line(&mut self) {
-        self.text.push_str(self.new_line);
+        let out = self.pieces.text();
+        out.push_str(self.new_line);
         for _ in 0..self.indent {
-            self.text.push_str("  ");
+            out.push_str("  ");
         }
     }
 
     /// Begins one more item of a list of which `count` were written.
     fn item(&mut self, count: &mut usize) {
         if *count > 0 {
-            self.text.push(',');
+            self.pieces.text().push(',');
         }
         *count += 1;
         self.line();
     }
 
     fn open(&mut self, bracket: char) {
-        self.text.push(bracket);
+        self.pieces.text().push(bracket);
         self.indent += 1;
     }
 
@@ -128,7 +121,7 @@ impl Writer {
         if count > 0 {
             self.line();
         }
-        self.text.push(bracket);
+        self.pieces.text().push(bracket);
     }
 
     fn field<'h>(
@@ -141,7 +134,7 @@ impl Writer {
     ) -> Result<(), Raised> {
         self.item(count);
         self.quoted(name);
-        self.text.push_str(": ");
+        self.pieces.text().push_str(": ");
         self.value(m, args, value)
     }
 
@@ -227,11 +220,11 @@ impl Writer {
     fn value<'h>(&mut self, m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, value: Value<'h>) -> Result<(), Raised> {
         // Parts may be shared, so a small value can have an endless text.
         m.count_step(args.site.location())?;
-        m.room(self.text.len(), args.site.location())?;
+        m.room(self.pieces.len(), args.site.location())?;
         match value {
-            Value::Undefined => self.text.push_str("null"),
-            Value::Bool(flag) => self.text.push_str(if flag { "true" } else { "false" }),
-            Value::Number(number) => self.text.push_str(&number.to_string()),
+            Value::Undefined => self.pieces.text().push_str("null"),
+            Value::Bool(flag) => self.pieces.text().push_str(if flag { "true" } else { "false" }),
+            Value::Number(number) => self.pieces.text().push_str(&number.to_string()),
             Value::String(text) => self.quoted(text.text),
             Value::Atom(atom) => self.quoted(m.symbols().text(atom)),
             Value::Relative(relative) => {
@@ -254,18 +247,23 @@ impl Writer {
                 return stacker::maybe_grow(STACK_NEEDED, STACK_ADDED, || self.map(m, args, &entries));
             }
             other => {
-                let message = format!("JSON has no form for {}", m.describe(other));
-                return Err(m.fail_at(args, 1, Code::Dx(9408), message));
+                let found = other.type_of();
+                // Tests of specs expect this wording.
+                let message = format!(
+                    "Encountered value of type '{found}'. This type is not supported to be serialized to Json."
+                );
+                let error = Diagnostic::error(Code::Dx(9408), message).at(args.site.argument(1), "");
+                let help = "write plain data: objects, arrays, strings, numbers, booleans and paths";
+                return Err(m.fail(error.help(help)));
             }
         }
         Ok(())
     }
 
     fn path(&mut self, m: &Machine<'_, '_>, path: crate::paths::PathId) {
-        self.text.push(self.quote);
-        self.flush(m);
-        self.fragments.push(Fragment::Path(path));
-        self.text.push(self.quote);
+        self.pieces.text().push(self.quote);
+        self.pieces.path(m, path);
+        self.pieces.text().push(self.quote);
     }
 }
 

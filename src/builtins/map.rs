@@ -73,7 +73,9 @@ fn add_range<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
             [Value::Undefined, _] => return Err(undefined_key(m, args, index)),
             [key, value] => entries.push((*key, *value)),
             other => {
-                let message = format!("`{}` takes pairs `[key, value]`, but got {} items", args.name, other.len());
+                let count = other.len();
+                let items = if count == 1 { "item" } else { "items" };
+                let message = format!("`{}` takes pairs `[key, value]`, but got {count} {items}", args.name);
                 return Err(m.fail(Diagnostic::error(Code::Dx(9359), message).at(args.site.argument(index), "")));
             }
         }

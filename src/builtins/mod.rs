@@ -14,13 +14,17 @@ mod environment;
 mod file;
 mod glob;
 mod global;
+mod graph;
+mod hashing;
 mod json;
 mod json_text;
+mod key_form;
 mod map;
 mod math;
 mod number;
 mod object;
 mod path;
+mod pieces;
 mod relative;
 mod set;
 mod static_directory;
@@ -30,6 +34,7 @@ mod support;
 mod transformer;
 mod unsafe_ambient;
 mod value_cache;
+mod xml;
 
 use crate::eval::{NativeFn, NativeTable, Receiver};
 
@@ -47,7 +52,10 @@ const FUNCTIONS: &[&[(&str, NativeFn)]] = &[
     file::FUNCTIONS,
     glob::FUNCTIONS,
     global::FUNCTIONS,
+    graph::FUNCTIONS,
+    hashing::FUNCTIONS,
     json::FUNCTIONS,
+    key_form::FUNCTIONS,
     map::FUNCTIONS,
     math::FUNCTIONS,
     number::FUNCTIONS,
@@ -60,6 +68,7 @@ const FUNCTIONS: &[&[(&str, NativeFn)]] = &[
     transformer::FUNCTIONS,
     unsafe_ambient::FUNCTIONS,
     value_cache::FUNCTIONS,
+    xml::FUNCTIONS,
 ];
 
 /// All natives.
@@ -90,6 +99,10 @@ pub fn natives() -> NativeTable {
         (Receiver::StaticDirectory, static_directory::MEMBERS),
         (Receiver::StaticDirectory, transformer::ASSERTIONS),
         (Receiver::TransformerExecuteResult, transformer::RESULT),
+        (Receiver::TransformerCreateServiceResult, transformer::RESULT),
+        (Receiver::TransformerCreateServiceResult, transformer::SERVICE_RESULT),
+        (Receiver::ServiceId, enums::PLAIN_MEMBERS),
+        (Receiver::IpcMoniker, enums::PLAIN_MEMBERS),
     ]);
     table
 }

@@ -94,19 +94,15 @@ pub(super) fn merge<'h>(m: &mut Machine<'_, 'h>, left: Value<'h>, right: Value<'
         }
         // Parts may be shared, so a small value can take endless work.
         m.count_step(site.location())?;
-        let rule = match rule_of(m, left) {
-            MergeRule::Default => rule_of(m, right),
-            rule => rule,
-        };
-        match rule {
-            MergeRule::Replace => Ok(right),
-            MergeRule::Custom(function) => m.call(function, &[left, right], site),
-            MergeRule::Prepend => match right.as_array() {
+        match rule_of(m, left).or_else(|| rule_of(m, right)) {
+            Some(MergeRule::Replace) => Ok(right),
+            Some(MergeRule::Custom(function)) => m.call(function, &[left, right], site),
+            Some(MergeRule::Prepend) => match right.as_array() {
                 Some(_) => append(m, right, left, site),
                 None => Ok(right),
             },
-            MergeRule::Append => append(m, left, right, site),
-            MergeRule::Default => match left {
+            Some(MergeRule::Append) => append(m, left, right, site),
+            None => match left {
                 Value::Object(object) => combine(m, object, right, &mut |m, left, right| merge(m, left, right, site)),
                 _ => append(m, left, right, site),
             },
@@ -115,20 +111,14 @@ pub(super) fn merge<'h>(m: &mut Machine<'_, 'h>, left: Value<'h>, right: Value<'
 }
 
 /// The rule that a value brings along.
-fn rule_of<'h>(m: &Machine<'_, 'h>, value: Value<'h>) -> MergeRule<'h> {
+fn rule_of<'h>(m: &Machine<'_, 'h>, value: Value<'h>) -> Option<MergeRule<'h>> {
     match value {
-        Value::Array(array) => array.merge,
-        Value::Object(object) => match object.merge {
-            MergeRule::Default => {
-                let custom = m.symbols().lookup(CUSTOM_MERGE).and_then(|key| object.get(key));
-                match custom {
-                    Some(function) if !function.is_undefined() => MergeRule::Custom(function),
-                    _ => MergeRule::Default,
-                }
-            }
-            rule => rule,
-        },
-        _ => MergeRule::Default,
+        Value::Array(array) => array.merge.copied(),
+        Value::Object(object) => object.merge.copied().or_else(|| {
+            let custom = m.symbols().lookup(CUSTOM_MERGE).and_then(|key| object.get(key));
+            custom.filter(|function| !function.is_undefined()).map(MergeRule::Custom)
+        }),
+        _ => None,
     }
 }
 

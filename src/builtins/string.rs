@@ -68,6 +68,15 @@ fn byte_of(text: &str, unit: usize) -> usize {
     text.len()
 }
 
+/// Where the first character begins that has no code unit before this index.
+fn first_byte_from(text: &str, unit: usize) -> usize {
+    let at = byte_of(text, unit);
+    match text[at..].chars().next() {
+        Some(inside) if units(&text[..at]) < unit => at + inside.len_utf8(),
+        _ => at,
+    }
+}
+
 fn length<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     count(m, args, units(this(args)))
 }
@@ -112,6 +121,7 @@ fn concat<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 }
 
 fn contains<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    m.count_work(this(args).len(), args.site.location())?;
     Ok(Value::Bool(this(args).contains(m.string_arg(args, 0)?)))
 }
 
@@ -129,9 +139,10 @@ fn index_of<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let from = optional_number(m, args, 1)?.unwrap_or(0);
     let length = units(text);
     let start = match usize::try_from(from) {
-        Ok(from) if from <= length => byte_of(text, from),
+        Ok(from) if from <= length => first_byte_from(text, from),
         _ => return Err(out_of_range(m, args, 1, from, length)),
     };
+    m.count_work(text.len(), args.site.location())?;
     match text[start..].find(wanted) {
         Some(at) => count(m, args, units(&text[..start + at])),
         None => Ok(Value::Number(-1)),
@@ -142,6 +153,7 @@ fn index_of<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 fn last_index_of<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let text = this(args);
     let wanted = m.string_arg(args, 0)?;
+    m.count_work(text.len(), args.site.location())?;
     let length = units(text);
     let end = match optional_number(m, args, 1)? {
         None => text.len(),
@@ -345,5 +357,6 @@ mod tests {
         assert_eq!(byte_of(text, 3), 3);
         assert_eq!(byte_of(text, 4), 7);
         assert_eq!(byte_of(text, 9), text.len());
+        assert_eq!([2, 3, 4, 5, 9].map(|unit| first_byte_from(text, unit)), [3, 7, 7, 8, 8]);
     }
 }

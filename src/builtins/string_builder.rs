@@ -1,8 +1,6 @@
 //! String builders: texts that grow in place.
 
-use crate::diagnostics::Code;
-use crate::eval::StringBuilder;
-use crate::eval::{Args, Eval, Machine, Member, NativeFn, Raised, Value};
+use crate::eval::{Args, Eval, Machine, Member, NativeFn, Raised, StringBuilder, Value};
 
 use super::string::{replaced, searched_arg};
 use super::support::{self, optional_string};
@@ -18,9 +16,6 @@ pub(super) const MEMBERS: &[Member] = &[
     Member::method("replace", 2, 2, replace),
     Member::method("toString", 0, 0, support::to_string),
 ];
-
-/// The longest text that one call may add, in bytes: what is longer than this is a mistake.
-const LONGEST: usize = 128 << 20;
 
 fn create<'h>(m: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eval<'h> {
     Ok(Value::StringBuilder(m.heap().alloc(StringBuilder::default())))
@@ -50,15 +45,9 @@ fn append_line<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 fn append_repeat<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let text = m.string_arg(args, 0)?;
     let times = usize::try_from(m.number_arg(args, 1)?).unwrap_or(0);
-    if text.len().saturating_mul(times) > LONGEST {
-        return Err(too_long(m, args));
-    }
+    m.room(text.len().saturating_mul(times), args.site.location())?;
     add(m, args, &text.repeat(times))?;
     Ok(args.this)
-}
-
-fn too_long<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Raised {
-    m.fail_at_call(args, Code::Dx(9351), format!("`{}` would add more than {LONGEST} bytes", args.name))
 }
 
 fn replace<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {

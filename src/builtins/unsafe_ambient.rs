@@ -1,7 +1,9 @@
 //! The namespace `Unsafe`: outputs without the pip that makes them. Only where the configuration allows it.
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::eval::{Args, Eval, Machine, NativeFn, Raised, SealKind, StaticDirectory, Value};
+use crate::eval::{
+    Args, Eval, Event, Machine, NativeFn, Raised, Request, RequestKind, SealKind, StaticDirectory, Value,
+};
 use crate::graph::FileArtifact;
 
 use super::support::optional_number;
@@ -39,6 +41,9 @@ fn exclusive_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval
     check_allowed(m, args)?;
     let path = m.path_arg(args, 0)?;
     let kind = SealKind::ExclusiveOpaque;
-    let directory = StaticDirectory { path, kind, seal: m.new_seal(), contents: &[], composite: false };
+    let seal = m.new_seal();
+    let location = m.call_in_spec(args.site.location());
+    m.emit(Event::Made(Box::new(Request { location, kind: RequestKind::Exclusive(seal, path) })));
+    let directory = StaticDirectory { path, kind, seal, contents: &[], composite: false };
     Ok(Value::StaticDirectory(m.heap().alloc(directory)))
 }

@@ -34,6 +34,12 @@ pub(super) fn statement(linter: &mut Linter<'_>, id: StmtId, stmt: Stmt, place: 
                     };
                     linter.report(linter.error(9030, linter.head(span), message).help(help));
                 }
+                ImportClause::All => {
+                    let message = "`import *` without a name for the module is not DScript any more";
+                    let from = linter.short_expr(from).unwrap_or_else(|| "\"Module.Name\"".to_owned());
+                    let help = format!("write `import * as Name from {from};` or `import {{name}} from {from};`");
+                    linter.report(linter.error(9061, linter.line(span), message).help(help));
+                }
                 ImportClause::Star(name) => no_root_namespace(linter, name),
                 ImportClause::Names(names) => import_names(linter, names),
                 ImportClause::Default(name) => no_default_import(linter, name, from),

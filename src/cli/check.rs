@@ -8,7 +8,7 @@ use crate::source::system::Stopwatch;
 pub(super) fn run(args: CheckArgs) -> Result<Outcome, Failure> {
     let reporter = Reporter::new(&args.messages)?;
     let watch = Stopwatch::start();
-    let workspace = library::open(&args.workspace.path, &args.options, false)?;
+    let workspace = library::open(&args.workspace.path, &args.options, reporter.levels(), false)?;
     let diagnostics = workspace.check();
     let seconds = watch.seconds();
     let outcome = reporter.report(diagnostics, workspace.files());

@@ -20,11 +20,11 @@ pub(super) fn run(args: EvalArgs) -> Result<Outcome, Failure> {
     let at = args.at.as_deref().map(|spec| locate(spec, &path, is_there)).transpose()?;
 
     if expressions.is_empty() {
-        let workspace = library::open(&path, &args.options, at.is_none())?;
+        let workspace = library::open(&path, &args.options, reporter.levels(), at.is_none())?;
         return prompt::run(&workspace, at.as_deref(), qualifier.as_ref(), args.format, &reporter);
     }
     let watch = Stopwatch::start();
-    let workspace = library::open(&path, &args.options, at.is_none())?;
+    let workspace = library::open(&path, &args.options, reporter.levels(), at.is_none())?;
     let results = workspace.eval_at(at.as_deref(), expressions, qualifier.as_ref());
     let seconds = watch.seconds();
 

@@ -15,7 +15,7 @@ pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
     // A target that cannot be written is told at once, not after a long evaluation.
     let output = Output::open(args.output.as_deref())?;
     let watch = Stopwatch::start();
-    let workspace = library::open(&args.workspace.path, options, false)?;
+    let workspace = library::open(&args.workspace.path, options, reporter.levels(), false)?;
     let evaluation = workspace.evaluate(&qualifiers);
     let seconds = watch.seconds();
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Failure;
 use super::args::{EvaluationArgs, GraphFormat, HostSystem};
-use crate::diagnostics::{Code, Diagnostic, Severity, catalogue};
+use crate::diagnostics::{Code, Diagnostic, Levels, Severity, catalogue};
 use crate::graph::PipGraph;
 use crate::graph::export::{self, TextOptions};
 use crate::source::FileId;
@@ -94,7 +94,12 @@ fn qualifier(text: &str) -> Result<QualifierRequest, Failure> {
 /// Opens the workspace at a path. Fails only when there is nothing that can be read.
 ///
 /// Where `allow_missing_config` says so, a folder without `config.dsc` is opened too: expressions need no workspace.
-pub(super) fn open(path: &Path, options: &EvaluationArgs, allow_missing_config: bool) -> Result<Workspace, Failure> {
+pub(super) fn open(
+    path: &Path,
+    options: &EvaluationArgs,
+    levels: &Levels,
+    allow_missing_config: bool,
+) -> Result<Workspace, Failure> {
     readable(path)?;
     if let Some(sdk) = &options.sdk {
         DiskFileSystem.read_dir(sdk).map_err(|error| Failure::file("read", sdk, error))?;
@@ -110,6 +115,7 @@ pub(super) fn open(path: &Path, options: &EvaluationArgs, allow_missing_config: 
             HostSystem::MacOs => OperatingSystem::MacOs,
             HostSystem::Unix => OperatingSystem::Unix,
         }),
+        levels: levels.clone(),
         allow_missing_config,
         ..OpenOptions::default()
     };

@@ -158,7 +158,17 @@ impl<'p> Writer<'p> {
                 let name = self.program.namespace_name(id);
                 self.out.push_str(if name.is_empty() { "$" } else { &name });
             }
+            Value::ExecuteResult(result) if result.is_service => {
+                self.out.push_str("<TransformerCreateServiceResult>");
+            }
             Value::ExecuteResult(_) => self.out.push_str("<TransformerExecuteResult>"),
+            // Handles depend on timing, so they are not shown.
+            Value::ServiceId(_) => self.out.push_str("<ServiceId>"),
+            Value::IpcMoniker(name) => {
+                self.out.push_str("<IpcMoniker ");
+                self.out.push_str(self.program.symbols.text(name));
+                self.out.push('>');
+            }
             Value::Unit => self.out.push_str("<unit>"),
             Value::Cell(cell) => steps.push(Step::Value(read_cell(cell))),
         }

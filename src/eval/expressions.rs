@@ -11,7 +11,7 @@ use crate::source::{Location, Symbol};
 use super::calls::{Frame, with_stack};
 use super::machine::Machine;
 use super::native::{Eval, Raised};
-use super::value::{Array, Closure, MergeRule, Object, Relative, Value, read_cell};
+use super::value::{Array, Closure, Object, Relative, Value, read_cell};
 
 impl<'h> Machine<'_, 'h> {
     /// Evaluates an expression of the running function.
@@ -99,7 +99,7 @@ impl<'h> Machine<'_, 'h> {
                 let values = &*self.heap.alloc_slice_copy(&self.stack[base..]);
                 self.stack.truncate(base);
                 let keys = &*frame.code.shapes[shape as usize];
-                Ok(Value::Object(self.heap.alloc(Object { keys, values, merge: MergeRule::Default })))
+                Ok(Value::Object(self.heap.alloc(Object { keys, values, merge: None })))
             }
             Expr::Member { object, name } => self.eval_member(frame, id, object, name),
             Expr::Index { object, index } => self.eval_index(frame, id, object, index),
@@ -176,7 +176,7 @@ impl<'h> Machine<'_, 'h> {
         }
         let items = &*self.heap.alloc_slice_copy(&self.stack[base..]);
         self.stack.truncate(base);
-        Ok(Value::Array(self.heap.alloc(Array { items, merge: MergeRule::Default })))
+        Ok(Value::Array(self.heap.alloc(Array { items, merge: None })))
     }
 
     /// A declaration as a value, under a qualifier of its own space.
@@ -293,7 +293,8 @@ impl<'h> Machine<'_, 'h> {
                     return Ok(*value);
                 }
                 let count = array.items.len();
-                let message = format!("the array has no item {number}: it has {count} items, counted from 0");
+                let items = if count == 1 { "item" } else { "items" };
+                let message = format!("the array has no item {number}: it has {count} {items}, counted from 0");
                 Err(self.fail(Diagnostic::error(Code::Dx(9328), message).at(frame.location(index), "")))
             }
             (Value::Object(object), Value::String(text)) => {
@@ -309,6 +310,8 @@ impl<'h> Machine<'_, 'h> {
                     .at(frame.location(object), "this is undefined");
                 Err(self.fail(error))
             }
+            // Indexing other values finds nothing: how specs tell objects from the rest.
+            (_, Value::String(_)) => Ok(Value::Undefined),
             (receiver, key) => {
                 let message = format!(
                     "arrays are indexed by numbers and objects by strings, but this is {} indexed by {}",

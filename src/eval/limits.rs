@@ -14,6 +14,8 @@ pub(super) const LARGEST: usize = 128 << 20;
 
 /// How many steps pass before evaluation looks whether it is to stop: a fraction of a second.
 pub(super) const STEPS_BETWEEN_PAUSES: u64 = 100_000;
+/// How many items or bytes a native looks at in about the time of one call.
+const ITEMS_OF_A_STEP: usize = 32;
 
 /// How many times deeper than the calls of one value all running values together may be.
 const VALUES_FACTOR: usize = 50;
@@ -39,6 +41,16 @@ impl<'h> Machine<'_, 'h> {
     /// When the value takes too many steps (DS0403) or evaluation holds too much memory (DS0402).
     pub fn count_step(&mut self, place: Location) -> Result<(), Raised> {
         self.steps += 9;
+        self.step(place)
+    }
+
+    /// Counts the work of a native that looks at so many items or bytes, when that is much.
+    ///
+    /// # Errors
+    /// Like [`Machine::count_step`].
+    #[inline]
+    pub fn count_work(&mut self, items: usize, place: Location) -> Result<(), Raised> {
+        self.steps += (items / ITEMS_OF_A_STEP) as u64;
         self.step(place)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::graph::FileArtifact;
-use crate::paths::{PathId, RelativePath};
+use crate::paths::{PathId, RelativePath, begins_with_drive};
 use crate::resolve::ir::{ExprId, List, Part, PathKind};
 use crate::source::Location;
 
@@ -28,12 +28,6 @@ impl<'h> Machine<'_, 'h> {
                 Part::Text(index) => text.push_str(&frame.code.strings[*index as usize]),
                 Part::Hole(hole) => {
                     let value = self.eval(frame, *hole)?;
-                    if value.is_undefined() {
-                        let error = Diagnostic::error(Code::Dx(9325), "a hole of this string is undefined")
-                            .at(frame.location(*hole), "this is undefined")
-                            .help("give it a value, for example `${x || \"\"}`");
-                        return Err(self.fail(error));
-                    }
                     match value.as_str() {
                         Some(part) => {
                             self.room(text.len() + part.len(), frame.location(*hole))?;
@@ -122,7 +116,12 @@ impl<'h> Machine<'_, 'h> {
         match kind {
             PathKind::Atom => {
                 if let Err(error) = RelativePath::check_atom(&text) {
-                    return Err(self.fail(Diagnostic::error(Code::Dx(9354), error.to_string()).at(place, "")));
+                    let error = match text.contains(['/', '\\']) {
+                        true => Diagnostic::error(Code::Dx(9354), format!("the path atom `{text}` holds a separator"))
+                            .help("write a relative path: r`…`"),
+                        false => Diagnostic::error(Code::Dx(9354), error.to_string()),
+                    };
+                    return Err(self.fail(error.at(place, "")));
                 }
                 Ok(Value::Atom(self.symbols().intern(&text)))
             }
@@ -141,7 +140,12 @@ impl<'h> Machine<'_, 'h> {
                         PathKind::File => Value::File(FileArtifact { path, rewrite: 0 }),
                         _ => Value::Path(path),
                     }),
-                    Err(error) => Err(self.fail(Diagnostic::error(Code::Dx(9207), error.to_string()).at(place, ""))),
+                    Err(error) => {
+                        let drive = begins_with_drive(&text) && !self.paths().os().has_drives();
+                        let help = drive.then(|| "only Windows has drives: `--host win` evaluates for it".to_owned());
+                        let error = Diagnostic::error(Code::Dx(9207), error.to_string()).at(place, "");
+                        Err(self.fail(error.maybe_help(help)))
+                    }
                 }
             }
         }

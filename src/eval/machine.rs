@@ -13,7 +13,7 @@ use crate::source::{Location, Symbol, Symbols};
 use super::host::Host;
 use super::native::{Args, Eval, Raised, Site};
 use super::shared::{Event, Running, Shared};
-use super::value::{Array, MergeRule, Object, Relative, SealHandle, Text, Value};
+use super::value::{Array, Object, PipHandle, Relative, SealHandle, Text, Value};
 use crate::graph::FileArtifact;
 
 /// One worker's interpreter.
@@ -102,14 +102,14 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// An array.
     pub fn array(&self, items: &[Value<'h>]) -> Value<'h> {
         let items = self.heap.alloc_slice_copy(items);
-        Value::Array(self.heap.alloc(Array { items, merge: MergeRule::Default }))
+        Value::Array(self.heap.alloc(Array { items, merge: None }))
     }
 
     /// An object; keys must not repeat.
     pub fn object(&self, entries: &[(Symbol, Value<'h>)]) -> Value<'h> {
         let keys = self.heap.alloc_slice_fill_iter(entries.iter().map(|(key, _)| *key));
         let values = self.heap.alloc_slice_fill_iter(entries.iter().map(|(_, value)| *value));
-        Value::Object(self.heap.alloc(Object { keys, values, merge: MergeRule::Default }))
+        Value::Object(self.heap.alloc(Object { keys, values, merge: None }))
     }
 
     /// An object whose keys are given as text; keys must not repeat.
@@ -207,6 +207,12 @@ impl<'s, 'h> Machine<'s, 'h> {
             Value::Undefined => "undefined".to_owned(),
             Value::Unit => "unit".to_owned(),
             Value::Namespace(..) => "a namespace".to_owned(),
+            Value::MutableSet(_) => "a MutableSet".to_owned(),
+            Value::StringBuilder(_) => "a StringBuilder".to_owned(),
+            Value::ServiceId(_) => "a service id".to_owned(),
+            Value::IpcMoniker(_) => "an ipc moniker".to_owned(),
+            Value::ExecuteResult(result) if result.is_service => "the result of `Transformer.createService`".to_owned(),
+            Value::ExecuteResult(_) => "the result of `Transformer.execute`".to_owned(),
             Value::Bool(b) => format!("boolean `{b}`"),
             Value::Number(n) => format!("number `{n}`"),
             Value::String(text) => {
@@ -273,6 +279,9 @@ impl<'s, 'h> Machine<'s, 'h> {
 
     /// Records something for the graph, in the order in which this top-level value does it.
     pub fn emit(&mut self, event: Event) {
+        if let (Some(records), Event::Made(request)) = (&self.shared.records, &event) {
+            records.note(&request.kind);
+        }
         if let Some(running) = self.running.last_mut() {
             running.events.push(event);
         }
@@ -281,6 +290,11 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// A new identity for a sealed or output directory.
     pub fn new_seal(&self) -> SealHandle {
         SealHandle(self.shared.next_seal.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+    }
+
+    /// A new identity for a process or a message.
+    pub fn new_pip(&self) -> PipHandle {
+        PipHandle(self.shared.next_pip.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
     }
 
     /// What distinguishes the top-level value being evaluated: its declaration and qualifier.

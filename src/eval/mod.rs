@@ -13,12 +13,14 @@ mod display;
 mod expressions;
 mod follower;
 mod host;
+mod introspect;
 mod limits;
 mod literals;
 mod machine;
 mod member_names;
 mod native;
 mod operators;
+mod places;
 mod replay;
 mod requests;
 mod run;
@@ -32,12 +34,14 @@ mod value;
 pub use collections::{Map, MutableSet, Set, StringBuilder, unique};
 pub use display::{enum_name, to_display, to_inline};
 pub use host::{Host, HostFunction, Limits, SystemFolders};
+pub use introspect::Inputs;
 pub use machine::Machine;
 pub use native::{Args, Eval, Member, NativeFn, NativeTable, Raised, Receiver, Site, Values};
+pub use places::{Step, Trail};
 pub use requests::{Request, RequestKind};
 pub use run::{Evaluation, Root};
 pub use shared::{Event, ThunkId};
 pub use value::{
-    Array, Closure, ExecuteResult, MergeRule, Method, Object, Relative, SealHandle, SealKind, StaticDirectory, Text,
-    Value,
+    Array, Closure, ExecuteResult, MergeRule, Method, Object, PipHandle, Relative, SealHandle, SealKind,
+    StaticDirectory, Text, Value,
 };

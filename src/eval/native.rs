@@ -123,6 +123,12 @@ pub enum Receiver {
     StaticDirectory,
     /// What `Transformer.execute` gives.
     TransformerExecuteResult,
+    /// What `Transformer.createService` gives.
+    TransformerCreateServiceResult,
+    /// A service, as its clients name it.
+    ServiceId,
+    /// The name of a channel between processes.
+    IpcMoniker,
 }
 
 impl Receiver {
@@ -143,7 +149,10 @@ impl Receiver {
             Value::Atom(_) => Receiver::PathAtom,
             Value::Relative(_) => Receiver::RelativePath,
             Value::StaticDirectory(_) => Receiver::StaticDirectory,
+            Value::ExecuteResult(result) if result.is_service => Receiver::TransformerCreateServiceResult,
             Value::ExecuteResult(_) => Receiver::TransformerExecuteResult,
+            Value::ServiceId(_) => Receiver::ServiceId,
+            Value::IpcMoniker(_) => Receiver::IpcMoniker,
             Value::Map(_) => Receiver::Map,
             Value::Set(_) => Receiver::Set,
             Value::MutableSet(_) => Receiver::MutableSet,
@@ -174,6 +183,9 @@ impl Receiver {
             Receiver::RelativePath => "RelativePath",
             Receiver::StaticDirectory => "StaticDirectory",
             Receiver::TransformerExecuteResult => "TransformerExecuteResult",
+            Receiver::TransformerCreateServiceResult => "TransformerCreateServiceResult",
+            Receiver::ServiceId => "ServiceId",
+            Receiver::IpcMoniker => "IpcMoniker",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Operators on values: 32-bit arithmetic that reports every overflow.
 
+use std::num::IntErrorKind;
+
 use crate::diagnostics::{Code, Diagnostic};
 use crate::resolve::ir::{BinaryOp, Expr, ExprId};
 
@@ -87,7 +89,7 @@ impl<'h> Machine<'_, 'h> {
                 let error = Diagnostic::error(Code::Dx(9352), format!("`{a} % 0` divides by zero"));
                 return Err(self.fail(error.at(site.location(), "")));
             }
-            BinaryOp::Remainder => Some(a.wrapping_rem(b)),
+            BinaryOp::Remainder => a.checked_rem(b),
             BinaryOp::Power => match u32::try_from(b) {
                 Ok(exponent) => a.checked_pow(exponent),
                 Err(_) => {
@@ -117,37 +119,33 @@ impl<'h> Machine<'_, 'h> {
         if let Some(value) = self.apply_enums(op, left, right) {
             return Ok(value);
         }
-        if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
-            // Strings compare ordinally.
-            match op {
-                BinaryOp::Less => return Ok(Value::Bool(a < b)),
-                BinaryOp::LessEqual => return Ok(Value::Bool(a <= b)),
-                BinaryOp::Greater => return Ok(Value::Bool(a > b)),
-                BinaryOp::GreaterEqual => return Ok(Value::Bool(a >= b)),
-                _ => {}
-            }
-        }
-        let wanted = if op == BinaryOp::Add { "two numbers, or a string and anything" } else { "two numbers" };
+        let wanted = match op {
+            BinaryOp::Add => "two numbers, or a string and anything",
+            BinaryOp::BitOr | BinaryOp::BitAnd | BinaryOp::BitXor => "two numbers, or two members of one enum",
+            _ => "two numbers",
+        };
+        let compares = matches!(op, BinaryOp::Less | BinaryOp::LessEqual | BinaryOp::Greater | BinaryOp::GreaterEqual);
+        let help = match (left, right) {
+            (Value::String(_), Value::String(_)) if compares => Some("compare strings with `localeCompare`"),
+            (Value::Enum(..), _) | (_, Value::Enum(..)) => Some("`valueOf()` gives the number of an enum member"),
+            _ => None,
+        };
         let (left, right) = (self.describe(left), self.describe(right));
         let message = format!("`{}` needs {wanted}, but it has {left} and {right}", symbol(op));
-        Err(self.fail(Diagnostic::error(Code::Dx(9325), message).at(site.location(), "")))
+        let error = Diagnostic::error(Code::Dx(9325), message).at(site.location(), "");
+        Err(self.fail(error.maybe_help(help.map(str::to_owned))))
     }
 
-    /// Enum members compare and combine by their numbers; bit operators keep the type.
+    /// Members of one enum combine by their bits; the result is of that enum.
     fn apply_enums(&mut self, op: BinaryOp, left: Value<'h>, right: Value<'h>) -> Option<Value<'h>> {
         let (ty, a, b) = match (left, right) {
             (Value::Enum(ty, a), Value::Enum(other, b)) if ty == other => (ty, a, b),
-            (Value::Enum(ty, a), Value::Number(b)) | (Value::Number(a), Value::Enum(ty, b)) => (ty, a, b),
             _ => return None,
         };
         Some(match op {
             BinaryOp::BitOr => Value::Enum(ty, a | b),
             BinaryOp::BitAnd => Value::Enum(ty, a & b),
             BinaryOp::BitXor => Value::Enum(ty, a ^ b),
-            BinaryOp::Less => Value::Bool(a < b),
-            BinaryOp::LessEqual => Value::Bool(a <= b),
-            BinaryOp::Greater => Value::Bool(a > b),
-            BinaryOp::GreaterEqual => Value::Bool(a >= b),
             _ => return None,
         })
     }
@@ -177,11 +175,16 @@ impl<'h> Machine<'_, 'h> {
             Value::Number(number) => Ok(Value::Number(number)),
             Value::Enum(_, number) => Ok(Value::Number(number)),
             Value::Bool(flag) => Ok(Value::Number(i32::from(flag))),
-            Value::String(text) => match text.text.trim().parse() {
+            Value::String(text) => match number_of(text.text) {
                 Ok(number) => Ok(Value::Number(number)),
-                Err(_) => {
-                    let message = format!("`{}` is not the text of a number", text.text.escape_debug());
-                    Err(self.fail(Diagnostic::error(Code::Dx(9373), message).at(frame.location(operand), "")))
+                Err(problem) => {
+                    let shown = text.text.escape_debug();
+                    let (code, message) = if matches!(problem, IntErrorKind::PosOverflow | IntErrorKind::NegOverflow) {
+                        (9372, format!("`{shown}` does not fit a number: numbers are 32-bit integers"))
+                    } else {
+                        (9373, format!("`{shown}` is not the text of a number"))
+                    };
+                    Err(self.fail(Diagnostic::error(Code::Dx(code), message).at(frame.location(operand), "")))
                 }
             },
             other => Err(self.wrong_operand(frame, operand, "+", other)),
@@ -199,6 +202,20 @@ impl<'h> Machine<'_, 'h> {
     fn wrong_operand(&mut self, frame: &Frame<'h>, operand: ExprId, op: &str, value: Value<'h>) -> Raised {
         let message = format!("`{op}` needs a number, but this is {}", self.describe(value));
         self.fail(Diagnostic::error(Code::Dx(9325), message).at(frame.location(operand), ""))
+    }
+}
+
+/// The number that a text spells: decimal, or the bits after `0x`, `0b` or `0o`.
+fn number_of(text: &str) -> Result<i32, IntErrorKind> {
+    let radix = match text.get(..2).map(str::to_ascii_lowercase).as_deref() {
+        Some("0x") => 16,
+        Some("0b") => 2,
+        Some("0o") => 8,
+        _ => return text.parse::<i32>().map_err(|error| *error.kind()),
+    };
+    match &text[2..] {
+        signed if signed.starts_with(['+', '-']) => Err(IntErrorKind::InvalidDigit),
+        digits => u32::from_str_radix(digits, radix).map(u32::cast_signed).map_err(|error| *error.kind()),
     }
 }
 

@@ -6,13 +6,15 @@ use std::sync::{Arc, PoisonError};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::diagnostics::Diagnostic;
-use crate::graph::{DirectoryId, FileArtifact, Fragment, GraphBuilder, PipData, Provenance};
+use crate::graph::{
+    DirectoryId, FileArtifact, Fragment, GraphBuilder, IpcPip, PipData, PipId, ProcessPip, Provenance, ServiceOptions,
+};
 use crate::program::{DeclId, QualifierId};
 use crate::source::{Files, Location};
 
 use super::requests::{Request, RequestKind};
 use super::shared::{Event, Shared, ThunkId};
-use super::value::SealHandle;
+use super::value::{PipHandle, SealHandle};
 
 /// An id that no directory of a graph has.
 const UNKNOWN: DirectoryId = DirectoryId(u32::MAX);
@@ -26,9 +28,12 @@ pub(super) struct Replay<'s, 'h> {
     directories: FxHashMap<SealHandle, DirectoryId>,
     /// Handles of directories that the graph refused.
     refused: FxHashSet<SealHandle>,
+    /// The lasting ids of processes and messages. Those without were refused.
+    pips: FxHashMap<PipHandle, PipId>,
     visited: Vec<bool>,
     modules: Vec<Arc<str>>,
-    names: FxHashMap<DeclId, Arc<str>>,
+    /// The dotted names of declarations, as far as pips came from them.
+    names: Vec<Option<Arc<str>>>,
     qualifiers: FxHashMap<QualifierId, Arc<crate::graph::Qualifier>>,
     diagnostics: Vec<Diagnostic>,
 }
@@ -41,9 +46,10 @@ impl<'s, 'h> Replay<'s, 'h> {
             builder,
             directories: FxHashMap::default(),
             refused: FxHashSet::default(),
+            pips: FxHashMap::default(),
             visited: Vec::new(),
             modules: shared.resolved.program.modules.iter().map(|module| module.name.clone()).collect(),
-            names: FxHashMap::default(),
+            names: vec![None; shared.resolved.program.decls.len()],
             qualifiers: FxHashMap::default(),
             diagnostics: Vec::new(),
         }
@@ -98,9 +104,8 @@ impl<'s, 'h> Replay<'s, 'h> {
         // A request that needs a directory which the graph refused is dropped, and so is what needs its outputs: the
         // refusal was reported.
         let refused = match request.kind {
-            RequestKind::Process(mut process, handles) => {
-                let known = self.map_all(&mut process.directory_inputs) && self.map_data(&mut process.arguments);
-                if !known {
+            RequestKind::Process(mut process, handle, handles) => {
+                if !self.map_process(&mut process) {
                     let outputs = process.outputs.iter().map(|output| output.artifact);
                     self.builder.lose(outputs.collect::<Vec<_>>());
                     self.refused.extend(handles);
@@ -108,6 +113,7 @@ impl<'s, 'h> Replay<'s, 'h> {
                 }
                 match self.builder.add_process(process, provenance) {
                     Ok(pip) => {
+                        self.pips.insert(handle, pip);
                         let outputs = self.builder.process_outputs(pip);
                         for (handle, (_, directory)) in handles.iter().zip(outputs) {
                             self.directories.insert(*handle, directory);
@@ -134,16 +140,16 @@ impl<'s, 'h> Replay<'s, 'h> {
                     Err(refused) => refused,
                 }
             }
-            RequestKind::Ipc(mut ipc) => {
-                let known = self.map_all(&mut ipc.directory_inputs)
-                    && self.map_all(&mut ipc.lazily_materialized_directories)
-                    && self.map_data(&mut ipc.message);
-                if !known {
+            RequestKind::Ipc(mut ipc, handle) => {
+                if !self.map_ipc(&mut ipc) {
                     self.builder.lose([ipc.output]);
                     return;
                 }
                 match self.builder.add_ipc(ipc, provenance) {
-                    Ok(_) => return,
+                    Ok(pip) => {
+                        self.pips.insert(handle, pip);
+                        return;
+                    }
                     Err(refused) => refused,
                 }
             }
@@ -163,6 +169,12 @@ impl<'s, 'h> Replay<'s, 'h> {
                     }
                 }
             }
+            RequestKind::Exclusive(handle, path) => {
+                if let Some(directory) = self.builder.exclusive_output(path) {
+                    self.directories.insert(handle, directory);
+                }
+                return;
+            }
             RequestKind::Assert(handle, path) => {
                 let mut directory = DirectoryId(handle.0);
                 if !self.map(&mut directory) {
@@ -178,6 +190,37 @@ impl<'s, 'h> Replay<'s, 'h> {
         self.diagnostics.extend(refused);
     }
 
+    fn map_process(&self, process: &mut ProcessPip) -> bool {
+        let rare = process.rare.as_deref_mut();
+        self.map_all(&mut process.directory_inputs)
+            && self.map_data(&mut process.arguments)
+            && rare.is_none_or(|rare| {
+                let response = rare.response_file.as_mut();
+                response.is_none_or(|file| self.map_data(&mut file.contents)) && self.map_service(&mut rare.service)
+            })
+    }
+
+    fn map_ipc(&self, ipc: &mut IpcPip) -> bool {
+        self.map_all(&mut ipc.directory_inputs)
+            && self.map_all(&mut ipc.lazily_materialized_directories)
+            && self.map_data(&mut ipc.message)
+            && ipc.services.iter_mut().all(|pip| self.map_pip(pip))
+    }
+
+    /// A service without its shutdown is as refused as a client without its service.
+    fn map_service(&self, service: &mut ServiceOptions) -> bool {
+        let ServiceOptions { dependencies, shutdown, finalization, .. } = service;
+        dependencies.iter_mut().chain(shutdown).chain(finalization).all(|pip| self.map_pip(pip))
+    }
+
+    /// Every pip that has a handle was asked for before: it is in the graph, or it was refused and the reason reported.
+    fn map_pip(&self, pip: &mut PipId) -> bool {
+        self.pips.get(&PipHandle(pip.0)).is_some_and(|known| {
+            *pip = *known;
+            true
+        })
+    }
+
     /// Handles to lasting ids, in place; false when one was refused.
     fn map_all(&self, directories: &mut [DirectoryId]) -> bool {
         directories.iter_mut().all(|directory| self.map(directory))
@@ -191,7 +234,7 @@ impl<'s, 'h> Replay<'s, 'h> {
             }
             None if self.refused.contains(&SealHandle(directory.0)) => false,
             None => {
-                // No pip of this graph makes it (`Unsafe.exOutputDirectory`): the graph says so.
+                // No pip before it makes it (`Unsafe.exOutputDirectory`): the graph says so.
                 *directory = UNKNOWN;
                 true
             }
@@ -209,7 +252,7 @@ impl<'s, 'h> Replay<'s, 'h> {
     fn provenance(&mut self, decl: DeclId, qualifier: QualifierId, location: Location) -> Provenance {
         let program = &self.shared.resolved.program;
         let spec = &program.specs[program.decls[decl.index()].spec.index()];
-        let value = self.names.entry(decl).or_insert_with(|| program.decl_name(decl).into()).clone();
+        let value = self.names[decl.index()].get_or_insert_with(|| program.decl_name(decl).into()).clone();
         let qualifier = self
             .qualifiers
             .entry(qualifier)

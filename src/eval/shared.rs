@@ -13,6 +13,7 @@ use crate::resolve::{Resolved, ir};
 use crate::source::{FileId, Files, Location};
 
 use super::host::Host;
+use super::introspect::Records;
 use super::native::{BoundMembers, NativeFn, NativeTable};
 use super::requests::Request;
 use super::value::{Text, Value};
@@ -85,6 +86,10 @@ pub(super) struct Shared<'h> {
     pub natives: FxHashMap<DeclId, (Arc<str>, NativeFn)>,
     pub members: BoundMembers,
     pub next_seal: AtomicU32,
+    /// What pips were asked for; none when the program does not ask about them.
+    pub records: Option<Records>,
+    /// The next [`PipHandle`](super::value::PipHandle).
+    pub next_pip: AtomicU32,
     /// Bytes in the arenas of all workers, as far as they have told.
     pub memory: AtomicUsize,
     /// Whether that went over the limit.
@@ -112,7 +117,7 @@ impl<'h> Shared<'h> {
                 let id = DeclId(index as u32);
                 let name = program.decl_name(id);
                 if let Some(function) = table.functions.get(name.as_str()) {
-                    natives.insert(id, (Arc::from(name), *function));
+                    natives.insert(id, (Arc::from(shown_name(&name)), *function));
                 }
             }
         }
@@ -123,6 +128,8 @@ impl<'h> Shared<'h> {
             natives,
             members: BoundMembers::new(table, &program.symbols),
             next_seal: AtomicU32::new(0),
+            records: Records::wanted(resolved),
+            next_pip: AtomicU32::new(0),
             memory: AtomicUsize::new(0),
             exhausted: AtomicBool::new(false),
             thunks: boxcar::Vec::new(),
@@ -265,6 +272,11 @@ impl<'h> Shared<'h> {
             (wanted, reference) = (next.thunk, next.reference);
         }
     }
+}
+
+/// The name of a native as users know it. The namespaces behind SDK modules have a prefix that no user ever writes.
+pub(super) fn shown_name(name: &str) -> &str {
+    name.strip_prefix("_PreludeAmbientHack_").unwrap_or(name)
 }
 
 fn is_library(program: &Program, spec: &Spec) -> bool {

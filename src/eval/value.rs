@@ -49,8 +49,12 @@ pub enum Value<'h> {
     Relative(&'h Relative<'h>),
     /// A sealed or output directory.
     StaticDirectory(&'h StaticDirectory<'h>),
-    /// What `Transformer.execute` gives.
+    /// What `Transformer.execute` and `Transformer.createService` give.
     ExecuteResult(&'h ExecuteResult<'h>),
+    /// A service, as its clients name it.
+    ServiceId(PipHandle),
+    /// The name of a channel between processes.
+    IpcMoniker(Symbol),
     /// An immutable map.
     Map(&'h Map<'h>),
     /// An immutable set.
@@ -79,8 +83,8 @@ pub struct Text<'h> {
 pub struct Array<'h> {
     /// The items.
     pub items: &'h [Value<'h>],
-    /// How it merges.
-    pub merge: MergeRule<'h>,
+    /// How it merges, if it says so: hardly any does, so a reference is all it gets.
+    pub merge: Option<&'h MergeRule<'h>>,
 }
 
 /// An object. Objects made by the same literal share their keys.
@@ -90,16 +94,14 @@ pub struct Object<'h> {
     pub keys: &'h [Symbol],
     /// The values in the order of the keys.
     pub values: &'h [Value<'h>],
-    /// How it merges.
-    pub merge: MergeRule<'h>,
+    /// How it merges, if it says so: hardly any does, so a reference is all it gets.
+    pub merge: Option<&'h MergeRule<'h>>,
 }
 
-/// What `merge` does with a value, when the value says so.
-#[derive(Clone, Copy, Debug, Default)]
+/// What `merge` does with a value that says so. Without a rule objects merge deeply, arrays append, and of all else
+/// the right side is taken.
+#[derive(Clone, Copy, Debug)]
 pub enum MergeRule<'h> {
-    /// Objects deeply, arrays by appending, all else by taking the right side.
-    #[default]
-    Default,
     /// Append the right side.
     Append,
     /// Prepend the right side.
@@ -160,6 +162,10 @@ pub enum SealKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SealHandle(pub u32);
 
+/// The identity of a process or a message while evaluation runs; the graph gives it its lasting id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PipHandle(pub u32);
+
 /// A sealed or output directory.
 #[derive(Debug)]
 pub struct StaticDirectory<'h> {
@@ -175,15 +181,17 @@ pub struct StaticDirectory<'h> {
     pub composite: bool,
 }
 
-/// What `Transformer.execute` gives: the declared outputs.
+/// What `Transformer.execute` and `Transformer.createService` give: the declared outputs.
 #[derive(Debug)]
 pub struct ExecuteResult<'h> {
     /// Output files in the order of their declaration, each with whether it must exist afterwards.
     pub files: &'h [(FileArtifact, bool)],
     /// Output directories in the order of their declaration.
     pub directories: &'h [&'h StaticDirectory<'h>],
-    /// The number that names the process as a service; none for ordinary processes.
-    pub service: Option<u32>,
+    /// The process.
+    pub pip: PipHandle,
+    /// Whether it is a service.
+    pub is_service: bool,
 }
 
 impl<'h> Value<'h> {
@@ -208,6 +216,8 @@ impl<'h> Value<'h> {
             Value::Object(_)
             | Value::Namespace(..)
             | Value::ExecuteResult(_)
+            | Value::ServiceId(_)
+            | Value::IpcMoniker(_)
             | Value::StringBuilder(_)
             | Value::MutableSet(_)
             | Value::Unit => "object",
@@ -253,6 +263,8 @@ impl<'h> Value<'h> {
             (Value::Relative(a), Value::Relative(b)) => a.atoms == b.atoms,
             (Value::StaticDirectory(a), Value::StaticDirectory(b)) => a.seal == b.seal,
             (Value::ExecuteResult(a), Value::ExecuteResult(b)) => std::ptr::eq(a, b),
+            (Value::ServiceId(a), Value::ServiceId(b)) => a == b,
+            (Value::IpcMoniker(a), Value::IpcMoniker(b)) => a == b,
             (Value::Map(a), Value::Map(b)) => std::ptr::eq(a, b),
             (Value::Set(a), Value::Set(b)) => std::ptr::eq(a, b),
             (Value::MutableSet(a), Value::MutableSet(b)) => std::ptr::eq(a, b),

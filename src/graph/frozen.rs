@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
+use super::origins::Origins;
 use crate::graph::{
     Directory, DirectoryId, FileArtifact, Mount, OutputDirectoryKind, Pip, PipId, Provenance, Qualifier, Rows,
     SealKind, StableId,
@@ -20,7 +22,7 @@ pub struct PipGraph {
     pub(super) mounts: Vec<Mount>,
     pub(super) qualifiers: Vec<Arc<Qualifier>>,
     pub(super) pips: Vec<Pip>,
-    pub(super) provenance: Vec<Provenance>,
+    pub(super) origins: Origins,
     pub(super) directories: Vec<Directory>,
     pub(super) dependencies: Rows,
     pub(super) dependents: Rows,
@@ -64,7 +66,7 @@ pub(crate) fn show(paths: &Paths, root: PathId, path: PathId) -> String {
     if root == PathId::ROOT || !paths.is_within(path, root) {
         return paths.display(path);
     }
-    let names: Vec<&str> = paths
+    let names: SmallVec<[&str; 16]> = paths
         .ancestors(path)
         .take_while(|at| *at != root)
         .filter_map(|at| paths.name(at))
@@ -106,7 +108,7 @@ impl PipGraph {
 
     /// Where a pip comes from.
     pub fn provenance(&self, id: PipId) -> &Provenance {
-        &self.provenance[id.0 as usize]
+        self.origins.of(id)
     }
 
     /// The pips that must be done before this one, ascending.

@@ -15,6 +15,7 @@ mod data;
 mod frozen;
 mod ids;
 mod names;
+mod origins;
 mod pip;
 mod process;
 mod seal;
@@ -29,8 +30,8 @@ pub use ids::{DirectoryId, FileArtifact, PipId, Provenance, Qualifier};
 pub use pip::{CopyFilePip, IpcPip, Pip, WriteFilePip};
 pub use process::{
     AbsentPathProbe, DoubleWritePolicy, EnvironmentValue, EnvironmentVariable, Existence, FileOutput, OutputDirectory,
-    OutputDirectoryKind, PreserveOutputs, PrivilegeLevel, ProcessFlags, ProcessPip, RareOptions, ResponseFileData,
-    Semaphore, ServiceKind, ServiceOptions, SourceRewritePolicy, StandardInput, Streams,
+    OutputDirectoryKind, PermissionDelegation, PreserveOutputs, PrivilegeLevel, ProcessFlags, ProcessPip, RareOptions,
+    ResponseFileData, Semaphore, ServiceKind, ServiceOptions, SourceRewritePolicy, StandardInput, Streams,
 };
 pub use seal::{ContentFilter, Directory, FilterKind, SealDirectoryPip, SealKind, SealRequest};
 pub use stable::StableId;

@@ -121,8 +121,10 @@ pub struct IpcPip {
     pub max_connect_retries: Option<u32>,
     /// Milliseconds between two tries.
     pub connect_retry_delay: Option<u32>,
-    /// Whether it is part of winding a service down.
+    /// Whether it is sent after all clients of a service, before the service ends.
     pub is_service_finalization: bool,
+    /// Whether it ends a service.
+    pub is_service_shutdown: bool,
     /// Whether it must run on the machine that leads the build.
     pub must_run_on_orchestrator: bool,
     /// Tags for filters.

@@ -359,7 +359,7 @@ pub struct ServiceOptions {
     pub kind: ServiceKind,
     /// Services that must run while it does. They must be in the graph before it.
     pub dependencies: Box<[PipId]>,
-    /// The process that ends this service.
+    /// The pip that ends this service.
     pub shutdown: Option<PipId>,
     /// Pips that run before this service ends.
     pub finalization: Box<[PipId]>,
@@ -367,8 +367,20 @@ pub struct ServiceOptions {
     pub trackable_tag: Option<(Symbol, Symbol)>,
     /// The channel it listens on.
     pub moniker: Option<Symbol>,
-    /// Whether it passes its permissions on to the services it depends on.
-    pub delegate_permissions: bool,
+    /// Whether the services it depends on may do what it may.
+    pub delegate_permissions: PermissionDelegation,
+}
+
+/// Whether the services of a client may do what the client may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PermissionDelegation {
+    /// They may not.
+    #[default]
+    None,
+    /// While the client runs.
+    Temporary,
+    /// From then on until they end.
+    Permanent,
 }
 
 /// The part a process plays.

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 
 use super::frozen::show;
+use super::origins::Origins;
 use crate::graph::{Pip, PipId, Provenance};
 use crate::paths::{PathId, Paths};
 
@@ -29,19 +30,12 @@ impl fmt::Display for StableId {
 }
 
 /// The identities of all pips. `order` is the order that decides who of several equals is first.
-pub(super) fn identify(
-    pips: &[Pip],
-    provenance: &[Provenance],
-    order: &[PipId],
-    paths: &Paths,
-    root: PathId,
-) -> Vec<StableId> {
+pub(super) fn identify(pips: &[Pip], origins: &Origins, order: &[PipId], paths: &Paths, root: PathId) -> Vec<StableId> {
     let digests: Vec<u64> = order
         .par_iter()
         .map_init(Vec::new, |key, pip| {
-            let at = pip.0 as usize;
             key.clear();
-            write_key(&pips[at], &provenance[at], paths, root, key);
+            write_key(&pips[pip.0 as usize], origins.of(*pip), paths, root, key);
             let digest = Sha256::digest(key);
             let mut first = [0; 8];
             first.copy_from_slice(&digest[..8]);

@@ -14,10 +14,7 @@ impl Lowerer<'_, '_> {
     pub(super) fn call(&mut self, id: ast::ExprId, callee: ast::ExprId, arguments: ast::List<ast::ExprId>) -> Operand {
         let ast = self.ast;
         let span = ast.expr_span(id);
-        let mut function = callee;
-        while let ast::Expr::Paren(inner) | ast::Expr::Cast { operand: inner, .. } = ast.expr(function) {
-            function = inner;
-        }
+        let function = self.bare(callee);
         let first = ast.list(arguments).first().copied();
         match ast.expr(function) {
             ast::Expr::Name => {

@@ -226,12 +226,12 @@ impl<'i> Pass<'i> {
                 let decl = self.declare(spec, block, new);
                 self.signature(spec, decl, function);
             }
-            Stmt::Interface { modifiers, name, extends, members, .. } => {
+            Stmt::Interface { modifiers, name, type_parameters, extends, members, .. } => {
                 let marks = self.marks(spec, block, modifiers);
                 for member in self.ast(spec).list(members) {
                     self.annotations(spec, block, member.decorators);
                 }
-                let node = Node::Interface { extends, members };
+                let node = Node::Interface { parameters: type_parameters, extends, members };
                 let kind = DeclKind::Type;
                 self.declare(
                     spec,
@@ -239,9 +239,9 @@ impl<'i> Pass<'i> {
                     New { name, marks, kind, node, is_value: false, is_type: true, merges: true },
                 );
             }
-            Stmt::TypeAlias { modifiers, name, ty, .. } => {
+            Stmt::TypeAlias { modifiers, name, type_parameters, ty } => {
                 let marks = self.marks(spec, block, modifiers);
-                let node = Node::TypeAlias(ty);
+                let node = Node::TypeAlias { parameters: type_parameters, ty };
                 let kind = DeclKind::Type;
                 let merges = false;
                 self.declare(spec, block, New { name, marks, kind, node, is_value: false, is_type: true, merges });
@@ -553,7 +553,8 @@ impl<'i> Pass<'i> {
             ast::ImportClause::Default(here) | ast::ImportClause::Equals(here) => {
                 add(self, here, AliasSource::Broken, None);
             }
-            ast::ImportClause::Nothing => {}
+            // A rule refuses `import * from`.
+            ast::ImportClause::Nothing | ast::ImportClause::All => {}
         }
     }
 

@@ -193,10 +193,7 @@ impl Lowerer<'_, '_> {
     /// The local variable that is assigned (or counted up or down): its index and slot. Anything else is reported.
     fn assigned(&mut self, target: ast::ExprId, assignment: bool) -> Option<(usize, u32)> {
         let ast = self.ast;
-        let mut at = target;
-        while let ast::Expr::Paren(inner) | ast::Expr::Cast { operand: inner, .. } = ast.expr(at) {
-            at = inner;
-        }
+        let at = self.bare(target);
         let span = ast.expr_span(at);
         let not_local = if assignment { 9208 } else { 9233 };
         let constant = if assignment { 9231 } else { 9232 };

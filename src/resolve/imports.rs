@@ -61,7 +61,9 @@ pub(super) fn find(
         }
         Some(ImportTarget::Unsupported(kind)) => {
             let message = format!("module `{name}` comes from a resolver of kind `{kind}`, which is not supported");
-            Err(Some(Box::new(error(message, "cannot be provided"))))
+            let help =
+                "a module of specs with the same name can stand for it: list it in a resolver of kind `DScript`, first";
+            Err(Some(Box::new(error(message, "cannot be provided").help(help))))
         }
         None => {
             let suggestion = nearest(name, t.input.imports.names.keys().map(|known| &**known));

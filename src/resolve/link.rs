@@ -219,6 +219,7 @@ impl Linker<'_, '_> {
             }
         }
         for index in 0..self.t.members.len() {
+            self.t.program.namespaces[index].members.reserve_exact(self.t.members[index].len());
             for at in 0..self.t.members[index].len() {
                 let (name, entry) = self.t.members[index].get_index(at).map(|(name, entry)| (*name, *entry)).unzip();
                 let (Some(name), Some(entry)) = (name, entry) else { continue };

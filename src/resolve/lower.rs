@@ -31,6 +31,7 @@ pub(super) fn lower_spec(t: &Tables<'_>, spec: SpecId) -> LoweredSpec {
         frames: Vec::new(),
         block: t.file_blocks[spec.index()],
         shapes: FxHashMap::default(),
+        type_parameters: Vec::new(),
     };
     let mut functions = Vec::new();
     for &decl in &t.program.specs[spec.index()].decls {
@@ -57,6 +58,8 @@ pub(super) struct Lowerer<'t, 'i> {
     /// Where the declaration being lowered stands.
     pub block: BlockId,
     pub shapes: FxHashMap<Box<[Symbol]>, u32>,
+    /// The type parameters in scope, the innermost last.
+    pub type_parameters: Vec<&'i str>,
 }
 
 impl Lowerer<'_, '_> {
@@ -67,11 +70,29 @@ impl Lowerer<'_, '_> {
         self.block = item.block;
         match (decl.kind, item.node) {
             (DeclKind::Value { .. }, Node::Variable(declarator)) => {
+                self.maybe_ty(declarator.ty);
                 Some(self.thunk(name, declarator.span, declarator.init))
             }
             (DeclKind::Value { .. }, Node::Expression(expr)) => Some(self.thunk(name, name_span, Some(expr))),
             (DeclKind::Value { .. }, _) => Some(self.thunk(name, name_span, None)),
             (DeclKind::Function { .. }, Node::Function(function)) => Some(self.function(function, Some(name))),
+            (DeclKind::Native { .. }, Node::Function(function)) => {
+                self.signature_types(function);
+                None
+            }
+            (_, Node::Interface { parameters, extends, members }) => {
+                let known = self.open_types(parameters);
+                self.types(extends);
+                self.type_members(members);
+                self.close_types(known);
+                None
+            }
+            (_, Node::TypeAlias { parameters, ty }) => {
+                let known = self.open_types(parameters);
+                self.ty(ty);
+                self.close_types(known);
+                None
+            }
             _ => None,
         }
     }
@@ -147,6 +168,8 @@ impl Lowerer<'_, '_> {
     pub fn function(&mut self, id: ast::FunctionId, name: Option<Symbol>) -> u32 {
         let ast = self.ast;
         let function = ast.function(id);
+        let known_types = self.open_types(function.type_parameters);
+        self.parameter_types(&function);
         self.frames.push(Frame::default());
         self.frame().open();
         let mut parameters = Vec::new();
@@ -170,6 +193,7 @@ impl Lowerer<'_, '_> {
             ast::FunctionBody::Block(block) => Body::Block(self.function_body(block)),
             ast::FunctionBody::None => Body::Expr(self.push(function.span, Expr::Error)),
         };
+        self.close_types(known_types);
         self.finish_function(ir::Function {
             span: function.span,
             name,

@@ -23,6 +23,7 @@ mod tables;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod types;
 mod variables;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use super::lower::Lowerer;
 use super::tables::{Entry, Target};
 use super::variables::Stage;
 use crate::diagnostics::{Code as Number, Diagnostic, nearest};
-use crate::program::{DeclId, DeclKind, EnumId, NamespaceId, Origin};
+use crate::program::{DeclId, DeclKind, EnumId, NamespaceId};
 use crate::source::{Location, Span, Symbol};
 use crate::syntax::ast;
 
@@ -36,8 +36,15 @@ impl Lowerer<'_, '_> {
                 let operand = self.operand(object);
                 self.member(operand, name, self.ast.expr_span(id))
             }
-            ast::Expr::Call { callee, arguments, .. } => self.call(id, callee, arguments),
-            ast::Expr::Paren(inner) | ast::Expr::Cast { operand: inner, .. } => self.operand(inner),
+            ast::Expr::Call { callee, type_arguments, arguments } => {
+                self.types(type_arguments);
+                self.call(id, callee, arguments)
+            }
+            ast::Expr::Paren(inner) => self.operand(inner),
+            ast::Expr::Cast { ty, operand, .. } => {
+                self.ty(ty);
+                self.operand(operand)
+            }
             _ => plain(self.expr(id)),
         })
     }
@@ -145,10 +152,7 @@ impl Lowerer<'_, '_> {
                 None => self.broken(span),
             },
             None => {
-                let root = self.t.spec_roots[self.spec.index()];
-                if !self.t.incomplete.contains(&root) && !self.t.is_lost(self.viewer, text) {
-                    self.not_found(name, span);
-                }
+                self.missing(name, span);
                 self.broken(span)
             }
         }
@@ -308,6 +312,14 @@ impl Lowerer<'_, '_> {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Reports a name that is not in scope, unless that follows from a mistake reported elsewhere.
+    pub(super) fn missing(&mut self, name: Symbol, span: Span) {
+        let root = self.t.spec_roots[self.spec.index()];
+        if !self.t.incomplete.contains(&root) && !self.t.is_lost(self.viewer, self.t.text(name)) {
+            self.not_found(name, span);
+        }
+    }
+
     /// Reports a name that is not in scope, with the likeliest way to mend it.
     fn not_found(&mut self, name: Symbol, span: Span) {
         let text = self.t.text(name);
@@ -320,7 +332,8 @@ impl Lowerer<'_, '_> {
         }
         let mut diagnostic = Diagnostic::error(Number::Dx(9226), format!("there is no `{text}` in scope"));
         diagnostic = diagnostic.at(place, "not found");
-        if let Some((location, help)) = self.elsewhere(name) {
+        let meaning = |entry: &Entry| entry.value.map(|value| (value.place, value.public));
+        if let Some((location, help)) = self.t.elsewhere(self.spec, name, meaning) {
             diagnostic = match location {
                 Some(location) => diagnostic.and_at(location, "declared here, but not visible"),
                 None => diagnostic,
@@ -332,34 +345,6 @@ impl Lowerer<'_, '_> {
         names.extend(self.frames.iter().flat_map(|frame| frame.names()).map(|name| self.t.text(name)));
         let help = nearest(text, names).map(|known| format!("did you mean `{known}`?"));
         self.diagnostics.push(diagnostic.maybe_help(help));
-    }
-
-    /// Where a name that is not in scope is declared after all: in another file of the module, or in an SDK module.
-    fn elsewhere(&self, name: Symbol) -> Option<(Option<Location>, String)> {
-        let text = self.t.text(name);
-        let hidden = self.t.blocks.iter().find_map(|block| {
-            let same_module = self.t.program.namespaces[block.namespace.index()].module == self.viewer;
-            let entry = if same_module { block.locals.get(&name)? } else { return None };
-            entry.alias.is_none().then_some(entry.value?.place)
-        });
-        if let Some(place) = hidden {
-            let help = if place.file == self.ast.file {
-                format!("`{text}` is private to another block; add `export` and use it through its namespace")
-            } else {
-                "add `export` before its declaration".to_owned()
-            };
-            return Some((Some(place), help));
-        }
-        let modules = self.t.program.modules.iter().filter(|module| module.origin == Origin::Library);
-        for module in modules {
-            let Some(value) = self.t.members[module.root.index()].get(&name).and_then(|entry| entry.value) else {
-                continue;
-            };
-            if value.public {
-                return Some((None, format!("add `import {{{text}}} from \"{}\";`", module.name)));
-            }
-        }
-        None
     }
 }
 

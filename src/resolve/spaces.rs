@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::tables::{BlockId, Entry, Node, Tables, Target};
-use crate::diagnostics::{Code, Diagnostic, nearest};
+use super::tables::{BlockId, Node, Tables};
+use super::types::find_type;
+use crate::diagnostics::{Code, Diagnostic};
 use crate::program::{DeclId, QualifierSpace, SpaceId, SpecId};
-use crate::source::{Span, Symbol};
+use crate::source::Span;
 use crate::syntax::ast::{self, PropertyName, Type, TypeMemberKind};
 use crate::syntax::literals::string_value;
 
@@ -86,8 +87,8 @@ impl Reader<'_, '_> {
     fn declared(&mut self, decl: DeclId, span: Span, from: BlockId, space: &mut QualifierSpace) {
         let item = self.t.items[decl.index()];
         match item.node {
-            Node::TypeAlias(ty) => self.read(item.block, ty, space),
-            Node::Interface { extends, members } => {
+            Node::TypeAlias { ty, .. } => self.read(item.block, ty, space),
+            Node::Interface { extends, members, .. } => {
                 let ast = self.t.asts[self.t.block(item.block).spec.index()];
                 for &base in ast.list(extends) {
                     self.read(item.block, base, space);
@@ -157,7 +158,7 @@ impl Reader<'_, '_> {
                         }
                     } else if let Some(decl) = self.find(block, name)
                         && let item = self.t.items[decl.index()]
-                        && let Node::TypeAlias(ty) = item.node
+                        && let Node::TypeAlias { ty, .. } = item.node
                     {
                         self.values(item.block, ty, values);
                     }
@@ -171,83 +172,12 @@ impl Reader<'_, '_> {
     /// The declaration that a dotted type name means.
     fn find(&mut self, block: BlockId, name: ast::List<ast::Ident>) -> Option<DeclId> {
         let ast = self.t.asts[self.t.block(block).spec.index()];
-        let viewer = self.t.module_of_spec(self.t.block(block).spec);
-        let (last, path) = ast.list(name).split_last()?;
-        let is_namespace = |entry: &Entry| matches!(entry.value.map(|value| value.target), Some(Target::Namespace(_)));
-        let mut namespace = None;
-        for part in path {
-            let symbol = self.t.intern(ast.name(*part));
-            let entry = match namespace {
-                None if symbol == self.t.known.root => {
-                    namespace = Some(self.t.spec_roots[self.t.block(block).spec.index()]);
-                    continue;
-                }
-                None => self.t.lookup(block, symbol, |entry| is_namespace(entry) || entry.is_broken()),
-                Some(namespace) => self.namespace_member(namespace, symbol),
-            };
-            match entry.and_then(|entry| entry.value).map(|value| value.target) {
-                Some(Target::Namespace(inner)) => namespace = Some(inner),
-                _ if entry.is_some_and(Entry::is_broken) => return None,
-                _ => {
-                    self.unknown(block, symbol, part.span, namespace);
-                    return None;
-                }
-            }
+        match find_type(self.t, block, name) {
+            Ok(decl) => return Some(decl),
+            // A prelude need not declare the base of all qualifiers: it has no keys.
+            Err(_) if matches!(ast.list(name), [only] if ast.name(*only) == "Qualifier") => {}
+            Err(diagnostic) => self.diagnostics.extend(diagnostic.map(|diagnostic| *diagnostic)),
         }
-        let symbol = self.t.intern(ast.name(*last));
-        let entry = match namespace {
-            None => self.t.lookup(block, symbol, |entry| entry.ty.is_some() || entry.is_broken()),
-            Some(namespace) => self.namespace_member(namespace, symbol),
-        };
-        let Some(entry) = entry else {
-            if namespace.is_some() || symbol != self.t.known.qualifier_type {
-                self.unknown(block, symbol, last.span, namespace);
-            }
-            return None;
-        };
-        let Some(ty) = entry.ty else {
-            if !entry.is_broken() {
-                let message = format!("`{}` is not a type", self.t.text(symbol));
-                self.error(block, 9054, last.span, message, None);
-            }
-            return None;
-        };
-        if let Some(namespace) = namespace
-            && !self.t.visible(&ty, namespace, viewer)
-        {
-            let place = self.t.location(self.t.block(block).spec, last.span);
-            let module = self.t.module_name(namespace);
-            self.diagnostics.push(super::link::not_public(self.t.text(symbol), &module, place, ty.place));
-        }
-        Some(ty.target)
-    }
-
-    fn namespace_member(&self, namespace: crate::program::NamespaceId, name: Symbol) -> Option<&Entry> {
-        self.t.members[namespace.index()].get(&name)
-    }
-
-    fn unknown(&mut self, block: BlockId, name: Symbol, span: Span, namespace: Option<crate::program::NamespaceId>) {
-        let from = namespace.unwrap_or(self.t.spec_roots[self.t.block(block).spec.index()]);
-        let owner = self.t.program.namespaces[from.index()].module;
-        if self.t.incomplete.contains(&from) || self.t.is_lost(owner, self.t.text(name)) {
-            return;
-        }
-        let text = self.t.text(name).to_owned();
-        let names: Vec<&str> = match namespace {
-            Some(namespace) => self.t.members[namespace.index()].keys().map(|name| self.t.text(*name)).collect(),
-            None => {
-                let mut names = self.t.names_in_scope(block);
-                let mut at = Some(block);
-                while let Some(id) = at {
-                    let block = self.t.block(id);
-                    names.extend(block.locals.keys().map(|name| self.t.text(*name)));
-                    names.extend(self.t.members[block.namespace.index()].keys().map(|name| self.t.text(*name)));
-                    at = block.parent;
-                }
-                names
-            }
-        };
-        let help = nearest(&text, names).map(|known| format!("did you mean `{known}`?"));
-        self.error(block, 9226, span, format!("there is no type called `{text}`"), help);
+        None
     }
 }

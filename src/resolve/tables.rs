@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::{ConfigurationCall, Input};
-use crate::program::{DeclId, DeclKind, ModuleId, NamespaceId, Program, Semantics, SpecId};
+use crate::program::{DeclId, DeclKind, ModuleId, NamespaceId, Origin, Program, Semantics, SpecId};
 use crate::source::{Location, Span, Symbol};
 use crate::syntax::ast::{self, Ast};
 
@@ -102,10 +102,14 @@ pub(super) enum Node {
     Function(ast::FunctionId),
     Enum(ast::List<ast::EnumMember>),
     Interface {
+        parameters: ast::List<ast::TypeParameter>,
         extends: ast::List<ast::TypeId>,
         members: ast::List<ast::TypeMember>,
     },
-    TypeAlias(ast::TypeId),
+    TypeAlias {
+        parameters: ast::List<ast::TypeParameter>,
+        ty: ast::TypeId,
+    },
     /// The expression of a probe or the argument of a configuration call.
     Expression(ast::ExprId),
     /// A configuration call without argument.
@@ -232,20 +236,24 @@ impl Tables<'_> {
         wanted(entry).then_some(entry)
     }
 
-    /// All names that a block sees, for "did you mean".
+    /// All names of values that a block sees, for "did you mean".
     pub fn names_in_scope(&self, block: BlockId) -> Vec<&str> {
+        self.names_where(block, |entry| entry.value.is_some())
+    }
+
+    /// The names with a wanted meaning that a block sees.
+    pub fn names_where(&self, block: BlockId, wanted: impl Fn(&Entry) -> bool) -> Vec<&str> {
+        let name = |(name, entry): (&Symbol, &Entry)| wanted(entry).then(|| self.text(*name));
         let mut names = Vec::new();
         let mut at = Some(block);
         while let Some(id) = at {
             let block = self.block(id);
-            let values = |entry: &Entry| entry.value.is_some();
-            names.extend(block.locals.iter().filter(|(_, entry)| values(entry)).map(|(name, _)| self.text(*name)));
-            let members = &self.members[block.namespace.index()];
-            names.extend(members.iter().filter(|(_, entry)| values(entry)).map(|(name, _)| self.text(*name)));
+            names.extend(block.locals.iter().filter_map(name));
+            names.extend(self.members[block.namespace.index()].iter().filter_map(name));
             at = block.parent;
         }
         if let Some(prelude) = self.prelude_root() {
-            names.extend(self.members[prelude.index()].iter().map(|(name, _)| self.text(*name)));
+            names.extend(self.members[prelude.index()].iter().filter_map(name));
         }
         names
     }
@@ -258,6 +266,38 @@ impl Tables<'_> {
         names.sort_unstable();
         names.dedup();
         names.into_iter().map(|name| self.intern(name)).collect()
+    }
+
+    /// Where a name that a spec does not see is declared after all: in another file of its module (then with the
+    /// place), or in an SDK module; and what to do. `meaning` gives the place of the wanted meaning of an entry, and
+    /// whether other modules see it.
+    pub fn elsewhere(
+        &self,
+        spec: SpecId,
+        name: Symbol,
+        meaning: impl Fn(&Entry) -> Option<(Location, bool)>,
+    ) -> Option<(Option<Location>, String)> {
+        let text = self.text(name);
+        let viewer = self.module_of_spec(spec);
+        let hidden = self.blocks.iter().find_map(|block| {
+            let same_module = self.program.namespaces[block.namespace.index()].module == viewer;
+            let entry = if same_module { block.locals.get(&name)? } else { return None };
+            if entry.alias.is_some() { None } else { meaning(entry) }
+        });
+        if let Some((place, _)) = hidden {
+            let help = if place.file == self.program.specs[spec.index()].file {
+                format!("`{text}` is private to another block; add `export` and use it through its namespace")
+            } else {
+                "add `export` before its declaration".to_owned()
+            };
+            return Some((Some(place), help));
+        }
+        let mut modules = self.program.modules.iter().filter(|module| module.origin == Origin::Library);
+        let module = modules.find(|module| {
+            let entry = self.members[module.root.index()].get(&name);
+            entry.and_then(&meaning).is_some_and(|(_, public)| public)
+        })?;
+        Some((None, format!("add `import {{{text}}} from \"{}\";`", module.name)))
     }
 
     /// Whether a meaning of a member of `namespace` may be seen from `viewer`.

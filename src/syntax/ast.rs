@@ -688,6 +688,8 @@ pub struct Declarator {
 pub enum ImportClause {
     /// `import "M";`: nothing.
     Nothing,
+    /// `import * from "M";` (refused by a rule): all names.
+    All,
     /// `* as X`
     Star(Ident),
     /// `{a, b as c}`

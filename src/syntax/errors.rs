@@ -1,5 +1,6 @@
 //! The errors of one file: collected, capped, and worded for people.
 
+use super::left_out::LeftOut;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::{FileId, Span};
 
@@ -57,6 +58,12 @@ impl<'d> SyntaxErrors<'d> {
     pub fn offsets(&self) -> Vec<u32> {
         let places = self.diagnostics.iter().filter_map(|found| found.primary());
         places.map(|label| label.location.span.start).filter(|at| !self.harmless.contains(at)).collect()
+    }
+
+    /// Something of TypeScript that DScript leaves out.
+    pub fn left_out(&mut self, found: LeftOut) {
+        let diagnostic = Diagnostic::error(Code::Dx(found.number), found.message);
+        self.push(diagnostic.at(found.span.in_file(self.file), "not DScript").help(found.help));
     }
 
     /// Something has no end.

@@ -7,6 +7,7 @@ mod equality;
 mod errors;
 mod expected;
 pub mod json;
+mod left_out;
 mod lexer;
 pub mod literals;
 mod lookahead;

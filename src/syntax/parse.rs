@@ -37,6 +37,7 @@ pub fn parse(file: FileId, text: Arc<str>) -> (Ast, Vec<Diagnostic>) {
         ),
         Ok(tokens) => (body, nodes) = parse_tokens(&text, tokens, &mut errors),
     }
+    comments.shrink_to_fit();
     let ast = Ast { file, text, body, comments, nodes };
     // Phases report in their own order; people read from top to bottom.
     diagnostics.sort_by_key(|diagnostic| diagnostic.primary().map(|label| label.location.span.start));
@@ -57,6 +58,7 @@ fn parse_tokens(text: &str, mut tokens: Vec<Token>, errors: &mut SyntaxErrors<'_
                 for error in builder.errors.drain(..) {
                     errors.error(error.span, error.message, "").help = error.help;
                 }
+                builder.nodes.shrink_to_fit();
                 return (body, builder.nodes);
             }
             Err(stop) => stop,

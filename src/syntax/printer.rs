@@ -581,6 +581,7 @@ impl Printer<'_> {
                 pieces.push(Text("import "));
                 match clause {
                     ImportClause::Nothing => {}
+                    ImportClause::All => pieces.push(Text("* from ")),
                     ImportClause::Star(name) => pieces.extend([Text("* as "), Source(name.span), Text(" from ")]),
                     ImportClause::Names(names) => {
                         pieces.extend(self.import_names(names));

@@ -7,6 +7,7 @@
 
 use super::errors::SyntaxErrors;
 use super::expected::{Expected, found};
+use super::left_out::{Repair, left_out};
 use super::token::{Tok, Token};
 use crate::source::Span;
 
@@ -49,6 +50,21 @@ impl<'t> Recovery<'t> {
             return;
         }
         self.last = Some(place);
+        if let Some(found) = left_out(self.text, tokens, stop.index, &stop.expected) {
+            match found.repair {
+                Repair::Item => self.replace(tokens, &nesting, region, stop.index),
+                Repair::Word => drop(tokens.remove(stop.index - 1)),
+                Repair::Import => {
+                    let semicolon = tokens[stop.index..].iter().position(|token| token.tok == Tok::Semi);
+                    let end = semicolon.map_or(tokens.len(), |after| stop.index + after + 1);
+                    let start = tokens[..stop.index].iter().rposition(|token| token.tok == Tok::Import);
+                    let region = Region { start: start.unwrap_or(stop.index), end, tok: Tok::ErrorStatement };
+                    self.replace(tokens, &nesting, region, stop.index);
+                }
+            }
+            errors.left_out(found);
+            return;
+        }
         let before = errors.count();
         if self.insert_missing(tokens, stop, &nesting, errors) {
             if errors.count() == before {
@@ -229,6 +245,11 @@ impl<'t> Recovery<'t> {
                 format!("expected an operator, found {found}"),
                 String::new(),
                 Some("the operators are written `&&`, `||` and `!`"),
+            ),
+            (Some(Tok::From), _) if expected.expression() => (
+                format!("expected the name of a module, found {found}"),
+                "after this".to_owned(),
+                Some("write the name in quotes: `from \"Module.Name\";`"),
             ),
             (_, Some(Tok::Else)) => ("this `else` has no `if`".to_owned(), String::new(), None),
             (_, Some(Tok::Catch | Tok::Finally)) => (format!("this {found} has no `try`"), String::new(), None),

@@ -287,6 +287,10 @@ impl Relabel<'_> {
             return self.push(index, Tok::Ident);
         }
         let next = self.tok(index + 1);
+        if tok == Tok::New && matches!(next, Some(Tok::Colon | Tok::Question)) {
+            // The grammar takes `new` as a word of its own only where it makes something.
+            return self.push(index, Tok::Ident);
+        }
         // A key of an object or a member of an interface.
         if tok != Tok::Ident && matches!(next, Some(Tok::Colon)) && tok != Tok::Default {
             return self.push(index, tok);
@@ -424,11 +428,9 @@ impl Relabel<'_> {
                 );
                 let member = self.on_new_line(index) && next == Some(Tok::ParenOpen);
                 let same_line = self.prev_ends_operand() && !self.on_new_line(index);
-                if (follows || same_line) && !member && (star || self.prev_ends_operand() || (in_list && word_before)) {
-                    Tok::As
-                } else {
-                    Tok::Ident
-                }
+                let after_operand =
+                    (follows || same_line) && !member && (self.prev_ends_operand() || (in_list && word_before));
+                if star || after_operand { Tok::As } else { Tok::Ident }
             }
             b"is"
                 if matches!(self.prev(), Some(Tok::Ident | Tok::This))

@@ -263,6 +263,7 @@ fn stmt_shape(ast: &Ast, id: StmtId) -> Shape {
             let shape = new("Import").modifiers(ast, modifiers);
             let shape = match clause {
                 ImportClause::Nothing => shape,
+                ImportClause::All => shape.flag("all", true),
                 ImportClause::Star(name) => shape.text("namespace", name.span),
                 ImportClause::Names(names) => shape.flag("named", true).list(ast, "names", names, Node::ImportName),
                 ImportClause::Default(name) => shape.text("default", name.span),

@@ -92,6 +92,32 @@ pub struct Nodes {
     pub(super) switch_clauses: Vec<SwitchClause>,
 }
 
+impl Nodes {
+    /// Gives back what the vectors reserved while they grew: the trees of all files live at the same time.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.exprs.shrink_to_fit();
+        self.expr_spans.shrink_to_fit();
+        self.stmts.shrink_to_fit();
+        self.stmt_spans.shrink_to_fit();
+        self.types.shrink_to_fit();
+        self.type_spans.shrink_to_fit();
+        self.functions.shrink_to_fit();
+        self.expr_lists.shrink_to_fit();
+        self.stmt_lists.shrink_to_fit();
+        self.type_lists.shrink_to_fit();
+        self.ident_lists.shrink_to_fit();
+        self.template_parts.shrink_to_fit();
+        self.members.shrink_to_fit();
+        self.parameters.shrink_to_fit();
+        self.type_parameters.shrink_to_fit();
+        self.type_members.shrink_to_fit();
+        self.declarators.shrink_to_fit();
+        self.import_names.shrink_to_fit();
+        self.enum_members.shrink_to_fit();
+        self.switch_clauses.shrink_to_fit();
+    }
+}
+
 macro_rules! lists {
     ($($node:ident in $field:ident),* $(,)?) => {$(
         impl ListNode for $node {

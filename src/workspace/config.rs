@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use super::config_value::{ConfigKind, ConfigValue, Decoder, Fields, Located};
 use super::known_fields as known;
 use crate::diagnostics::{Code, Diagnostic, Level, Levels, Severity, catalogue, nearest};
+use crate::graph::CredentialScan;
 use crate::paths::PathId;
 use crate::program::{QualifierMap, QualifierSpace, Semantics};
 use crate::source::{Location, Symbols};
@@ -39,7 +40,7 @@ pub struct Config {
     pub engine: EngineConfig,
     /// Where outputs lie.
     pub layout: LayoutConfig,
-    /// Diagnostics turned up or down (a setting of our own, `dscript: {deny, warn, allow}`).
+    /// Diagnostics turned up or down (settings of our own, `dscript: {deny, warn, allow}`).
     pub levels: Levels,
 }
 
@@ -144,8 +145,9 @@ pub struct FrontEndConfig {
     pub allow_missing_specs: bool,
     /// Whether policy rules are off altogether.
     pub disable_language_policy_analysis: bool,
-    /// Whether values of environment variables that look like secrets are refused.
-    pub enable_cred_scan: bool,
+    /// What is done about values of environment variables that look like secrets (`enableCredScan`, and
+    /// `dscript: {credentialScan}`).
+    pub credential_scan: CredentialScan,
     /// The environment variables that are not looked at for that.
     pub cred_scan_allowed_variables: Vec<Arc<str>>,
     /// How the specs that belong to no module see one another; implicit unless set.
@@ -188,6 +190,9 @@ const UNSUPPORTED: [&str; 12] = [
     "CustomYarn",
 ];
 
+/// Those of them whose modules only matter to specs that import them. The others make pips by themselves.
+const ONLY_IMPORTED: [&str; 2] = ["Nuget", "Download"];
+
 /// Decodes the argument of `config({…})`. What is wrong goes to `decoder`; the rest is still used.
 pub fn decode_config(value: &ConfigValue, symbols: &Symbols, decoder: &mut Decoder) -> Config {
     let mut config = Config::default();
@@ -229,7 +234,7 @@ pub fn decode_config(value: &ConfigValue, symbols: &Symbols, decoder: &mut Decod
         };
     }
     if let Some(value) = fields.get("dscript") {
-        levels(value, decoder, &mut config.levels);
+        own_settings(value, decoder, &mut config);
     }
     config
 }
@@ -296,6 +301,9 @@ fn resolver(value: &ConfigValue, decoder: &mut Decoder) -> Option<ResolverConfig
     }
     if UNSUPPORTED.contains(&&*kind) {
         let modules = unsupported_modules(object);
+        if !ONLY_IMPORTED.contains(&&*kind) {
+            decoder.report(left_out(&kind, &modules), written.location.or(location));
+        }
         let name = object.get("name").and_then(text_of);
         return Some(ResolverConfig { kind: ResolverKind::Unsupported { kind, modules }, name, location });
     }
@@ -307,6 +315,17 @@ fn resolver(value: &ConfigValue, decoder: &mut Decoder) -> Option<ResolverConfig
     let message = format!("`{kind}` is not a kind of resolver");
     decoder.report(Diagnostic::error(Code::Dx(11200), message).help(help), written.location.or(location));
     None
+}
+
+/// The warning about a resolver without which the graph is not whole.
+fn left_out(kind: &str, modules: &[Located<Arc<str>>]) -> Diagnostic {
+    let what = match modules.first() {
+        Some(module) => format!("the pips of its module `{}` are", module.value),
+        None => "its pips are".to_owned(),
+    };
+    let message = format!("resolvers of kind `{kind}` are not supported: {what} left out of the graph");
+    let help = "the graph holds what specs make; say the same in specs, or run the other build system in a pip";
+    Diagnostic::warning(Code::Ds(309), message).help(help)
 }
 
 /// The names of the modules that a resolver of another kind would bring.
@@ -372,7 +391,7 @@ fn front_end(value: &ConfigValue, decoder: &mut Decoder) -> FrontEndConfig {
     let enable_cyclical_friend_modules = flag("enableCyclicalFriendModules");
     let allow_missing_specs = flag("allowMissingSpecs");
     let disable_language_policy_analysis = flag("disableLanguagePolicyAnalysis");
-    let enable_cred_scan = flag("enableCredScan");
+    let credential_scan = if flag("enableCredScan") { CredentialScan::Refuse } else { CredentialScan::Off };
     let allowed = fields.strings(decoder, "credScanEnvironmentVariablesAllowList").unwrap_or_default();
     FrontEndConfig {
         enabled_policy_rules: fields.strings(decoder, "enabledPolicyRules").unwrap_or_default(),
@@ -381,7 +400,7 @@ fn front_end(value: &ConfigValue, decoder: &mut Decoder) -> FrontEndConfig {
         enable_cyclical_friend_modules,
         allow_missing_specs,
         disable_language_policy_analysis,
-        enable_cred_scan,
+        credential_scan,
         cred_scan_allowed_variables: allowed.into_iter().map(|name| name.value).collect(),
         semantics: decode_semantics(&fields, decoder),
     }
@@ -483,8 +502,26 @@ fn check_text(text: &str, what: &str, code: Code, location: Option<Location>, de
     found.is_none()
 }
 
-fn levels(value: &ConfigValue, decoder: &mut Decoder, levels: &mut Levels) {
-    let Some(fields) = decoder.fields(value, "`dscript`", &["deny", "warn", "allow"]) else { return };
+const CREDENTIAL_SCANS: [(&str, CredentialScan); 3] =
+    [("off", CredentialScan::Off), ("warn", CredentialScan::Warn), ("refuse", CredentialScan::Refuse)];
+
+/// The settings that BuildXL does not have.
+fn own_settings(value: &ConfigValue, decoder: &mut Decoder, config: &mut Config) {
+    let known = ["deny", "warn", "allow", "credentialScan"];
+    let Some(fields) = decoder.fields(value, "`dscript`", &known) else { return };
+    if let Some(value) = fields.get("credentialScan") {
+        let chosen = match &value.kind {
+            ConfigKind::String(text) => CREDENTIAL_SCANS.iter().find(|(name, _)| *name == &**text),
+            _ => None,
+        };
+        match chosen {
+            Some((_, scan)) => config.front_end.credential_scan = *scan,
+            None => {
+                decoder.wrong_type(&fields.label("credentialScan"), "\"off\", \"warn\" or \"refuse\"", value);
+            }
+        }
+    }
+    let levels = &mut config.levels;
     for (field, level) in [("warn", Level::Warn), ("allow", Level::Allow), ("deny", Level::Deny)] {
         for name in fields.strings(decoder, field).unwrap_or_default() {
             let wrong = match levels.set(&name.value, level, severity_of) {

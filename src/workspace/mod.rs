@@ -37,7 +37,7 @@ use crate::builtins;
 use crate::check::{Policies, unknown_policies};
 use crate::diagnostics::{Diagnostic, Levels, sort_and_cap};
 use crate::eval;
-use crate::graph::{CredentialScan, GraphBuilder, GraphOptions, PipGraph};
+use crate::graph::{GraphBuilder, GraphOptions, PipGraph};
 use crate::program::Qualifiers;
 use crate::resolve::{Resolved, resolve};
 use crate::source::Files;
@@ -203,7 +203,7 @@ impl Workspace {
         let options = GraphOptions {
             qualifiers: shown.collect(),
             unsafe_allow_out_of_mount_writes: engine.unsafe_allow_out_of_mount_writes,
-            credential_scan: if front_end.enable_cred_scan { CredentialScan::Refuse } else { CredentialScan::Off },
+            credential_scan: front_end.credential_scan,
             credential_scan_allowed: front_end.cred_scan_allowed_variables.clone(),
             allow_duplicate_temporary_directory: engine.allow_duplicate_temporary_directory.unwrap_or(true),
             ..GraphOptions::new(self.folder)
@@ -267,7 +267,7 @@ impl Workspace {
         open::graph_mounts(&self.mounts)
     }
 
-    /// Applies the levels of the configuration and sorts.
+    /// Applies the levels of the configuration and the options, and sorts.
     fn finish(&self, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let levels: &Levels = &self.config.levels;
         levels.apply(&mut diagnostics);

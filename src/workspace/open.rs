@@ -20,7 +20,7 @@ use super::sdk::{EMBEDDED_ROOT, PRELUDE_MODULE, WithSdk};
 use super::session::Session;
 use super::tree::Tree;
 use super::{OpenError, Workspace};
-use crate::diagnostics::{Code, Diagnostic};
+use crate::diagnostics::{Code, Diagnostic, Levels};
 use crate::eval::{Host, Limits, SystemFolders};
 use crate::paths::PathId;
 use crate::program::{Origin, Semantics, SpecKind};
@@ -44,6 +44,8 @@ pub struct OpenOptions {
     /// The operating system that is built for; none: that of `environment`. For another one, letter case in paths and
     /// names of variables, mounts, and all that specs can ask about the host are as on a usual machine with it.
     pub host: Option<OperatingSystem>,
+    /// Levels of diagnostics, on top of those that the configuration sets.
+    pub levels: Levels,
     /// What `Context.getBuildEngineDirectory` gives; none: a folder in the build's own output folder.
     pub engine_folder: Option<PathBuf>,
     /// Whether a folder without `config.dsc` is opened too: as a workspace without specs of its own. Otherwise that is
@@ -60,6 +62,7 @@ impl Default for OpenOptions {
             file_system: Arc::new(DiskFileSystem),
             environment: Arc::new(ProcessEnvironment::new()),
             host: None,
+            levels: Levels::new(),
             engine_folder: None,
             allow_missing_config: false,
         }
@@ -145,6 +148,7 @@ fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace
             None => broken = true,
         }
     }
+    config.levels = options.levels.over(std::mem::take(&mut config.levels));
     let layout = layout_of(&config);
     let mut mounts = Mounts::predefined(&layout, &*session.environment, &paths);
     diagnostics.extend(mounts.add_all(&config.mounts, &paths));

@@ -56,7 +56,10 @@ fn convert(machine: &Machine<'_, '_>, value: Value<'_>, depth: u32) -> Json {
             let items: Vec<Json> = set.items().iter().map(deeper).collect();
             json!({"$": "Set", "value": items})
         }
+        Value::ExecuteResult(result) if result.is_service => json!({"$": "TransformerCreateServiceResult"}),
         Value::ExecuteResult(_) => json!({"$": "TransformerExecuteResult"}),
+        Value::ServiceId(_) => json!({"$": "ServiceId"}),
+        Value::IpcMoniker(name) => json!({"$": "IpcMoniker", "value": machine.symbols().text(name)}),
         Value::Namespace(namespace, _) => {
             json!({"$": "namespace", "value": machine.program().namespace_name(namespace)})
         }

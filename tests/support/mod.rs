@@ -61,10 +61,9 @@ pub fn run<S: AsRef<std::ffi::OsStr>>(folder: &Path, args: &[S]) -> Result<Ran, 
     Ok(ran)
 }
 
-/// A workspace in a temporary folder. Files stand in one text, each after a line `//// path`; what comes before the
-/// first such line is `build.dsc`.
-pub fn workspace(text: &str) -> io::Result<tempfile::TempDir> {
-    let folder = tempfile::tempdir()?;
+/// The files of a workspace that stands in one text: each after a line `//// path`; what comes before the first such
+/// line is `build.dsc`. Empty ones are left out.
+pub fn files(text: &str) -> Vec<(&str, String)> {
     let mut files = vec![("build.dsc", String::new())];
     for line in text.split_inclusive('\n') {
         match (line.trim_end().strip_prefix("//// "), files.last_mut()) {
@@ -73,7 +72,14 @@ pub fn workspace(text: &str) -> io::Result<tempfile::TempDir> {
             (None, None) => {}
         }
     }
-    for (path, text) in files.iter().filter(|(_, text)| !text.is_empty()) {
+    files.retain(|(_, text)| !text.is_empty());
+    files
+}
+
+/// Such a workspace in a temporary folder.
+pub fn workspace(text: &str) -> io::Result<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    for (path, text) in files(text) {
         let path = folder.path().join(path);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;

@@ -4,10 +4,11 @@ use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Machine, Object, Raised, SealKind, Value};
 use crate::graph::{Escaping, FileArtifact, Fragment, PipData, ResponseFileData};
 use crate::paths::RelativePath;
-use crate::source::{Location, Symbol};
+use crate::source::Symbol;
 
 use super::artifacts::Artifacts;
-use super::fields::{field, origin};
+use super::data::check_nesting;
+use super::fields::{Fields, Spot, field};
 
 /// What an artifact in an argument is to the process; the numbers of the prelude's `ArtifactKind`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,10 +46,11 @@ const FLAG: i32 = 3;
 const START_RESPONSE_FILE: i32 = 4;
 
 /// A command line being put together.
-pub(super) struct CommandLine<'a> {
+pub(super) struct CommandLine<'a, 'h> {
     artifacts: &'a mut Artifacts,
-    /// Where to point when an argument has no better place.
-    place: Location,
+    /// The object that holds the arguments, and the argument that is being added.
+    fields: &'a Fields<'a, 'h>,
+    spot: Spot,
     /// The arguments before the response file, and those in it.
     before: Vec<Fragment>,
     within: Vec<Fragment>,
@@ -56,10 +58,22 @@ pub(super) struct CommandLine<'a> {
     space: Symbol,
 }
 
-impl<'a> CommandLine<'a> {
-    pub fn new(m: &Machine<'_, '_>, artifacts: &'a mut Artifacts, place: Location) -> Self {
+impl<'a, 'h> CommandLine<'a, 'h> {
+    /// The command line in a field, which must be an array.
+    pub fn read(
+        m: &mut Machine<'_, 'h>,
+        artifacts: &'a mut Artifacts,
+        fields: &'a Fields<'a, 'h>,
+        field: &'static str,
+    ) -> Result<Self, Raised> {
         let space = m.symbols().intern(" ");
-        Self { artifacts, place, before: Vec::new(), within: Vec::new(), response: None, space }
+        let spot = Spot::field(field);
+        let mut line = Self { artifacts, fields, spot, before: Vec::new(), within: Vec::new(), response: None, space };
+        for (index, argument) in fields.array(m, field)?.iter().enumerate() {
+            line.spot = Spot::item(field, index);
+            line.add(m, *argument)?;
+        }
+        Ok(line)
     }
 
     /// The command line, and what goes to the response file.
@@ -78,19 +92,26 @@ impl<'a> CommandLine<'a> {
         (line(self.before, self.space), response)
     }
 
+    /// All of it as one text: of a message there is no part that goes to a file.
+    pub fn finish_message(self, m: &Machine<'_, '_>) -> PipData {
+        let (before, within) = (self.before, self.within);
+        let fragments = before.into_iter().chain(within).collect();
+        PipData { separator: Some(m.symbols().intern(" ")), escaping: Escaping::None, fragments }
+    }
+
     fn push(&mut self, fragment: Fragment) {
         if self.response.is_some() { self.within.push(fragment) } else { self.before.push(fragment) }
     }
 
     /// Adds one `Argument`; `undefined` ones are left out.
-    pub fn add<'h>(&mut self, m: &mut Machine<'_, 'h>, argument: Value<'h>) -> Result<(), Raised> {
+    fn add(&mut self, m: &mut Machine<'_, 'h>, argument: Value<'h>) -> Result<(), Raised> {
         let object = match argument {
             Value::Undefined => return Ok(()),
             Value::Object(object) => object,
             other => {
                 let found = m.describe(other);
                 let message = format!("an argument of a process must be made by `Cmd`, but it is {found}");
-                let error = Diagnostic::error(Code::Dx(9327), message).at(self.place_of(other), "");
+                let error = Diagnostic::error(Code::Dx(9327), message).at(self.fields.spot(m, self.spot, other), "");
                 return Err(m.fail(error.help("write `Cmd.argument(…)` or `Cmd.option(\"--name\", …)`")));
             }
         };
@@ -111,14 +132,14 @@ impl<'a> CommandLine<'a> {
         }
     }
 
-    fn add_value<'h>(&mut self, m: &mut Machine<'_, 'h>, name: Option<&str>, value: Value<'h>) -> Result<(), Raised> {
+    fn add_value(&mut self, m: &mut Machine<'_, 'h>, name: Option<&str>, value: Value<'h>) -> Result<(), Raised> {
         if let Value::Object(object) = value
             && let Value::Enum(_, kind) = field(m, object, "kind")
             && field(m, object, "path").is_undefined()
         {
             return self.add_primitive(m, name, object, kind);
         }
-        let (fragments, escaping) = self.value_fragments(m, value)?;
+        let (fragments, escaping) = self.value_fragments(m, value, 0)?;
         self.push_named(m, name, fragments, escaping);
         Ok(())
     }
@@ -142,7 +163,7 @@ impl<'a> CommandLine<'a> {
         }
     }
 
-    fn add_primitive<'h>(
+    fn add_primitive(
         &mut self,
         m: &mut Machine<'_, 'h>,
         name: Option<&str>,
@@ -163,12 +184,12 @@ impl<'a> CommandLine<'a> {
                 Ok(())
             }
             RAW_TEXT => {
-                let (fragments, _) = self.value_fragments(m, value)?;
+                let (fragments, _) = self.value_fragments(m, value, 0)?;
                 self.push_named(m, name, fragments, Escaping::None);
                 Ok(())
             }
             _ => {
-                let (fragments, escaping) = self.value_fragments(m, value)?;
+                let (fragments, escaping) = self.value_fragments(m, value, 0)?;
                 self.push_named(m, name, fragments, escaping);
                 Ok(())
             }
@@ -176,11 +197,15 @@ impl<'a> CommandLine<'a> {
     }
 
     /// The fragments of one value, that make one word together.
-    fn value_fragments<'h>(
+    fn value_fragments(
         &mut self,
         m: &mut Machine<'_, 'h>,
         value: Value<'h>,
+        depth: usize,
     ) -> Result<(Vec<Fragment>, Escaping), Raised> {
+        // Parts may be shared, so a small value can make an endless command line.
+        m.count_step(self.fields.place)?;
+        check_nesting(m, depth, self.fields.place)?;
         let quoted = Escaping::CRuntimeArgumentRules;
         if let Some(fragment) = primitive(m, value) {
             return Ok((vec![fragment], quoted));
@@ -188,7 +213,7 @@ impl<'a> CommandLine<'a> {
         let Value::Object(object) = value else {
             let found = m.describe(value);
             let message = format!("an argument takes text, numbers, paths and artifacts, but this is {found}");
-            let error = Diagnostic::error(Code::Dx(9327), message).at(self.place_of(value), "");
+            let error = Diagnostic::error(Code::Dx(9327), message).at(self.fields.spot(m, self.spot, value), "");
             let help = match value {
                 Value::File(_) => {
                     Some("say what the file is to the process: `Artifact.input(f)` or `Artifact.none(f)`")
@@ -204,7 +229,7 @@ impl<'a> CommandLine<'a> {
             return Err(m.fail(error.maybe_help(help.map(str::to_owned))));
         };
         if !field(m, object, "separator").is_undefined() || !field(m, object, "values").is_undefined() {
-            return self.compound(m, object).map(|fragment| (vec![fragment], quoted));
+            return self.compound(m, object, depth).map(|fragment| (vec![fragment], quoted));
         }
         if !field(m, object, "path").is_undefined() {
             return self.artifact(m, object).map(|fragment| (vec![fragment], quoted));
@@ -213,7 +238,7 @@ impl<'a> CommandLine<'a> {
     }
 
     /// `{values, separator}`: one word.
-    fn compound<'h>(&mut self, m: &mut Machine<'_, 'h>, object: &'h Object<'h>) -> Result<Fragment, Raised> {
+    fn compound(&mut self, m: &mut Machine<'_, 'h>, object: &'h Object<'h>, depth: usize) -> Result<Fragment, Raised> {
         let separator = match field(m, object, "separator") {
             Value::String(text) => m.symbols().intern(text.text),
             other => return Err(self.wrong(m, "separator", "a string", other)),
@@ -224,7 +249,7 @@ impl<'a> CommandLine<'a> {
         };
         let mut fragments = Vec::with_capacity(values.len());
         for value in values.iter().filter(|value| !value.is_undefined()) {
-            let (parts, _) = self.value_fragments(m, *value)?;
+            let (parts, _) = self.value_fragments(m, *value, depth + 1)?;
             fragments.push(joined(parts, Escaping::None));
         }
         let data = PipData { separator: Some(separator), escaping: Escaping::None, fragments: fragments.into() };
@@ -232,7 +257,7 @@ impl<'a> CommandLine<'a> {
     }
 
     /// `{path, kind, original}`: declares the input or output as well.
-    fn artifact<'h>(&mut self, m: &mut Machine<'_, 'h>, object: &'h Object<'h>) -> Result<Fragment, Raised> {
+    fn artifact(&mut self, m: &mut Machine<'_, 'h>, object: &'h Object<'h>) -> Result<Fragment, Raised> {
         let value = field(m, object, "path");
         let Value::Enum(_, number) = field(m, object, "kind") else {
             let found = field(m, object, "kind");
@@ -244,7 +269,7 @@ impl<'a> CommandLine<'a> {
         let kind = ArtifactKind::from_number(number).unwrap_or(ArtifactKind::None);
         match (kind, value) {
             (ArtifactKind::None, _) => {}
-            (ArtifactKind::Input, _) => self.artifacts.add_input(m, value, self.place)?,
+            (ArtifactKind::Input, _) => self.artifacts.add_input(m, value, self.fields, self.spot)?,
             (ArtifactKind::Output, Value::Path(path)) => self.artifacts.add_output(FileArtifact::output(path)),
             (ArtifactKind::Output, Value::Directory(path)) => {
                 self.artifacts.add_directory(path, SealKind::ExclusiveOpaque)
@@ -259,15 +284,15 @@ impl<'a> CommandLine<'a> {
                 self.artifacts.add_directory(path, SealKind::SharedOpaque);
             }
             (ArtifactKind::VsoHash, Value::File(file)) => {
-                self.artifacts.add_input(m, value, self.place)?;
+                self.artifacts.add_input(m, value, self.fields, self.spot)?;
                 return Ok(Fragment::VsoHash(file));
             }
             (ArtifactKind::FileId, Value::File(file)) => {
-                self.artifacts.add_input(m, value, self.place)?;
+                self.artifacts.add_input(m, value, self.fields, self.spot)?;
                 return Ok(Fragment::FileId(file));
             }
             (ArtifactKind::DirectoryId | ArtifactKind::VsoHash, Value::StaticDirectory(directory)) => {
-                self.artifacts.add_input(m, value, self.place)?;
+                self.artifacts.add_input(m, value, self.fields, self.spot)?;
                 return Ok(Fragment::DirectoryId(crate::graph::DirectoryId(directory.seal.0)));
             }
             (kind, value) => return Err(self.wrong_artifact(m, kind, value)),
@@ -275,7 +300,7 @@ impl<'a> CommandLine<'a> {
         Ok(Fragment::Path(path))
     }
 
-    fn wrong_artifact<'h>(&mut self, m: &mut Machine<'_, 'h>, kind: ArtifactKind, value: Value<'h>) -> Raised {
+    fn wrong_artifact(&mut self, m: &mut Machine<'_, 'h>, kind: ArtifactKind, value: Value<'h>) -> Raised {
         let (function, wanted) = match kind {
             ArtifactKind::Input | ArtifactKind::None => ("Artifact.input", "a file or a sealed directory"),
             ArtifactKind::Output => ("Artifact.output", "a path or a directory"),
@@ -286,20 +311,16 @@ impl<'a> CommandLine<'a> {
             ArtifactKind::DirectoryId => ("Artifact.directoryId", "a sealed directory"),
         };
         let message = format!("`{function}` takes {wanted}, but it has {}", m.describe(value));
-        m.fail(Diagnostic::error(Code::Dx(9327), message).at(self.place, ""))
+        m.fail(Diagnostic::error(Code::Dx(9327), message).at(self.fields.spot(m, self.spot, value), ""))
     }
 
-    fn place_of(&self, value: Value<'_>) -> Location {
-        origin(value).unwrap_or(self.place)
-    }
-
-    fn wrong<'h>(&self, m: &mut Machine<'_, 'h>, name: &str, expected: &str, found: Value<'h>) -> Raised {
+    fn wrong(&self, m: &mut Machine<'_, 'h>, name: &str, expected: &str, found: Value<'h>) -> Raised {
         let message = format!("the field `{name}` of an argument must be {expected}, but it is {}", m.describe(found));
-        m.fail(Diagnostic::error(Code::Dx(9327), message).at(self.place_of(found), ""))
+        m.fail(Diagnostic::error(Code::Dx(9327), message).at(self.fields.spot(m, self.spot, found), ""))
     }
 }
 
-/// Text, numbers and paths; none for everything else.
+/// Text, numbers, paths and monikers; none for everything else.
 pub(super) fn primitive<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>) -> Option<Fragment> {
     Some(match value {
         Value::String(text) => Fragment::Text(m.intern(text)),
@@ -310,6 +331,7 @@ pub(super) fn primitive<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>) -> Option
             Fragment::Text(m.symbols().intern(&text))
         }
         Value::Path(path) => Fragment::Path(path),
+        Value::IpcMoniker(name) => Fragment::IpcMoniker(name),
         _ => return None,
     })
 }

@@ -6,7 +6,8 @@ use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Machine, Raised, SealKind, Value};
 use crate::graph::{DirectoryId, FileArtifact, FileOutput};
 use crate::paths::PathId;
-use crate::source::Location;
+
+use super::fields::{Fields, Spot};
 
 /// What a process reads and makes, gathered from its arguments, lists and tool.
 #[derive(Default)]
@@ -19,14 +20,21 @@ pub(super) struct Artifacts {
 
 impl Artifacts {
     /// A file or sealed directory that is read. A plain directory cannot be (DX13102).
-    pub fn add_input<'h>(&mut self, m: &mut Machine<'_, 'h>, value: Value<'h>, place: Location) -> Result<(), Raised> {
+    /// `spot` of `fields` is where it was found.
+    pub fn add_input<'h>(
+        &mut self,
+        m: &mut Machine<'_, 'h>,
+        value: Value<'h>,
+        fields: &Fields<'_, 'h>,
+        spot: Spot,
+    ) -> Result<(), Raised> {
         match value {
             Value::File(file) => self.inputs.push(file),
             Value::StaticDirectory(directory) => self.directory_inputs.push(DirectoryId(directory.seal.0)),
             Value::Directory(path) => {
                 let shown = m.show(path);
                 let message = format!("`{shown}` is a plain folder, not a sealed directory, so it cannot be an input");
-                let error = Diagnostic::error(Code::Dx(13102), message).at(place, "");
+                let error = Diagnostic::error(Code::Dx(13102), message).at(fields.spot(m, spot, value), "");
                 return Err(m.fail(error.help(
                     "seal it first, for example with `Transformer.sealSourceDirectory`, or use the directory that \
                      `getOutputDirectory` of its producer gives",
@@ -34,7 +42,7 @@ impl Artifacts {
             }
             other => {
                 let message = format!("an input is a file or a sealed directory, but this is {}", m.describe(other));
-                return Err(m.fail(Diagnostic::error(Code::Dx(9327), message).at(place, "")));
+                return Err(m.fail(Diagnostic::error(Code::Dx(9327), message).at(fields.spot(m, spot, value), "")));
             }
         }
         Ok(())

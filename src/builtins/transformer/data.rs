@@ -8,9 +8,12 @@ use crate::source::{Location, Symbol};
 use super::arguments::primitive;
 use super::fields::{field, origin};
 
+/// How deeply data may be nested.
+const DEEPEST: usize = 200;
+
 /// Structured text from a value: one fragment, or those of `{separator, contents}`.
 pub(super) fn pip_data<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>, place: Location) -> Result<PipData, Raised> {
-    let fragment = fragment(m, value, place)?;
+    let fragment = fragment(m, value, place, 0)?;
     Ok(match fragment {
         Fragment::Nested(data) => *data,
         single => PipData { separator: None, escaping: Escaping::None, fragments: Box::new([single]) },
@@ -24,15 +27,41 @@ pub(super) fn joined_data<'h>(
     separator: &str,
     place: Location,
 ) -> Result<PipData, Raised> {
+    joined_at(m, values, separator, place, 0)
+}
+
+fn joined_at<'h>(
+    m: &mut Machine<'_, 'h>,
+    values: &[Value<'h>],
+    separator: &str,
+    place: Location,
+    depth: usize,
+) -> Result<PipData, Raised> {
     let mut fragments = Vec::with_capacity(values.len());
     for value in values.iter().filter(|value| !value.is_undefined()) {
-        fragments.push(fragment(m, *value, place)?);
+        fragments.push(fragment(m, *value, place, depth)?);
     }
     let separator: Option<Symbol> = (!separator.is_empty()).then(|| m.symbols().intern(separator));
     Ok(PipData { separator, escaping: Escaping::None, fragments: fragments.into() })
 }
 
-fn fragment<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>, place: Location) -> Result<Fragment, Raised> {
+/// Stops when data or an argument is nested deeper than any is meant to be: what reads it later goes down level by
+/// level.
+///
+/// # Errors
+/// DX9327 beyond the limit.
+pub(super) fn check_nesting(m: &mut Machine<'_, '_>, depth: usize, place: Location) -> Result<(), Raised> {
+    if depth <= DEEPEST {
+        return Ok(());
+    }
+    let message = format!("this is nested more than {DEEPEST} levels deep");
+    Err(m.fail(Diagnostic::error(Code::Dx(9327), message).at(place, "")))
+}
+
+fn fragment<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>, place: Location, depth: usize) -> Result<Fragment, Raised> {
+    check_nesting(m, depth, place)?;
+    // Parts may be shared, so a small value can make endless data.
+    m.count_step(place)?;
     if let Some(fragment) = primitive(m, value) {
         return Ok(fragment);
     }
@@ -43,7 +72,7 @@ fn fragment<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>, place: Location) -> R
         Value::Object(object) => {
             let contents = field(m, object, "contents");
             if let (Value::String(separator), Value::Array(contents)) = (field(m, object, "separator"), contents) {
-                let data = joined_data(m, contents.items, separator.text, place)?;
+                let data = joined_at(m, contents.items, separator.text, place, depth + 1)?;
                 return Ok(Fragment::Nested(Box::new(data)));
             }
         }

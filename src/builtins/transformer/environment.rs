@@ -2,55 +2,21 @@
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Machine, Raised, Value};
-use crate::graph::{EnvironmentValue, EnvironmentVariable, ProcessPip};
+use crate::graph::{EnvironmentValue, EnvironmentVariable, PipData, ProcessPip};
 
 use super::data::{joined_data, pip_data};
-use super::fields::{Fields, origin};
+use super::fields::{Fields, Spot};
 
 /// Adds the variables listed in a field: `{name, value, separator}` each. A later one of the same name wins.
 pub(super) fn apply<'h>(
     m: &mut Machine<'_, 'h>,
     fields: &Fields<'_, 'h>,
-    field: &str,
+    field: &'static str,
     process: &mut ProcessPip,
 ) -> Result<(), Raised> {
-    for value in fields.array(m, field)? {
-        let entry = Fields::of_value(m, *value, "an environment variable", fields.place)?;
-        let name = entry.string(m, "name")?.unwrap_or("");
-        let place = origin(entry.get("name")).unwrap_or(fields.place);
-        if name.is_empty() || name.contains(['=', '\0']) {
-            let message = match name {
-                "" => "an environment variable has no name".to_owned(),
-                _ => format!("`{}` is not the name of an environment variable", name.escape_debug()),
-            };
-            return Err(m.fail(Diagnostic::error(Code::Dx(9357), message).at(place, "")));
-        }
-        let os = m.paths().os();
-        // The build sets these itself, so that every process has a temporary folder of its own.
-        if os.temporary_folder_variables().iter().any(|reserved| os.is_same_variable(reserved, name)) {
-            let message = format!(
-                "the environment variable `{name}` cannot be set: the build gives each process a temporary folder of its own"
-            );
-            let error = Diagnostic::error(Code::Dx(9357), message).at(place, "");
-            return Err(m.fail(error.help("use `tempDirectory` to choose the folder")));
-        }
-        let separator = match entry.string(m, "separator")? {
-            Some("") => {
-                let message = format!("the separator of the environment variable `{name}` is empty");
-                return Err(m.fail(Diagnostic::error(Code::Dx(9357), message).at(place, "")));
-            }
-            Some(separator) => separator,
-            None => ";",
-        };
-        let data = match entry.get("value") {
-            Value::Undefined => {
-                let message = format!("the environment variable `{name}` has no value");
-                return Err(m.fail(Diagnostic::error(Code::Dx(9357), message).at(place, "")));
-            }
-            Value::Array(values) => joined_data(m, values.items, separator, place)?,
-            Value::Bool(flag) => pip_data(m, m.string(if flag { "true" } else { "false" }), place)?,
-            single => pip_data(m, single, place)?,
-        };
+    for (index, value) in fields.array(m, field)?.iter().enumerate() {
+        let entry = fields.inner(m, Spot::item(field, index), *value, "an environment variable")?;
+        let (name, data) = variable(m, &entry)?;
         set(m, process, name, EnvironmentValue::Data(data));
     }
     Ok(())
@@ -62,21 +28,66 @@ pub(super) fn pass_through<'h>(
     fields: &Fields<'_, 'h>,
     process: &mut ProcessPip,
 ) -> Result<(), Raised> {
-    for value in fields.array(m, "passThroughEnvironmentVariables")? {
+    let field = "passThroughEnvironmentVariables";
+    for (index, value) in fields.array(m, field)?.iter().enumerate() {
+        let spot = Spot::item(field, index);
         let name = match value {
             Value::String(text) => text.text,
             Value::Object(_) => {
-                let entry = Fields::of_value(m, *value, "a pass-through variable", fields.place)?;
-                match entry.string(m, "name")? {
-                    Some(name) => name,
-                    None => return Err(entry.wrong(m, "name", "a string", Value::Undefined)),
-                }
+                let entry = fields.inner(m, spot, *value, "a pass-through variable")?;
+                variable(m, &entry)?.0
             }
-            other => return Err(fields.wrong(m, "passThroughEnvironmentVariables", "an array of names", *other)),
+            other => return Err(fields.wrong_at(m, spot, "an array of names", *other)),
         };
         set(m, process, name, EnvironmentValue::PassThrough);
     }
     Ok(())
+}
+
+/// The name and the value of `{name, value, separator}` (DX9357 for what no environment could hold).
+fn variable<'h>(m: &mut Machine<'_, 'h>, entry: &Fields<'_, 'h>) -> Result<(&'h str, PipData), Raised> {
+    let name = entry.string(m, "name")?.unwrap_or("");
+    let refuse = |m: &mut Machine<'_, 'h>, field: &'static str, message: String| {
+        let place = entry.spot(m, Spot::field(field), entry.get(field));
+        Diagnostic::error(Code::Dx(9357), message).at(place, "")
+    };
+    if name.trim().is_empty() || name.contains(['=', '\0']) {
+        let message = match name.trim() {
+            "" => "an environment variable has no name".to_owned(),
+            _ => format!("`{}` is not the name of an environment variable", name.escape_debug()),
+        };
+        let error = refuse(m, "name", message);
+        return Err(m.fail(error));
+    }
+    let os = m.paths().os();
+    // The build sets these itself, so that every process has a temporary folder of its own.
+    if os.temporary_folder_variables().iter().any(|reserved| os.is_same_variable(reserved, name)) {
+        let message = format!(
+            "the environment variable `{name}` cannot be set: the build gives each process a temporary folder of its own"
+        );
+        let error = refuse(m, "name", message);
+        return Err(m.fail(error.help("use `tempDirectory` to choose the folder")));
+    }
+    let separator = match entry.string(m, "separator")? {
+        Some(separator) if separator.trim().is_empty() => {
+            let message = format!("the separator of the environment variable `{name}` is empty");
+            let error = refuse(m, "separator", message);
+            return Err(m.fail(error.help("leave it out to use the one of lists of paths on this system")));
+        }
+        Some(separator) => separator,
+        None => os.path_list_separator(),
+    };
+    let value = entry.get("value");
+    let data = match value {
+        Value::Undefined => {
+            let error = refuse(m, "value", format!("the environment variable `{name}` has no value"));
+            return Err(m.fail(error));
+        }
+        Value::Array(values) => joined_data(m, values.items, separator, entry.place)?,
+        Value::Bool(flag) => pip_data(m, m.string(if flag { "True" } else { "False" }), entry.place)?,
+        single => pip_data(m, single, entry.place)?,
+    };
+    Ok((name, data))
 }
 
 fn set(m: &Machine<'_, '_>, process: &mut ProcessPip, name: &str, value: EnvironmentValue) {

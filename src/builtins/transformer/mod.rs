@@ -5,9 +5,11 @@ mod artifacts;
 mod data;
 mod environment;
 mod fields;
+mod ipc;
 mod process;
 mod result;
 mod seal;
+mod service;
 mod tool;
 pub(super) mod write;
 
@@ -26,6 +28,12 @@ macro_rules! functions {
 /// Functions by dotted name.
 pub(super) const FUNCTIONS: &[(&str, NativeFn)] = functions! {
     "execute" => process::execute,
+    "createService" => service::create_service,
+    "ipcSend" => ipc::ipc_send,
+    "getNewIpcMoniker" => ipc::get_new_ipc_moniker,
+    "getIpcServerMoniker" => ipc::get_ipc_server_moniker,
+    "getDominoIpcServerMoniker" => ipc::get_ipc_server_moniker,
+    "readPipGraphFragment" => service::read_pip_graph_fragment,
     "copyFile" => write::copy_file,
     "writeFile" => write::write_file,
     "writeData" => write::write_data,
@@ -46,6 +54,9 @@ pub(super) const RESULT: &[Member] = &[
     Member::method("getOutputDirectory", 1, 1, result::get_output_directory),
     Member::method("getOutputDirectories", 0, 0, result::get_output_directories),
 ];
+
+/// The member of `TransformerCreateServiceResult` that `TransformerExecuteResult` has not.
+pub(super) const SERVICE_RESULT: &[Member] = &[Member::property("serviceId", result::service_id)];
 
 /// The members of sealed directories that ask something of the graph; the others are queries of their own file.
 pub(super) const ASSERTIONS: &[Member] = &[

@@ -1,12 +1,15 @@
-//! `Transformer.execute`: from its argument object to a process and the handles of its outputs.
+//! `Transformer.execute`: from its argument object to a process and the handles of its outputs. Services are processes
+//! as well (see `service`).
 
+use crate::builtins::context::own_temp_directory;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{
     Args, Eval, Event, ExecuteResult, Machine, Raised, Request, RequestKind, SealKind, StaticDirectory, Value,
 };
 use crate::graph::{
     AbsentPathProbe, DoubleWritePolicy, Existence, FileArtifact, FileOutput, OutputDirectory, OutputDirectoryKind,
-    PreserveOutputs, PrivilegeLevel, ProcessPip, RareOptions, Semaphore, SourceRewritePolicy, StandardInput,
+    PreserveOutputs, PrivilegeLevel, ProcessPip, RareOptions, Semaphore, ServiceKind, SourceRewritePolicy,
+    StandardInput,
 };
 use crate::source::Location;
 
@@ -14,7 +17,8 @@ use super::arguments::CommandLine;
 use super::artifacts::{Artifacts, extend_paths};
 use super::data::pip_data;
 use super::environment;
-use super::fields::{Fields, check_regex, origin};
+use super::fields::{Fields, Spot, check_regex};
+use super::service;
 use super::tool;
 
 /// `Transformer.execute(arguments)`
@@ -22,46 +26,66 @@ pub(super) fn execute<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<
     let fields = Fields::of_argument(m, args, 0, "`Transformer.execute`")?;
     let location = m.call_in_spec(args.site.location());
     let fields = fields.placed(location);
-    let mut artifacts = Artifacts::default();
+    let (mut process, artifacts) = read(m, args, &fields)?;
+    service::read_client(m, &fields, &mut process)?;
+    Ok(Value::ExecuteResult(schedule(m, process, artifacts, location)))
+}
 
-    let arguments = fields.array(m, "arguments")?;
-    let mut line = CommandLine::new(m, &mut artifacts, location);
-    for argument in arguments {
-        line.add(m, *argument)?;
-    }
+/// The process that an argument object describes, up to its part in services, and what it reads and makes.
+pub(super) fn read<'h>(
+    m: &mut Machine<'_, 'h>,
+    args: &Args<'_, 'h>,
+    fields: &Fields<'_, 'h>,
+) -> Result<(ProcessPip, Artifacts), Raised> {
+    let mut artifacts = Artifacts::default();
+    let line = CommandLine::read(m, &mut artifacts, fields, "arguments")?;
     let (arguments, response_file) = line.finish(m);
 
     let working_directory = fields.directory(m, "workingDirectory")?;
     let tool_value = fields.get("tool");
-    let tool = Fields::of_value(m, tool_value, "`tool`", location)?;
+    let tool = fields.inner(m, Spot::field("tool"), tool_value, "`tool`")?;
     let mut process = ProcessPip::new(tool.file(m, "exe")?, working_directory);
     process.arguments = arguments;
     if let Some(response_file) = response_file {
         process.rare_mut().response_file = Some(response_file);
     }
-    tool::apply(m, &tool, &mut process, &mut artifacts)?;
+    let needs_temp = tool::apply(m, &tool, &mut process, &mut artifacts)?;
 
     process.description = fields.symbol(m, "description")?;
     process.tags = fields.symbols(m, "tags")?;
-    for input in fields.array(m, "dependencies")?.iter().filter(|value| !value.is_undefined()) {
-        artifacts.add_input(m, *input, location)?;
+    read_inputs(m, fields, "dependencies", &mut artifacts)?;
+    read_outputs(m, fields, &mut artifacts)?;
+    read_streams(m, fields, &mut process, &mut artifacts)?;
+    environment::apply(m, fields, "environmentVariables", &mut process)?;
+    read_flags(m, fields, &mut process)?;
+    read_rare(m, fields, &mut process)?;
+    read_unsafe(m, fields, &mut process)?;
+    if needs_temp && process.rare.as_ref().is_none_or(|rare| rare.temp_directory.is_none()) {
+        process.rare_mut().temp_directory = Some(own_temp_directory(m, args, "t")?);
     }
-    read_outputs(m, &fields, &mut artifacts)?;
-    read_streams(m, &fields, &mut process, &mut artifacts)?;
-    environment::apply(m, &fields, "environmentVariables", &mut process)?;
-    read_flags(m, &fields, &mut process)?;
-    read_rare(m, &fields, &mut process)?;
-    read_unsafe(m, &fields, &mut process)?;
-    Ok(schedule(m, process, artifacts, location))
+    Ok((process, artifacts))
+}
+
+/// A list of files and sealed directories that are read.
+pub(super) fn read_inputs<'h>(
+    m: &mut Machine<'_, 'h>,
+    fields: &Fields<'_, 'h>,
+    name: &'static str,
+    artifacts: &mut Artifacts,
+) -> Result<(), Raised> {
+    for (index, input) in fields.array(m, name)?.iter().enumerate().filter(|(_, input)| !input.is_undefined()) {
+        artifacts.add_input(m, *input, fields, Spot::item(name, index))?;
+    }
+    Ok(())
 }
 
 /// Hands the process to the graph and gives its result object.
-fn schedule<'h>(
+pub(super) fn schedule<'h>(
     m: &mut Machine<'_, 'h>,
     mut process: ProcessPip,
     artifacts: Artifacts,
     location: Location,
-) -> Value<'h> {
+) -> &'h ExecuteResult<'h> {
     process.inputs = artifacts.inputs.into();
     process.directory_inputs = artifacts.directory_inputs.into();
     let kind = |kind: SealKind| match kind {
@@ -89,13 +113,16 @@ fn schedule<'h>(
     }
     process.outputs = artifacts.outputs.into();
     let handles = made.iter().map(|directory| directory.seal).collect();
-    m.emit(Event::Made(Box::new(Request { location, kind: RequestKind::Process(process, handles) })));
+    let is_service = process.rare.as_ref().is_some_and(|rare| rare.service.kind == ServiceKind::Service);
+    let pip = m.new_pip();
+    m.emit(Event::Made(Box::new(Request { location, kind: RequestKind::Process(process, pip, handles) })));
     let result = ExecuteResult {
         files: m.heap().alloc_slice_copy(&files),
         directories: m.heap().alloc_slice_copy(&made),
-        service: None,
+        pip,
+        is_service,
     };
-    Value::ExecuteResult(m.heap().alloc(result))
+    m.heap().alloc(result)
 }
 
 /// `outputs`, and the older `implicitOutputs` and `optionalImplicitOutputs`.
@@ -105,8 +132,9 @@ fn read_outputs<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, artifacts:
         ("optionalImplicitOutputs", Existence::Temporary),
         ("outputs", Existence::Required),
     ] {
-        for output in fields.array(m, name)?.iter().filter(|value| !value.is_undefined()) {
-            read_output(m, fields, name, *output, existence, artifacts)?;
+        let outputs = fields.array(m, name)?.iter().enumerate();
+        for (index, output) in outputs.filter(|(_, output)| !output.is_undefined()) {
+            read_output(m, fields, Spot::item(name, index), *output, existence, artifacts)?;
         }
     }
     Ok(())
@@ -120,7 +148,7 @@ const DIRECTORY_KINDS: [(&str, SealKind); 2] =
 fn read_output<'h>(
     m: &mut Machine<'_, 'h>,
     fields: &Fields<'_, 'h>,
-    name: &str,
+    spot: Spot,
     output: Value<'h>,
     existence: Existence,
     artifacts: &mut Artifacts,
@@ -136,7 +164,7 @@ fn read_output<'h>(
         Value::Directory(path) => artifacts.add_directory(path, SealKind::ExclusiveOpaque),
         Value::StaticDirectory(directory) => artifacts.add_directory(directory.path, SealKind::ExclusiveOpaque),
         Value::Object(_) => {
-            let entry = Fields::of_value(m, output, "an entry of `outputs`", fields.place)?;
+            let entry = fields.inner(m, spot, output, "an entry of `outputs`")?;
             if entry.has("directory") {
                 let path = entry.directory(m, "directory")?;
                 let kind = entry.choice(m, "kind", &DIRECTORY_KINDS)?.unwrap_or(SealKind::ExclusiveOpaque);
@@ -151,7 +179,7 @@ fn read_output<'h>(
             }
         }
         other => {
-            return Err(fields.wrong(m, name, "an array of paths, files, directories or output objects", other));
+            return Err(fields.wrong_at(m, spot, "an array of paths, files, directories or output objects", other));
         }
     }
     Ok(())
@@ -264,8 +292,9 @@ fn read_rare<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &mut
 /// Semaphores, and mutexes as semaphores that there is one of.
 fn read_semaphores<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>) -> Result<Box<[Semaphore]>, Raised> {
     let mut semaphores = Vec::new();
-    for value in fields.array(m, "acquireSemaphores")? {
-        let entry = Fields::of_value(m, *value, "an entry of `acquireSemaphores`", fields.place)?;
+    for (index, value) in fields.array(m, "acquireSemaphores")?.iter().enumerate() {
+        let spot = Spot::item("acquireSemaphores", index);
+        let entry = fields.inner(m, spot, *value, "an entry of `acquireSemaphores`")?;
         let Some(name) = entry.symbol(m, "name")? else {
             return Err(entry.wrong(m, "name", "a string", Value::Undefined));
         };
@@ -285,7 +314,7 @@ fn read_unsafe<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &m
     if value.is_undefined() {
         return Ok(());
     }
-    let unsafe_fields = Fields::of_value(m, value, "`unsafe`", fields.place)?;
+    let unsafe_fields = fields.inner(m, Spot::field("unsafe"), value, "`unsafe`")?;
     let fields = &unsafe_fields;
     extend_paths(&mut process.untracked_paths, &fields.paths(m, "untrackedPaths")?.into());
     extend_paths(&mut process.untracked_scopes, &fields.paths(m, "untrackedScopes")?.into());
@@ -309,7 +338,7 @@ fn read_unsafe<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &m
         other => {
             let message =
                 format!("`allowPreservedOutputs` must be a boolean or a number, but it is {}", m.describe(other));
-            let place = origin(other).unwrap_or(fields.place);
+            let place = fields.spot(m, Spot::field("allowPreservedOutputs"), other);
             return Err(m.fail(Diagnostic::error(Code::Dx(9357), message).at(place, "")));
         }
     }
@@ -337,12 +366,15 @@ fn breakaway_names<'h>(
     items: &'h [Value<'h>],
 ) -> Result<Box<[crate::source::Symbol]>, Raised> {
     let mut names = Vec::with_capacity(items.len());
-    for item in items {
+    for (index, item) in items.iter().enumerate() {
         names.push(match item {
             Value::Atom(name) => *name,
             Value::String(text) => m.symbols().intern(text.text),
             Value::Object(_) => m.symbols().intern(&crate::eval::to_inline(m.program(), *item)),
-            other => return Err(fields.wrong(m, "childProcessesToBreakawayFromSandbox", "an array of atoms", *other)),
+            other => {
+                let spot = Spot::item("childProcessesToBreakawayFromSandbox", index);
+                return Err(fields.wrong_at(m, spot, "an array of atoms", *other));
+            }
         });
     }
     Ok(names.into())

@@ -1,4 +1,4 @@
-//! What `Transformer.execute` gives: the outputs of the process.
+//! What `Transformer.execute` and `Transformer.createService` give: the outputs of the process, and its service id.
 
 use crate::diagnostics::{Code, Diagnostic, nearest};
 use crate::eval::{Args, Eval, ExecuteResult, Machine, Value};
@@ -50,6 +50,11 @@ pub(super) fn get_output_directories<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_
     let directories = this(args).map_or(&[][..], |result| result.directories);
     let directories: Vec<_> = directories.iter().map(|directory| Value::StaticDirectory(directory)).collect();
     Ok(m.array(&directories))
+}
+
+/// `serviceId`
+pub(super) fn service_id<'h>(_: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    Ok(this(args).map_or(Value::Undefined, |result| Value::ServiceId(result.pip)))
 }
 
 fn this<'h>(args: &Args<'_, 'h>) -> Option<&'h ExecuteResult<'h>> {

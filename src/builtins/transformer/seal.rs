@@ -1,11 +1,12 @@
 //! Sealed directories: full, partial and source seals; filtered, composed and partial views of shared opaques.
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::eval::{Args, Eval, Machine, Raised, RequestKind, SealKind, StaticDirectory, Value};
+use crate::eval::{Args, Eval, Machine, Raised, RequestKind, SealKind, StaticDirectory, Step, Trail, Value};
 use crate::graph::{self, ContentFilter, DirectoryId, FileArtifact, FilterKind, SealRequest};
 use crate::paths::PathId;
 use crate::source::Location;
 
+use super::super::support::optional_bool;
 use super::fields::{Fields, check_regex};
 use super::write::{emit, labels};
 
@@ -41,7 +42,7 @@ fn seal_files<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, kind: SealKind, 
         request.root = directory_arg(m, args, 0)?;
         files = if args.get(1).is_undefined() { &[] } else { m.array_arg(args, 1)? };
         (request.tags, request.description) = labels(m, args, 2, 3)?;
-        request.scrub = args.get(4).is_truthy();
+        request.scrub = optional_bool(m, args, 4)?;
     }
     let mut contents: Vec<FileArtifact> = Vec::with_capacity(files.len());
     for file in files.iter().filter(|file| !file.is_undefined()) {
@@ -103,20 +104,21 @@ pub(super) fn seal_source_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_,
 /// `composeSharedOpaqueDirectories(rootOrArguments, directories?, contentFilter?)`
 pub(super) fn compose<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let mut request = SealRequest::new(graph::SealKind::Composite, PathId::ROOT);
-    let (directories, filter, place) = if let Value::Object(_) = args.get(0) {
+    let (directories, filter, place, trail) = if let Value::Object(_) = args.get(0) {
         let fields = Fields::of_argument(m, args, 0, "the arguments of a composite")?;
         request.root = fields.directory(m, "root")?;
-        (fields.array(m, "directories")?, fields.get("contentFilter"), fields.place)
+        let trail = Trail::argument(0).then(Step::Field("contentFilter"));
+        (fields.array(m, "directories")?, fields.get("contentFilter"), fields.place, trail)
     } else {
         request.root = directory_arg(m, args, 0)?;
-        (m.array_arg(args, 1)?, args.get(2), args.site.argument(2))
+        (m.array_arg(args, 1)?, args.get(2), args.site.argument(2), Trail::argument(2))
     };
     let mut members = Vec::with_capacity(directories.len());
     for directory in directories.iter().filter(|directory| !directory.is_undefined()) {
         members.push(member(m, args, *directory)?);
     }
     request.directories = members.into();
-    request.filter = content_filter(m, filter, place)?;
+    request.filter = content_filter(m, args, filter, place, trail)?;
     Ok(seal(m, args, request, SealKind::SharedOpaque, &[], true))
 }
 
@@ -125,7 +127,7 @@ pub(super) fn sub_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) ->
     let mut request = SealRequest::new(graph::SealKind::SubDirectory, PathId::ROOT);
     request.directories = Box::new([member(m, args, args.get(0))?]);
     request.root = directory_arg(m, args, 1)?;
-    request.filter = content_filter(m, args.get(2), args.site.argument(2))?;
+    request.filter = content_filter(m, args, args.get(2), args.site.argument(2), Trail::argument(2))?;
     Ok(seal(m, args, request, SealKind::SharedOpaque, &[], true))
 }
 
@@ -192,13 +194,15 @@ pub(super) fn ensure_contents<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) 
 /// `{kind: "Include" | "Exclude", regex: "…"}`; none for `undefined`.
 fn content_filter<'h>(
     m: &mut Machine<'_, 'h>,
+    args: &Args<'_, 'h>,
     value: Value<'h>,
     place: Location,
+    trail: Trail,
 ) -> Result<Option<ContentFilter>, Raised> {
     if value.is_undefined() {
         return Ok(None);
     }
-    let fields = Fields::of_value(m, value, "`contentFilter`", place)?;
+    let fields = Fields::of_value(m, value, "`contentFilter`", place, args.site, trail)?;
     let kinds = [("Include", FilterKind::Include), ("Exclude", FilterKind::Exclude)];
     let Some(kind) = fields.choice(m, "kind", &kinds)? else {
         return Err(fields.wrong(m, "kind", "\"Include\" or \"Exclude\"", Value::Undefined));

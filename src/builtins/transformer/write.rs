@@ -3,9 +3,9 @@
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Args, Eval, Event, Machine, Raised, Request, RequestKind, Value};
 use crate::graph::{CopyFilePip, FileArtifact, PathRendering, PipData, WriteFilePip};
-use crate::paths::PathId;
 use crate::source::{Location, Symbol};
 
+use super::super::support::{optional_bool, optional_string};
 use super::data::{joined_data, pip_data};
 use super::fields::Fields;
 
@@ -14,7 +14,7 @@ pub(super) fn copy_file<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eva
     let Value::File(source) = args.get(0) else { return Err(m.wrong_type(args, 0, "a file")) };
     let destination = FileArtifact::output(m.path_arg(args, 1)?);
     let (tags, description) = labels(m, args, 2, 3)?;
-    let keep_writable = args.get(4).is_truthy();
+    let keep_writable = optional_bool(m, args, 4)?;
     let copy = CopyFilePip { source, destination, keep_writable, tags, description };
     emit(m, args, RequestKind::CopyFile(copy));
     Ok(Value::File(destination))
@@ -22,21 +22,25 @@ pub(super) fn copy_file<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eva
 
 /// `writeFile(destination, content, tags?, separator?, description?)`
 pub(super) fn write_file<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
-    let destination = m.path_arg(args, 0)?;
+    let destination = destination(m, args)?;
     let place = args.site.argument(1);
+    let separator = optional_string(m, args, 3)?.unwrap_or(m.paths().os().new_line());
     let contents = match args.get(1) {
-        Value::Array(values) => {
-            let separator = match args.get(3) {
-                Value::Undefined => m.paths().os().new_line(),
-                _ => m.string_arg(args, 3)?,
-            };
-            joined_data(m, values.items, separator, place)?
-        }
+        Value::Array(values) => joined_data(m, values.items, separator, place)?,
         Value::Undefined => PipData::default(),
         single => pip_data(m, single, place)?,
     };
     let (tags, description) = labels(m, args, 2, 4)?;
     Ok(write(m, args, destination, contents, PathRendering::None, tags, description))
+}
+
+/// What a write makes: the first version of a path. Given a file that a pip made it would make the next version, which
+/// the graph refuses (DX0221).
+fn destination<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<FileArtifact, Raised> {
+    match args.get(0) {
+        Value::File(file) => Ok(file.rewritten()),
+        _ => Ok(FileArtifact::output(m.path_arg(args, 0)?)),
+    }
 }
 
 /// What the text of a write is made of.
@@ -69,16 +73,18 @@ const RENDERINGS: [(&str, PathRendering); 4] = [
     ("forwardSlashes", PathRendering::ForwardSlashes),
 ];
 
-fn write_content<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, kind: Content, field: &str) -> Eval<'h> {
+fn write_content<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, kind: Content, field: &'static str) -> Eval<'h> {
     if !matches!(args.get(0), Value::Object(_)) {
-        let destination = m.path_arg(args, 0)?;
+        let destination = destination(m, args)?;
         let contents = content(m, args.get(1), kind, field, args.site.argument(1))?;
         let (tags, description) = labels(m, args, 2, 3)?;
         return Ok(write(m, args, destination, contents, PathRendering::None, tags, description));
     }
     let fields = Fields::of_argument(m, args, 0, "the arguments of a write")?;
-    let Some(destination) = fields.path(m, "outputPath")? else {
-        return Err(fields.wrong(m, "outputPath", "a path", Value::Undefined));
+    let destination = match (fields.get("outputPath"), fields.path(m, "outputPath")?) {
+        (Value::File(file), _) => file.rewritten(),
+        (_, Some(path)) => FileArtifact::output(path),
+        (_, None) => return Err(fields.wrong(m, "outputPath", "a path", Value::Undefined)),
     };
     let value = fields.get(field);
     let contents = content(m, value, kind, field, fields.place)?;
@@ -109,13 +115,12 @@ fn content<'h>(
 fn write<'h>(
     m: &mut Machine<'_, 'h>,
     args: &Args<'_, 'h>,
-    destination: PathId,
+    destination: FileArtifact,
     contents: PipData,
     path_rendering: PathRendering,
     tags: Box<[Symbol]>,
     description: Option<Symbol>,
 ) -> Value<'h> {
-    let destination = FileArtifact::output(destination);
     let write = WriteFilePip { destination, contents, path_rendering, tags, description };
     emit(m, args, RequestKind::WriteFile(write));
     Value::File(destination)

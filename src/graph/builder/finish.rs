@@ -10,14 +10,16 @@ use rustc_hash::FxHashMap;
 use super::GraphBuilder;
 use super::report::{and_other, kind_words};
 use crate::diagnostics::{Code, Diagnostic};
+use crate::graph::origins::Origins;
 use crate::graph::{
     DirectoryId, Existence, FileArtifact, Pip, PipGraph, PipId, Provenance, Qualifier, SealKind, stable,
 };
 use crate::paths::{PathId, Paths};
 
 pub(super) fn finish(mut builder: GraphBuilder) -> (PipGraph, Vec<Diagnostic>) {
-    let order = show_order(&builder.provenance, &builder.paths);
+    let order = show_order(&builder.origins, &builder.paths);
     let mut found = std::mem::take(&mut builder.warnings);
+    let linked = builder.dependencies_with_services(&mut found);
     if !builder.options.unsafe_disable_graph_post_validation {
         let mut rules = Rules::new(&builder);
         rules.run(&order);
@@ -25,28 +27,31 @@ pub(super) fn finish(mut builder: GraphBuilder) -> (PipGraph, Vec<Diagnostic>) {
     }
 
     let root = builder.options.workspace_root;
-    let stable = stable::identify(&builder.pips, &builder.provenance, &order, &builder.paths, root);
     let mut position = vec![0; order.len()];
     for (place, pip) in order.iter().enumerate() {
         position[pip.0 as usize] = place as u32;
     }
     let qualifiers = if builder.options.qualifiers.is_empty() {
-        used_qualifiers(&builder.provenance, &order)
+        used_qualifiers(&builder.origins, &order)
     } else {
         std::mem::take(&mut builder.options.qualifiers)
     };
     let source_files = builder.files.source_count();
     let (newest, older) = builder.files.into_producers();
-    let mut dependencies = builder.dependencies;
+    let mut dependencies = linked.unwrap_or(builder.dependencies);
     dependencies.shrink_to_fit();
+    let (stable, dependents) = rayon::join(
+        || stable::identify(&builder.pips, &builder.origins, &order, &builder.paths, root),
+        || dependencies.reversed(),
+    );
     let graph = PipGraph {
-        dependents: dependencies.reversed(),
+        dependents,
         paths: builder.paths,
         workspace_root: root,
         mounts: builder.mounts,
         qualifiers,
         pips: builder.pips,
-        provenance: builder.provenance,
+        origins: builder.origins,
         directories: builder.directories,
         dependencies,
         order,
@@ -59,10 +64,10 @@ pub(super) fn finish(mut builder: GraphBuilder) -> (PipGraph, Vec<Diagnostic>) {
     (graph, found)
 }
 
-fn used_qualifiers(provenance: &[Provenance], order: &[PipId]) -> Vec<Arc<Qualifier>> {
+fn used_qualifiers(origins: &Origins, order: &[PipId]) -> Vec<Arc<Qualifier>> {
     let mut used: Vec<Arc<Qualifier>> = Vec::new();
     for pip in order {
-        let qualifier = &provenance[pip.0 as usize].qualifier;
+        let qualifier = &origins.of(*pip).qualifier;
         // Most neighbours share theirs, so this keeps the list short before it is sorted.
         if used.last().is_none_or(|last| !Arc::ptr_eq(last, qualifier)) {
             used.push(qualifier.clone());
@@ -76,7 +81,7 @@ fn used_qualifiers(provenance: &[Provenance], order: &[PipId]) -> Vec<Arc<Qualif
 /// Groups pips by the top-level value that made them and orders the groups. Within a group pips keep the order of
 /// adding, which one evaluation of a value always repeats; between groups the order of adding depends on which value
 /// was asked for first, and so does not count.
-fn show_order(provenance: &[Provenance], paths: &Paths) -> Vec<PipId> {
+fn show_order(origins: &Origins, paths: &Paths) -> Vec<PipId> {
     struct Group<'a> {
         first: &'a Provenance,
         place: (u32, u32),
@@ -85,8 +90,8 @@ fn show_order(provenance: &[Provenance], paths: &Paths) -> Vec<PipId> {
     // By address first: comparing texts and qualifiers of a million pips would cost more than all else here.
     let mut by_address: FxHashMap<(usize, PathId, usize, usize), u32> = FxHashMap::default();
     let mut by_content: FxHashMap<(&str, PathId, &str, &Qualifier), u32> = FxHashMap::default();
-    let mut group_of: Vec<u32> = Vec::with_capacity(provenance.len());
-    for item in provenance {
+    let mut group_of: Vec<u32> = Vec::with_capacity(origins.iter().len());
+    for item in origins.iter() {
         let address = (
             Arc::as_ptr(&item.module).cast::<u8>() as usize,
             item.spec,
@@ -119,7 +124,7 @@ fn show_order(provenance: &[Provenance], paths: &Paths) -> Vec<PipId> {
     for (place, group) in sorted.iter().enumerate() {
         rank[*group as usize] = place as u32;
     }
-    let mut order: Vec<PipId> = (0..provenance.len() as u32).map(PipId).collect();
+    let mut order: Vec<PipId> = (0..group_of.len() as u32).map(PipId).collect();
     order.sort_by_key(|pip| (rank[group_of[pip.0 as usize] as usize], pip.0));
     order
 }
@@ -207,7 +212,7 @@ impl<'a> Rules<'a> {
         }
         let builder = self.builder;
         for id in order {
-            let at = &builder.provenance[id.0 as usize];
+            let at = builder.origins.of(*id);
             match &builder.pips[id.0 as usize] {
                 Pip::Process(process) => {
                     self.sources(&process.inputs, *id, at);
@@ -435,7 +440,7 @@ impl<'a> Rules<'a> {
         let diagnostic = Diagnostic::error(Code::Dx(14113), message)
             .at(subject.at.location, format!("`{shown}` is {verb} here"))
             .help(help(14113));
-        let Some(owner) = self.builder.provenance.get(owner.0 as usize) else { return };
+        let Some(owner) = self.builder.origins.get(owner) else { return };
         let what = format!("`{temp}` is a temporary directory here");
         self.found.push(and_other(diagnostic, subject.at, owner, &what));
     }

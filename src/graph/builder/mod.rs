@@ -12,6 +12,7 @@ mod process;
 mod report;
 mod seal;
 mod secrets;
+mod services;
 mod tables;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::diagnostics::{Code, Diagnostic};
+use crate::graph::origins::Origins;
 use crate::graph::{
     CopyFilePip, Directory, DirectoryId, Existence, FileArtifact, FileOutput, IpcPip, OutputDirectoryKind, Pip,
     PipGraph, PipId, ProcessPip, Provenance, Qualifier, Rows, SealDirectoryPip, SealKind, SealRequest, ServiceKind,
@@ -100,7 +102,7 @@ pub struct GraphBuilder {
     options: GraphOptions,
 
     pips: Vec<Pip>,
-    provenance: Vec<Provenance>,
+    origins: Origins,
     dependencies: Rows,
     directories: Vec<Directory>,
 
@@ -127,7 +129,7 @@ impl GraphBuilder {
             mount_at,
             options,
             pips: Vec::new(),
-            provenance: Vec::new(),
+            origins: Origins::default(),
             dependencies: Rows::default(),
             directories: Vec::new(),
             files: FileTable::default(),
@@ -213,6 +215,11 @@ impl GraphBuilder {
         }
     }
 
+    /// The exclusive opaque directory at a path, if a process that was added fills it.
+    pub fn exclusive_output(&self, path: PathId) -> Option<DirectoryId> {
+        self.roots.get(path)?.exclusive
+    }
+
     /// Adds a copy.
     ///
     /// # Errors
@@ -244,7 +251,9 @@ impl GraphBuilder {
     ///
     /// # Errors
     /// Every rule that it breaks; it is not added then.
-    pub fn add_ipc(&mut self, ipc: IpcPip, provenance: Provenance) -> Result<PipId, Vec<Diagnostic>> {
+    pub fn add_ipc(&mut self, mut ipc: IpcPip, provenance: Provenance) -> Result<PipId, Vec<Diagnostic>> {
+        ipc.inputs = distinct(ipc.inputs);
+        ipc.directory_inputs = distinct(ipc.directory_inputs);
         let checked = self.check_ipc(&ipc, &provenance);
         self.settle(checked, &ipc.inputs, [ipc.output])?;
         let id = PipId(self.pips.len() as u32);
@@ -383,7 +392,7 @@ impl GraphBuilder {
         needs.retain(|need| *need != id);
         self.dependencies.push(&needs);
         self.pips.push(pip);
-        self.provenance.push(provenance);
+        self.origins.push(provenance);
         id
     }
 

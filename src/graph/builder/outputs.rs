@@ -187,13 +187,13 @@ impl GraphBuilder {
         let mut found = Vec::new();
         if write.destination.rewrite > 1 {
             let shown = self.show(write.destination.path);
-            let message = format!("`{shown}` is written by another pip already, and a write cannot rewrite");
-            let diagnostic = refuse(Code::Dx(221), message, at, format!("`{shown}` is written here"));
+            let message = format!("`{shown}` is an output already, and a write cannot change it");
+            let diagnostic = refuse(Code::Dx(221), message, at, format!("`{shown}` is written again here"));
             let diagnostic = match self.files.get(write.destination.path).and_then(|state| state.producer()) {
-                Some(producer) => self.with_pip(diagnostic, at, producer, &format!("`{shown}` is written here")),
+                Some(producer) => self.with_pip(diagnostic, at, producer, &format!("`{shown}` is made here")),
                 None => diagnostic,
             };
-            found.push(diagnostic.help("write to a path of its own"));
+            found.push(diagnostic.help("write to a path of its own, or let a process rewrite the file"));
             return result(found);
         }
         self.check_output(write.destination, None, at, &mut found);
@@ -204,6 +204,7 @@ impl GraphBuilder {
         let mut found = Vec::new();
         self.check_inputs(&ipc.inputs, at, &mut found);
         self.check_input_directories(&ipc.directory_inputs, at, &mut found);
+        self.check_input_directories(&ipc.lazily_materialized_directories, at, &mut found);
         self.check_services(&ipc.services, at, &mut found);
         result(found)
     }

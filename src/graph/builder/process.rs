@@ -7,7 +7,7 @@ use super::{GraphBuilder, distinct, secrets};
 use crate::diagnostics::{Code, Diagnostic, Severity};
 use crate::graph::{
     DirectoryId, EnvironmentValue, Existence, FileArtifact, FileOutput, Fragment, OutputDirectory, OutputDirectoryKind,
-    Pip, PipData, PipId, PreserveOutputs, ProcessPip, Provenance, RareOptions, StandardInput,
+    Pip, PipData, PreserveOutputs, ProcessPip, Provenance, RareOptions, StandardInput,
 };
 use crate::paths::PathId;
 
@@ -284,21 +284,6 @@ impl GraphBuilder {
                         .help("take one for each: `Context.getTempDirectory(\"name\")`"),
                 );
             }
-        }
-    }
-
-    /// Services that a pip talks to must be there.
-    pub(super) fn check_services(&self, services: &[PipId], at: &Provenance, found: &mut Vec<Diagnostic>) {
-        for service in services {
-            if self.services.contains(service) {
-                continue;
-            }
-            let message = "a service dependency is not a service of this graph".to_owned();
-            let diagnostic = refuse(Code::Dx(296), message, at, "the dependency is declared here".to_owned());
-            found.push(
-                self.with_pip(diagnostic, at, *service, "this is no service; it is made here")
-                    .help("depend on what `Transformer.createService` returned"),
-            );
         }
     }
 

@@ -51,7 +51,7 @@ impl GraphBuilder {
 
     /// Adds the place where another pip was made.
     pub(super) fn with_pip(&self, diagnostic: Diagnostic, first: &Provenance, other: PipId, what: &str) -> Diagnostic {
-        match self.provenance.get(other.0 as usize) {
+        match self.origins.get(other) {
             Some(other) => and_other(diagnostic, first, other, what),
             None => diagnostic,
         }

@@ -136,7 +136,7 @@ impl GraphBuilder {
         let shown = self.show(path);
         let label = format!("`{shown}` is said to exist here");
         let known = self.directory(id);
-        let at = known.and_then(|directory| self.provenance.get(directory.pip.0 as usize));
+        let at = known.and_then(|directory| self.origins.get(directory.pip));
         let (Some(directory), Some(at)) = (known, at) else {
             let message = format!("`{shown}` is said to exist in a directory that is not of this graph");
             return Err(vec![Diagnostic::error(Code::Dx(14417), message).at(location, label)]);
@@ -162,7 +162,7 @@ impl GraphBuilder {
         };
         if path == directory.root || !self.paths.is_within(path, directory.root) {
             let message = format!("`{shown}` does not lie below `{root}`, so it cannot exist in it");
-            let diagnostic = refuse(Code::Ds(502), message, &here, label);
+            let diagnostic = refuse(Code::Dx(9377), message, &here, label);
             return Err(vec![self.with_directory(diagnostic, &here, id).help(format!("assert a path below `{root}`"))]);
         }
         let artifact = FileArtifact::output(path);

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::seal_kind;
-use crate::graph::{Pip, PipGraph, PipId};
+use crate::graph::{Pip, PipGraph, PipId, ServiceKind};
 
 /// Writes the graph for `dot`.
 ///
@@ -55,7 +55,8 @@ fn node(graph: &PipGraph, id: PipId) -> (&'static str, String) {
                 Some(description) => format!("{tool}\n{}", graph.text(description)),
                 None => format!("{tool}\n{}", graph.provenance(id).value),
             };
-            ("box", label)
+            let serves = process.rare.as_ref().is_some_and(|rare| rare.service.kind == ServiceKind::Service);
+            (if serves { "component" } else { "box" }, label)
         }
         Pip::CopyFile(copy) => ("cds", format!("copy\n{}", graph.display(copy.destination.path))),
         Pip::WriteFile(write) => ("note", format!("write\n{}", graph.display(write.destination.path))),

@@ -10,9 +10,9 @@ use rustc_hash::FxHashMap;
 use super::render::{arguments, render};
 use super::seal_kind;
 use crate::graph::{
-    ContentFilter, DirectoryId, EnvironmentValue, Existence, FileArtifact, IpcPip, PathRendering, Pip, PipGraph, PipId,
-    PreserveOutputs, PrivilegeLevel, ProcessFlags, ProcessPip, Qualifier, RareOptions, SealDirectoryPip, SealKind,
-    ServiceKind, ServiceOptions, StandardInput,
+    ContentFilter, DirectoryId, EnvironmentValue, Existence, FileArtifact, IpcPip, PathRendering, PermissionDelegation,
+    Pip, PipGraph, PipId, PreserveOutputs, PrivilegeLevel, ProcessFlags, ProcessPip, Qualifier, RareOptions,
+    SealDirectoryPip, SealKind, ServiceKind, ServiceOptions, StandardInput,
 };
 use crate::paths::PathId;
 use crate::source::Symbol;
@@ -486,7 +486,11 @@ fn write_service(graph: &PipGraph, service: &ServiceOptions, object: &mut Object
         inner.text("trackableTagDisplayName", graph.text(name))?;
     }
     inner.maybe_symbol(graph, "moniker", service.moniker)?;
-    inner.flag("delegatePermissions", service.delegate_permissions)?;
+    match service.delegate_permissions {
+        PermissionDelegation::None => {}
+        PermissionDelegation::Temporary => inner.text("delegatePermissions", "temporary")?,
+        PermissionDelegation::Permanent => inner.text("delegatePermissions", "permanent")?,
+    }
     inner.close()
 }
 
@@ -532,5 +536,6 @@ fn write_ipc(graph: &PipGraph, ipc: &IpcPip, object: &mut Object<'_>) -> io::Res
     object.maybe_number("maxConnectRetries", ipc.max_connect_retries)?;
     object.maybe_number("connectRetryDelayMillis", ipc.connect_retry_delay)?;
     object.flag("isServiceFinalization", ipc.is_service_finalization)?;
+    object.flag("isServiceShutdown", ipc.is_service_shutdown)?;
     object.flag("mustRunOnOrchestrator", ipc.must_run_on_orchestrator)
 }

@@ -17,16 +17,50 @@ pub fn render(graph: &PipGraph, data: &PipData, paths: PathRendering) -> String 
 /// without its quotes; raw text is split where the C run-time would split it.
 pub fn arguments(graph: &PipGraph, data: &PipData) -> Vec<String> {
     let mut arguments = Vec::with_capacity(data.fragments.len());
+    if data.fragments.iter().any(|fragment| is_raw(fragment) && has_quote(graph, fragment)) {
+        // A quote that one raw text opens may be closed by another: only the whole line tells.
+        split(&line(graph, data), &mut arguments);
+        return arguments;
+    }
     for fragment in &data.fragments {
         let mut text = String::new();
         append_plain(graph, fragment, &mut text);
-        match fragment {
-            Fragment::Text(_) => split(&text, &mut arguments),
-            Fragment::Nested(inner) if inner.escaping == Escaping::None => split(&text, &mut arguments),
-            _ => arguments.push(text),
-        }
+        if is_raw(fragment) { split(&text, &mut arguments) } else { arguments.push(text) }
     }
     arguments
+}
+
+/// Whether a fragment of a command line stands on it as it is.
+fn is_raw(fragment: &Fragment) -> bool {
+    match fragment {
+        Fragment::Text(_) => true,
+        Fragment::Nested(inner) => inner.escaping == Escaping::None,
+        _ => false,
+    }
+}
+
+fn has_quote(graph: &PipGraph, fragment: &Fragment) -> bool {
+    match fragment {
+        Fragment::Text(text) => graph.text(*text).contains('"'),
+        Fragment::Nested(inner) => inner.fragments.iter().any(|fragment| has_quote(graph, fragment)),
+        _ => false,
+    }
+}
+
+/// The command line as one text.
+fn line(graph: &PipGraph, data: &PipData) -> String {
+    let mut line = String::new();
+    for (index, fragment) in data.fragments.iter().enumerate() {
+        if index > 0
+            && let Some(separator) = data.separator
+        {
+            line.push_str(graph.text(separator));
+        }
+        let mut text = String::new();
+        append_plain(graph, fragment, &mut text);
+        if is_raw(fragment) { line.push_str(&text) } else { quote(&text, &mut line) }
+    }
+    line
 }
 
 /// A fragment without quotes.

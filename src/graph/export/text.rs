@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::render::{arguments, path_text, render};
 use crate::graph::{
     DirectoryId, Existence, FilterKind, PathRendering, Pip, PipGraph, PipId, ProcessPip, Provenance, SealDirectoryPip,
-    SealKind, Summary,
+    SealKind, ServiceKind, ServiceOptions, Summary,
 };
 
 /// How the tree looks.
@@ -112,6 +112,14 @@ fn plain(text: &str) -> String {
         .collect()
 }
 
+/// A word of a command line, in quotes where a shell would need them.
+fn quoted(word: String) -> String {
+    if !word.is_empty() && !word.contains(char::is_whitespace) {
+        return word;
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 struct Lines<'a> {
     graph: &'a PipGraph,
     options: TextOptions,
@@ -203,6 +211,21 @@ impl Lines<'_> {
                 let moniker = graph.text(ipc.moniker).to_owned();
                 self.head("ipc", &plain(&moniker))?;
                 self.description(pip)?;
+                if !ipc.services.is_empty() {
+                    let line = self.values(&ipc.services);
+                    self.detail("to", &line)?;
+                }
+                if ipc.is_service_finalization {
+                    self.detail("role", "sent before a service ends")?;
+                } else if ipc.is_service_shutdown {
+                    self.detail("role", "ends a service")?;
+                }
+                let mut inputs: Vec<String> = ipc.inputs.iter().map(|input| graph.display(input.path)).collect();
+                inputs.extend(ipc.directory_inputs.iter().map(|id| self.directory(*id)));
+                if !inputs.is_empty() {
+                    let line = self.list(&inputs);
+                    self.detail("in", &line)?;
+                }
                 let message = render(graph, &ipc.message, PathRendering::None);
                 let message = self.cut(&message);
                 self.detail("text", &format!("\"{message}\""))?;
@@ -217,6 +240,31 @@ impl Lines<'_> {
         self.detail("is", &description)
     }
 
+    /// Pips by the values that made them.
+    fn values(&self, pips: &[PipId]) -> String {
+        let values: Vec<String> = pips.iter().map(|pip| format!("`{}`", self.graph.provenance(*pip).value)).collect();
+        self.list(&values)
+    }
+
+    /// The part of a process in services, if it has one.
+    fn service(&mut self, service: &ServiceOptions) -> io::Result<()> {
+        match service.kind {
+            ServiceKind::None => {}
+            ServiceKind::Service => {
+                let moniker = service.moniker.map_or("", |moniker| self.graph.text(moniker));
+                let line = format!("service on {}", plain(moniker));
+                self.detail("role", &line)?;
+            }
+            ServiceKind::Shutdown => self.detail("role", "ends a service")?,
+            ServiceKind::Finalization => self.detail("role", "runs before a service ends")?,
+        }
+        if !service.dependencies.is_empty() {
+            let line = self.values(&service.dependencies);
+            self.detail("uses", &line)?;
+        }
+        Ok(())
+    }
+
     fn process(&mut self, process: &ProcessPip) -> io::Result<()> {
         let graph = self.graph;
         let tool = tool_name(graph, process);
@@ -226,10 +274,13 @@ impl Lines<'_> {
         };
         let head = self.cut(&head);
         self.head("process", &head)?;
-        let command: Vec<String> = std::iter::once(path_text(graph, process.executable.path, PathRendering::None))
-            .chain(arguments(graph, &process.arguments))
-            .map(|word| if word.is_empty() || word.contains(char::is_whitespace) { format!("'{word}'") } else { word })
-            .collect();
+        if let Some(rare) = &process.rare {
+            self.service(&rare.service)?;
+        }
+        let mut command = vec![path_text(graph, process.executable.path, PathRendering::None)];
+        command.extend(arguments(graph, &process.arguments));
+        command.extend(self.response(process));
+        let command: Vec<String> = command.into_iter().map(quoted).collect();
         let command = self.cut(&command.join(" "));
         self.detail("run", &command)?;
         let files = process.inputs.iter().filter(|input| **input != process.executable);
@@ -263,7 +314,22 @@ impl Lines<'_> {
             outputs.push(shown);
         }
         let line = self.list(&outputs);
-        self.detail("out", &line)
+        self.detail("out", &line)?;
+        match process.rare.as_ref().and_then(|rare| rare.temp_directory) {
+            Some(temp) => self.detail("temp", &plain(&self.folder(temp))),
+            None => Ok(()),
+        }
+    }
+
+    /// What a response file holds. It is part of the command line unless it would be too long.
+    fn response(&self, process: &ProcessPip) -> Vec<String> {
+        match process.rare.as_ref().and_then(|rare| rare.response_file.as_ref()) {
+            None => Vec::new(),
+            Some(file) if file.force => {
+                vec![format!("{}(response file)", file.prefix.map_or("@", |prefix| self.graph.text(prefix)))]
+            }
+            Some(file) => arguments(self.graph, &file.contents),
+        }
     }
 
     fn seal(&mut self, id: PipId, seal: &SealDirectoryPip) -> io::Result<()> {

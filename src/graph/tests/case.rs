@@ -350,6 +350,7 @@ impl Case {
                     max_connect_retries: None,
                     connect_retry_delay: None,
                     is_service_finalization: false,
+                    is_service_shutdown: false,
                     must_run_on_orchestrator: false,
                     tags,
                     description: None,

@@ -173,6 +173,7 @@ fn the_tree_shows_what_a_build_engineer_looks_for() {
       process  tool
                run  tool
                out  out/second.log (optional), out/s/ (shared opaque), out/s/inner/ (shared opaque)
+               temp tmp/t/
     logs
       seal     out/s/ (composite)
                from out/s/ (shared opaque) of `first`, out/s/ (shared opaque) of `second`

@@ -392,7 +392,7 @@ fn assertions_are_about_directories_that_a_process_fills() {
          b: composite out <[a]
          c: assert <[b] out/d/x ! DX14414 b");
     run("a: process shared=out/d
-         b: assert <[a] out/e/x ! DS0502 a");
+         b: assert <[a] out/e/x ! DX9377 a");
     run("a: process shared=out/d
          b: assert <[a] out/d/x
          c: copy <out/d/x@1 >out/y");

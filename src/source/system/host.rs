@@ -60,6 +60,11 @@ impl OperatingSystem {
         self == Self::Windows
     }
 
+    /// What stands between the paths of a variable that lists them.
+    pub fn path_list_separator(self) -> &'static str {
+        if self == Self::Windows { ";" } else { ":" }
+    }
+
     /// What ends a line of text.
     pub fn new_line(self) -> &'static str {
         if self == Self::Windows { "\r\n" } else { "\n" }
