@@ -122,6 +122,7 @@
 //! | [`eval`] | values and the interpreter |
 //! | [`builtins`] | the functions that the prelude declares |
 //! | [`workspace`] | all of this in order, from a folder to a graph |
+//! | [`testing`] | unit tests written in DScript |
 //!
 //! # Features
 //!
@@ -140,6 +141,7 @@ pub mod program;
 pub mod resolve;
 pub mod source;
 pub mod syntax;
+pub mod testing;
 pub mod workspace;
 
 pub use diagnostics::render::Renderer;

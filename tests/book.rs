@@ -112,3 +112,16 @@ fn examples_give_the_same_graph_however_they_are_evaluated() {
         assert!(once == there, "{example} depends on where it lies");
     }
 }
+
+#[test]
+fn every_module_of_the_box_is_in_the_book() {
+    let page = std::fs::read_to_string(root().join("docs/modules.md")).expect("the page can be read");
+    let mut missing = Vec::new();
+    for entry in std::fs::read_dir(root().join("stdlib")).expect("stdlib can be read") {
+        let name = entry.expect("the entry can be read").file_name().to_string_lossy().into_owned();
+        if name.starts_with("Sdk.") && !page.contains(&format!("\n| `{name}` | ")) {
+            missing.push(name);
+        }
+    }
+    assert!(missing.is_empty(), "not in docs/modules.md: {missing:?}");
+}

@@ -1,5 +1,5 @@
 //! The graph of a workspace is the same, byte for byte, with one thread and with many, in every run, and wherever the
-//! workspace lies.
+//! workspace lies: the examples, and workspaces under `tests/cases/determinism` that do what is easily done wrong.
 
 #![allow(clippy::disallowed_methods, reason = "tests read their data")]
 
@@ -11,8 +11,11 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
-    let folder = support::project().join("examples");
-    let configs = support::files_below(&folder, "config.dsc");
+    let folders = ["examples", "tests/cases/determinism"];
+    let configs: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| support::files_below(&support::project().join(folder), "config.dsc"))
+        .collect();
     let folders = configs.iter().filter(|path| path.ends_with("config.dsc")).filter_map(|path| path.parent());
     let trials: Vec<Trial> = folders
         .map(|example| {

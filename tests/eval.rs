@@ -240,6 +240,7 @@ fn evaluate(text: &str, table: &NativeTable) -> Evaluated {
         allow_unsafe_ambient: expected.allow_unsafe,
         interrupted: None,
         functions: Default::default(),
+        test: None,
     };
     let spec = program.specs.iter().find(|spec| spec.path == at(SPEC)).unwrap();
     let roots: Vec<_> = spec

@@ -50,8 +50,15 @@ const FOLDERS: &[(&str, &str, &[&str])] = &[
             "annotation",
         ],
     ),
+    ("Sdk.Testing", "Sdk.Testing", &["assert", "testing"]),
     ("Sdk.Shell", "Sdk.Shell", &["shell", "command"]),
     ("Sdk.Cc", "Sdk.Cc", &["products", "options", "toolchain", "compile", "link"]),
+    ("Sdk.Json", "Sdk.Json", &["json"]),
+    ("Sdk.Xml", "Sdk.Xml", &["xml", "nodes"]),
+    ("Sdk.Hashing", "Sdk.Hashing", &["hashing"]),
+    ("Sdk.ValueCache", "Sdk.ValueCache", &["value_cache"]),
+    ("Sdk.Graph", "Sdk.Graph", &["graph"]),
+    ("Sdk.KeyForm", "Sdk.KeyForm", &["key_form"]),
 ];
 
 /// Specs that users of the language do not meet.

@@ -190,7 +190,7 @@ fn mount_name<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<&'h st
 
 fn get_mount<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let name = mount_name(m, args)?;
-    let mounts = &m.host().mounts;
+    let mounts = m.host().context_mounts();
     if let Some(mount) = mounts.iter().find(|mount| *mount.name == *name) {
         let atom = Value::Atom(m.symbols().intern(name));
         return Ok(m.object_of(&[("name", atom), ("path", Value::Path(mount.path))]));
@@ -203,11 +203,14 @@ fn get_mount<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
             Diagnostic::error(Code::Dx(9367), message).at(place, "").help(format!("write `{}`", mount.name))
         }
         None => {
-            let known: Vec<_> = mounts.iter().map(|mount| format!("`{}`", mount.name)).collect();
+            let mut known: Vec<_> = mounts.iter().map(|mount| format!("`{}`", mount.name)).collect();
+            if known.is_empty() {
+                known.push("`` (there are none)".to_owned());
+            }
             let near = nearest(name, mounts.iter().map(|mount| &*mount.name));
             Diagnostic::error(Code::Dx(9366), format!("there is no mount `{name}`"))
                 .at(place, "")
-                .note(format!("the mounts are {}", known.join(", ")))
+                .note(format!("Mount with name `{name}` was not found. Legal mounts are: {}", known.join(", ")))
                 .maybe_help(near.map(|near| format!("did you mean `{near}`?")))
         }
     };
@@ -216,7 +219,7 @@ fn get_mount<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 
 fn has_mount<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let name = mount_name(m, args)?;
-    Ok(Value::Bool(m.host().mounts.iter().any(|mount| *mount.name == *name)))
+    Ok(Value::Bool(m.host().context_mounts().iter().any(|mount| *mount.name == *name)))
 }
 
 fn get_user_home_directory<'h>(m: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eval<'h> {

@@ -6,8 +6,13 @@ use crate::eval::{Args, Eval, Machine, NativeFn, Value};
 use super::support::{bool_arg, optional_string};
 
 /// Functions of the namespace `Contract`.
-pub(super) const FUNCTIONS: &[(&str, NativeFn)] =
-    &[("Contract.requires", requires), ("Contract.assert", assert), ("Contract.fail", fail), ("Contract.warn", warn)];
+pub(super) const FUNCTIONS: &[(&str, NativeFn)] = &[
+    ("Contract.requires", requires),
+    ("Contract.precondition", requires),
+    ("Contract.assert", assert),
+    ("Contract.fail", fail),
+    ("Contract.warn", warn),
+];
 
 /// How much of the text of a failing condition is quoted, in characters.
 const QUOTED: usize = 200;

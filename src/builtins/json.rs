@@ -250,7 +250,7 @@ impl Writer {
                 let found = other.type_of();
                 // Tests of specs expect this wording.
                 let message = format!(
-                    "Encountered value of type '{found}'. This type is not supported to be serialized to Json."
+                    "Encountered value of type `{found}`. This type is not supported to be serialized to Json."
                 );
                 let error = Diagnostic::error(Code::Dx(9408), message).at(args.site.argument(1), "");
                 let help = "write plain data: objects, arrays, strings, numbers, booleans and paths";

@@ -32,6 +32,7 @@ mod string;
 mod string_builder;
 mod support;
 mod transformer;
+mod unit_test;
 mod unsafe_ambient;
 mod value_cache;
 mod xml;
@@ -66,6 +67,7 @@ const FUNCTIONS: &[&[(&str, NativeFn)]] = &[
     string::FUNCTIONS,
     string_builder::FUNCTIONS,
     transformer::FUNCTIONS,
+    unit_test::FUNCTIONS,
     unsafe_ambient::FUNCTIONS,
     value_cache::FUNCTIONS,
     xml::FUNCTIONS,

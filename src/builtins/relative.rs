@@ -30,10 +30,17 @@ pub(super) const MEMBERS: &[Member] = &[
     Member::method("concat", 1, 1, concat),
     Member::method("equals", 1, 2, equals),
     Member::method("toPathAtoms", 0, 0, to_path_atoms),
+    Member::method("toProperString", 0, 0, proper_string),
     Member::method("toString", 0, 0, support::to_string),
 ];
 
 /// The atoms of the receiver; none when there is no receiver.
+/// The path as the host writes it, without the marks of a literal.
+fn proper_string<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    let Value::Relative(relative) = args.this else { return support::to_string(m, args) };
+    Ok(m.string(&RelativePath::from_atoms(relative.atoms.to_vec()).display(m.symbols())))
+}
+
 fn this<'h>(args: &Args<'_, 'h>) -> &'h [Symbol] {
     match args.this {
         Value::Relative(relative) => relative.atoms,

@@ -43,8 +43,9 @@ fn cached<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, function: Value<'h>,
     let key: Arc<str> = key.into();
     let Some((current, qualifier)) = m.current_value() else { return m.call(function, arguments, args.site) };
     let decl = home(m, function).unwrap_or(current);
-    let value =
-        m.cached(&key, decl, qualifier, args.site.location(), &mut |m| m.call(function, arguments, args.site))?;
+    // Nearly always the module that wraps this native stands in between.
+    let place = m.call_in_spec(args.site.location());
+    let value = m.cached(&key, decl, qualifier, place, &mut |m| m.call(function, arguments, args.site))?;
     copy(m, args, value)
 }
 
@@ -70,7 +71,8 @@ fn hash<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, value: Value<'h>, hash
         hasher.update((text.len() as u64).to_le_bytes());
         hasher.update(text.as_bytes());
     };
-    let path = |path| m.paths().display(path);
+    // Folders of cached values are named by their keys, which must not depend on where the workspace lies.
+    let path = |path| m.show(path);
     let items: Vec<Value<'h>> = match value {
         Value::Undefined => {
             add("undefined", "");
@@ -119,6 +121,8 @@ fn hash<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, value: Value<'h>, hash
         }
         Value::StaticDirectory(directory) => {
             add(&format!("sealed{:?}{}", directory.kind, directory.contents.len()), &path(directory.path));
+            // Two seals of the same content are two directories.
+            add("seal", &m.seal_name(directory.seal));
             directory.contents.iter().map(|file| Value::File(*file)).collect()
         }
         Value::Array(array) => {

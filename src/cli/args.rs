@@ -9,6 +9,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 
 use super::Failure;
 use crate::diagnostics::{DEFAULT_LIMIT, Level};
+use crate::source::system::OperatingSystem;
 
 /// What a command line asks for.
 pub(super) enum Parsed {
@@ -79,6 +80,17 @@ pub(super) enum Command {
         Without an expression, inputs are read from standard input, on a terminal with a prompt. Each sees\n\
         the declarations and imports before it.")]
     Eval(EvalArgs),
+    /// Run the unit tests that are written in DScript
+    #[command(after_help = "Examples:\n  \
+        dscript test                         the tests of this folder's workspace\n  \
+        dscript test --filter Parsing        those whose id, `spec::name`, holds this text\n  \
+        dscript test --update                write the golden files that are missing or differ\n  \
+        dscript test tests/flatten.dsc       a single spec, without a workspace\n  \
+        dscript test --message-format json   one JSON object a test, and one that counts them\n\n\
+        A test is a function with the decorator @@Testing.unitTest(). The pips that it makes are compared with\n\
+        its golden file: NAME.lkg in a folder beside the spec that is called as the spec. A folder without a\n\
+        config.dsc is searched for specs with tests.")]
+    Test(TestArgs),
     /// Check the syntax of files, or print their syntax trees
     #[command(after_help = "Examples:\n  \
         dscript parse a.dsc b.dsc             syntax errors only; prints nothing when all is well\n  \
@@ -171,6 +183,47 @@ pub(super) enum ValueFormat {
     /// As DScript
     Text,
     /// As JSON, one line a value
+    Json,
+}
+
+/// Arguments of `test`.
+#[derive(Args, Debug)]
+pub(super) struct TestArgs {
+    /// Where the tests are: workspaces, single specs, or folders of specs
+    #[arg(value_name = "PATH", default_value = ".", value_hint = ValueHint::AnyPath)]
+    pub(super) paths: Vec<PathBuf>,
+    /// Run only the tests whose id, `spec::name`, holds this text
+    #[arg(long, value_name = "TEXT")]
+    pub(super) filter: Option<String>,
+    /// Write golden files that are missing or differ, and delete those of tests that make no pips
+    #[arg(long)]
+    pub(super) update: bool,
+    /// Use the SDK modules in this folder instead of the built-in ones; several folders are searched in order
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) sdk: Vec<PathBuf>,
+    /// Evaluate for a machine with this operating system [default: that of this machine]
+    #[arg(long, value_name = "OS")]
+    pub(super) host: Option<HostSystem>,
+    /// How many tests run at a time; the result is always the same [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<NonZeroUsize>,
+    /// How results are written to standard output, and what is wrong with the workspace to standard error
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) message_format: TestFormat,
+    /// When to use colour; `auto` means on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(super) color: ColorWhen,
+    /// Draw with ASCII characters only
+    #[arg(long)]
+    pub(super) ascii: bool,
+}
+
+/// How results of tests are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TestFormat {
+    /// A line a test, then what is wrong with those that failed
+    Human,
+    /// One JSON object a test, then one that counts them
     Json,
 }
 
@@ -267,6 +320,17 @@ pub(super) enum HostSystem {
     Unix,
 }
 
+impl HostSystem {
+    /// What the library calls it.
+    pub(super) fn os(self) -> OperatingSystem {
+        match self {
+            Self::Win => OperatingSystem::Windows,
+            Self::MacOs => OperatingSystem::MacOs,
+            Self::Unix => OperatingSystem::Unix,
+        }
+    }
+}
+
 /// How diagnostics are shown.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Diagnostics")]
@@ -358,7 +422,7 @@ impl Command {
                     args.before_at = matches.indices_of("operands").map_or(0, |all| all.filter(|i| *i < at).count());
                 }
             }
-            Command::Explain(_) | Command::Completions(_) => {}
+            Command::Test(_) | Command::Explain(_) | Command::Completions(_) => {}
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::diagnostics::{Code, Diagnostic, Levels, Severity, catalogue};
 use crate::graph::PipGraph;
 use crate::graph::export::{self, TextOptions};
 use crate::source::FileId;
-use crate::source::system::{DiskFileSystem, FileSystem, OperatingSystem, ProcessEnvironment};
+use crate::source::system::{DiskFileSystem, FileSystem, ProcessEnvironment};
 use crate::syntax;
 use crate::syntax::ast::Ast;
 use crate::workspace::{OpenOptions, QualifierRequest, Workspace};
@@ -108,13 +108,9 @@ pub(super) fn open(
         options.environment.iter().fold(ProcessEnvironment::new(), |all, (name, value)| all.with(name, value));
     let options = OpenOptions {
         threads: options.threads,
-        sdk: options.sdk.clone(),
+        sdk: options.sdk.iter().cloned().collect(),
         environment: Arc::new(environment),
-        host: options.host.map(|host| match host {
-            HostSystem::Win => OperatingSystem::Windows,
-            HostSystem::MacOs => OperatingSystem::MacOs,
-            HostSystem::Unix => OperatingSystem::Unix,
-        }),
+        host: options.host.map(HostSystem::os),
         levels: levels.clone(),
         allow_missing_config,
         ..OpenOptions::default()

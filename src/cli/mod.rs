@@ -15,6 +15,7 @@ mod output;
 mod parse;
 mod prompt;
 mod report;
+mod test;
 
 use std::ffi::OsString;
 use std::panic;
@@ -69,6 +70,7 @@ fn dispatch(command: Command) -> Result<Outcome, Failure> {
         Command::Check(args) => check::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Parse(args) => parse::run(args),
+        Command::Test(args) => test::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Completions(args) => completions::run(args),
     }

@@ -1,10 +1,12 @@
 //! What evaluation may see of the world, and how far it may go.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rustc_hash::FxHashMap;
 
+use super::expect::TestWorld;
 use super::machine::Machine;
 use super::native::{Args, Eval};
 use crate::graph::Mount;
@@ -17,7 +19,7 @@ pub struct Host {
     pub file_system: Arc<dyn FileSystem>,
     /// Environment variables.
     pub environment: Arc<dyn Environment>,
-    /// Mounts in the order of their definition.
+    /// Mounts in the order of their definition. Natives ask [`Host::context_mounts`].
     pub mounts: Vec<Mount>,
     /// The folder of the configuration.
     pub source_root: PathId,
@@ -39,6 +41,18 @@ pub struct Host {
     pub interrupted: Option<Arc<AtomicBool>>,
     /// Functions of the host program by dotted name; the prelude declares them like natives.
     pub functions: FxHashMap<String, HostFunction>,
+    /// The world of a unit test while one runs; its mounts stand for `mounts` then.
+    pub test: Option<Arc<TestWorld>>,
+}
+
+impl Host {
+    /// The mounts that `Context` knows, in the order of their definition.
+    pub fn context_mounts(&self) -> Cow<'_, [Mount]> {
+        match &self.test {
+            Some(test) => Cow::Owned(test.mounts()),
+            None => Cow::Borrowed(&self.mounts),
+        }
+    }
 }
 
 /// A function of the host program.

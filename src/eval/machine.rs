@@ -12,7 +12,7 @@ use crate::source::{Location, Symbol, Symbols};
 
 use super::host::Host;
 use super::native::{Args, Eval, Raised, Site};
-use super::shared::{Event, Running, Shared};
+use super::shared::{Event, Running, Shared, ThunkId};
 use super::value::{Array, Object, PipHandle, Relative, SealHandle, Text, Value};
 use crate::graph::FileArtifact;
 
@@ -149,15 +149,30 @@ impl<'s, 'h> Machine<'s, 'h> {
         Raised
     }
 
+    /// The innermost call that led to `site` and was not made by the SDK: where a message is for its reader.
+    pub fn call_outside_sdk(&self, site: Location) -> Location {
+        if !self.shared.is_library(site.file) {
+            return site;
+        }
+        let own = self.running.last().map_or(0, |running| running.sites).min(self.sites.len());
+        let caller = self.sites[own..].iter().rev().find(|site| !self.shared.is_library(site.file));
+        caller.copied().unwrap_or(site)
+    }
+
     /// Where the running top-level value's own spec made the call that led here: the line that a user would name.
     pub fn call_in_spec(&self, site: Location) -> Location {
         let Some(running) = self.running.last() else { return site };
-        let declared = self.program().decl_location(self.shared.thunk(running.thunk).decl);
-        if site.file == declared.file {
+        let program = self.program();
+        let decl = self.shared.thunk(running.thunk).decl;
+        let declared = program.decl_location(decl);
+        // An expression that is evaluated in a spec leads into that spec: that is where its user can act.
+        let at = program.specs[program.decls[decl.index()].spec.index()].probe_of;
+        let file = at.map_or(declared.file, |at| program.specs[at.index()].file);
+        if site.file == file {
             return site;
         }
-        let own = self.sites[running.sites..].iter().rev().find(|site| site.file == declared.file);
-        own.copied().unwrap_or(declared)
+        let own = self.sites[running.sites.min(self.sites.len())..].iter().rev().find(|site| site.file == file);
+        own.copied().unwrap_or(if site.file == declared.file { site } else { declared })
     }
 
     /// Stops evaluation with an error at the call.
@@ -173,7 +188,8 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// Stops evaluation because an argument has the wrong type (DX9325).
     pub fn wrong_type(&mut self, args: &Args<'_, 'h>, index: usize, expected: &str) -> Raised {
         let found = self.describe(args.get(index));
-        let name = args.name;
+        // Modules of the SDK give the hidden natives the names that users know.
+        let name = args.name.strip_prefix("_PreludeAmbientHack_").unwrap_or(args.name);
         let nth = index + 1;
         let message = format!("argument {nth} of `{name}` must be {expected}, but it is {found}");
         self.fail_at(args, index, Code::Dx(9325), message)
@@ -288,8 +304,32 @@ impl<'s, 'h> Machine<'s, 'h> {
     }
 
     /// A new identity for a sealed or output directory.
-    pub fn new_seal(&self) -> SealHandle {
-        SealHandle(self.shared.next_seal.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+    pub fn new_seal(&mut self) -> SealHandle {
+        let maker = match self.running.last_mut() {
+            Some(running) => {
+                running.seals += 1;
+                (running.thunk, running.seals)
+            }
+            None => (ThunkId(u32::MAX), 0),
+        };
+        SealHandle(self.shared.seals.push(maker) as u32)
+    }
+
+    /// Which seal it is, by who made it: unlike the handle it does not depend on timing, nor on where the workspace lies.
+    pub fn seal_name(&self, seal: SealHandle) -> String {
+        let Some((thunk, number)) = self.shared.seals.get(seal.0 as usize).filter(|maker| maker.1 > 0) else {
+            return String::new();
+        };
+        let (program, thunk) = (self.program(), self.shared.thunk(*thunk));
+        let spec = &program.specs[program.decls[thunk.decl.index()].spec.index()];
+        let module = &program.modules[spec.module.index()].name;
+        let key = thunk.cache_key.as_deref().unwrap_or_default();
+        let mut name =
+            format!("{module}\0{}\0{}\0{key}\0{number}", self.show(spec.path), program.decl_name(thunk.decl));
+        for (setting, value) in program.qualifiers.map_of(thunk.qualifier).iter() {
+            name.push_str(&format!("\0{setting}={value}"));
+        }
+        name
     }
 
     /// A new identity for a process or a message.

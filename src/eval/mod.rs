@@ -10,6 +10,7 @@
 mod calls;
 mod collections;
 mod display;
+mod expect;
 mod expressions;
 mod follower;
 mod host;
@@ -33,6 +34,7 @@ mod value;
 
 pub use collections::{Map, MutableSet, Set, StringBuilder, unique};
 pub use display::{enum_name, to_display, to_inline};
+pub use expect::{ExpectedFailure, ExpectedMessage, TestWorld};
 pub use host::{Host, HostFunction, Limits, SystemFolders};
 pub use introspect::Inputs;
 pub use machine::Machine;

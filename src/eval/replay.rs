@@ -36,6 +36,8 @@ pub(super) struct Replay<'s, 'h> {
     names: Vec<Option<Arc<str>>>,
     qualifiers: FxHashMap<QualifierId, Arc<crate::graph::Qualifier>>,
     diagnostics: Vec<Diagnostic>,
+    /// Where the diagnostics of each running `expectFailure` begin, the innermost last.
+    expected: Vec<usize>,
 }
 
 impl<'s, 'h> Replay<'s, 'h> {
@@ -52,6 +54,7 @@ impl<'s, 'h> Replay<'s, 'h> {
             names: vec![None; shared.resolved.program.decls.len()],
             qualifiers: FxHashMap::default(),
             diagnostics: Vec::new(),
+            expected: Vec::new(),
         }
     }
 
@@ -65,6 +68,12 @@ impl<'s, 'h> Replay<'s, 'h> {
             while let Some(event) = events.next() {
                 match event {
                     Event::Made(request) => self.request(thunk.decl, thunk.qualifier, *request),
+                    Event::FailureBegins => self.expected.push(self.diagnostics.len()),
+                    Event::FailureEnds(expected) => {
+                        let begin = self.expected.pop().unwrap_or(self.diagnostics.len());
+                        let said = self.diagnostics.split_off(begin);
+                        self.diagnostics.extend(expected.check(said));
+                    }
                     Event::Needed(needed) => {
                         let above = stack.len();
                         self.begin(needed, &mut stack);

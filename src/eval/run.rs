@@ -50,6 +50,14 @@ impl Evaluation<'_> {
         (graph, diagnostics)
     }
 
+    /// Computes some values and builds the graph of all pips that they make or need.
+    pub fn graph_of(&self, roots: &[Root], builder: GraphBuilder) -> (PipGraph, Vec<Diagnostic>) {
+        let (builder, mut diagnostics) = self.filled(roots, builder);
+        let (graph, found) = builder.finish();
+        diagnostics.extend(found);
+        (graph, diagnostics)
+    }
+
     /// The builder with the pips of all roots. The values are gone when it returns: nothing in the graph needs them.
     fn filled(&self, roots: &[Root], builder: GraphBuilder) -> (GraphBuilder, Vec<Diagnostic>) {
         let mut heaps = self.heaps();

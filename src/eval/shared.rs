@@ -12,6 +12,7 @@ use crate::program::{DeclId, DeclKind, Origin, Program, QualifierId, Spec, SpecI
 use crate::resolve::{Resolved, ir};
 use crate::source::{FileId, Files, Location};
 
+use super::expect::ExpectedFailure;
 use super::host::Host;
 use super::introspect::Records;
 use super::native::{BoundMembers, NativeFn, NativeTable};
@@ -53,6 +54,10 @@ pub enum Event {
     Needed(ThunkId),
     /// The value made a pip or a seal, or asserted a file.
     Made(Box<Request>),
+    /// A unit test expects that what follows fails.
+    FailureBegins,
+    /// What was expected to fail ends here.
+    FailureEnds(Box<ExpectedFailure>),
 }
 
 /// A top-level value while it is computed.
@@ -64,6 +69,8 @@ pub(super) struct Running {
     pub sites: usize,
     pub events: Vec<Event>,
     pub diagnostics: Vec<Diagnostic>,
+    /// How many seals it has made.
+    pub seals: u32,
     /// How often it asked for a unique name.
     pub repetitions: FxHashMap<Arc<str>, u32>,
 }
@@ -85,7 +92,8 @@ pub(super) struct Shared<'h> {
     pub files: &'h Files,
     pub natives: FxHashMap<DeclId, (Arc<str>, NativeFn)>,
     pub members: BoundMembers,
-    pub next_seal: AtomicU32,
+    /// Who made each seal, by its handle: a value, and how many that value had made before.
+    pub seals: boxcar::Vec<(ThunkId, u32)>,
     /// What pips were asked for; none when the program does not ask about them.
     pub records: Option<Records>,
     /// The next [`PipHandle`](super::value::PipHandle).
@@ -127,7 +135,7 @@ impl<'h> Shared<'h> {
             files,
             natives,
             members: BoundMembers::new(table, &program.symbols),
-            next_seal: AtomicU32::new(0),
+            seals: boxcar::Vec::new(),
             records: Records::wanted(resolved),
             next_pip: AtomicU32::new(0),
             memory: AtomicUsize::new(0),

@@ -96,6 +96,7 @@ fn evaluate(text: &str, threads: usize) -> (String, Vec<String>) {
         system: SystemFolders::of(OperatingSystem::Unix, &paths, |_| None),
         interrupted: None,
         functions: Default::default(),
+        test: None,
     };
     let natives = crate::builtins::natives();
     let evaluation = Evaluation { resolved: &resolved, host: &host, natives: &natives, files: &files, threads };

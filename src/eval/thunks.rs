@@ -96,6 +96,7 @@ impl<'h> Machine<'_, 'h> {
             sites: self.sites.len() + 1,
             events: Vec::new(),
             diagnostics: Vec::new(),
+            seals: 0,
             repetitions: FxHashMap::default(),
         });
         let claim = Claim { shared: self.shared, thunk };

@@ -156,8 +156,8 @@ pub struct ProcessFlags {
     pub has_untracked_child_processes: bool,
     /// An incremental tool: it may see its own previous outputs.
     pub incremental_tool: bool,
-    /// Depends on the global inputs of the build.
-    pub require_global_dependencies: bool,
+    /// Does without the inputs that the build gives to every process.
+    pub no_global_dependencies: bool,
     /// Declared accesses are believed, not watched.
     pub trust_statically_declared_accesses: bool,
     /// Symbolic links are not resolved fully.

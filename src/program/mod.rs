@@ -114,6 +114,8 @@ pub struct Spec {
     pub kind: SpecKind,
     /// Its declarations in source order, those in its namespaces included.
     pub decls: Vec<DeclId>,
+    /// The spec whose names it sees, when it holds an expression that is evaluated as if it stood there.
+    pub probe_of: Option<SpecId>,
 }
 
 /// A namespace, merged over the specs of its module. Only exported names are its members.

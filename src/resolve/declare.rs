@@ -153,7 +153,7 @@ impl<'i> Pass<'i> {
         root: NamespaceId,
     ) -> SpecId {
         let spec = SpecId(self.t.program.specs.len() as u32);
-        self.t.program.specs.push(Spec { module, file: ast.file, path, kind, decls: Vec::new() });
+        self.t.program.specs.push(Spec { module, file: ast.file, path, kind, decls: Vec::new(), probe_of: None });
         self.t.spec_roots.push(root);
         self.t.decorators.push(Vec::new());
         self.t.strays.push(Vec::new());
@@ -665,6 +665,7 @@ impl<'i> Pass<'i> {
             let file_block = self.t.file_blocks[probe.spec.index()];
             let root = self.t.spec_roots[probe.spec.index()];
             let spec = self.add_spec(module, path, kind, &probe.ast, root);
+            self.t.program.specs[spec.index()].probe_of = Some(probe.spec);
             self.t.asts.push(&probe.ast);
             self.t.blocks[self.t.file_blocks[spec.index()].0 as usize].parent = Some(file_block);
             let block = self.t.file_blocks[spec.index()];
@@ -674,7 +675,7 @@ impl<'i> Pass<'i> {
                 let Stmt::Expr(expr) = probe.ast.stmt(id) else { continue };
                 let kind = DeclKind::Value { function: u32::MAX };
                 let span = probe.ast.expr_span(expr);
-                let name = self.t.known.empty;
+                let name = if first.is_none() { self.t.intern(&probe.name) } else { self.t.known.empty };
                 let node = Node::Expression(expr);
                 let decl = self.push_decl(spec, block, name, span, &Marks::default(), kind, node);
                 first = first.or(Some(decl));

@@ -113,6 +113,8 @@ pub struct Probe {
     pub spec: SpecId,
     /// A file with expression statements and declarations.
     pub ast: Arc<Ast>,
+    /// What the value of its first expression is called; empty for no name.
+    pub name: Arc<str>,
 }
 
 /// Everything that was parsed.

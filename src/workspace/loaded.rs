@@ -18,6 +18,7 @@ use crate::paths::PathId;
 use crate::program::{ModuleId, Origin, Qualifiers, Semantics, SpecKind};
 use crate::resolve::{ImportMap, ImportTarget, Input, ModuleInput, SpecSource};
 use crate::source::FileId;
+use crate::syntax::ast::Ast;
 
 /// All parsed specs.
 #[derive(Debug)]
@@ -95,6 +96,12 @@ impl Loaded {
     /// Whether a diagnostic of a later phase only follows from a syntax error.
     pub fn follows_from_syntax(&self, diagnostic: &Diagnostic) -> bool {
         diagnostic.primary().is_some_and(|label| self.unreliable.contains(&label.location.file))
+    }
+
+    /// The specs of the build extent with their trees, in order. Empty once the resolver has them.
+    pub fn extent<'a>(&'a self, catalogue: &'a Catalogue) -> impl Iterator<Item = (PathId, &'a Ast)> {
+        let built = |owner: &usize| catalogue.modules[*owner].origin == Origin::Extent;
+        self.specs.iter().filter(move |(owner, _)| built(owner)).map(|(_, file)| (file.path, &*file.ast))
     }
 
     /// What the resolver gets. The prelude is module 0, module n of the catalogue is module n + 1.

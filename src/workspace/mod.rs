@@ -26,6 +26,7 @@ mod sdk;
 mod session;
 mod system_folders;
 mod tree;
+mod unit_tests;
 mod value_json;
 
 use std::path::{Path, PathBuf};
@@ -51,11 +52,13 @@ use session::Session;
 pub use completion::Completions;
 pub use config::Config;
 pub use host_functions::{HostFunctionError, HostValue};
+pub use module_file::{is_config_file, is_spec};
 pub use mounts::{FoundMount, Layout, Mount, Mounts};
 pub use open::OpenOptions;
 pub use probe::{Probed, ProbedValue};
 pub use prompt::{Entered, Prompt};
 pub use qualifiers::QualifierRequest;
+pub use unit_tests::{UnitTest, UnitTestRun, UnitTests};
 
 /// A workspace that was opened.
 pub struct Workspace {
@@ -199,15 +202,7 @@ impl Workspace {
         let shown = maps
             .iter()
             .map(|map| Arc::new(map.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()));
-        let (engine, front_end) = (&self.config.engine, &self.config.front_end);
-        let options = GraphOptions {
-            qualifiers: shown.collect(),
-            unsafe_allow_out_of_mount_writes: engine.unsafe_allow_out_of_mount_writes,
-            credential_scan: front_end.credential_scan,
-            credential_scan_allowed: front_end.cred_scan_allowed_variables.clone(),
-            allow_duplicate_temporary_directory: engine.allow_duplicate_temporary_directory.unwrap_or(true),
-            ..GraphOptions::new(self.folder)
-        };
+        let options = GraphOptions { qualifiers: shown.collect(), ..self.graph_options(self.folder) };
         let builder = GraphBuilder::new(self.session.paths.clone(), self.graph_mounts(), options);
         let host = self.host();
         let (graph, found) = self.session.run(|| self.evaluation(resolved, &host).graph(&ids, builder));
@@ -252,9 +247,26 @@ impl Workspace {
         eval::Evaluation { resolved, host, natives, files, threads: self.session.threads }
     }
 
+    /// The rules of the configuration for a graph whose paths are shown relative to `root`.
+    fn graph_options(&self, root: crate::paths::PathId) -> GraphOptions {
+        let (engine, front_end) = (&self.config.engine, &self.config.front_end);
+        GraphOptions {
+            unsafe_allow_out_of_mount_writes: engine.unsafe_allow_out_of_mount_writes,
+            credential_scan: front_end.credential_scan,
+            credential_scan_allowed: front_end.cred_scan_allowed_variables.clone(),
+            allow_duplicate_temporary_directory: engine.allow_duplicate_temporary_directory.unwrap_or(true),
+            ..GraphOptions::new(root)
+        }
+    }
+
     /// The world that specs see.
     fn host(&self) -> eval::Host {
-        let mut host = open::host(&self.session, &self.layout, &self.mounts, self.environment.clone());
+        self.host_of(&self.layout, &self.mounts, self.environment.clone())
+    }
+
+    /// The world that specs see with other folders, mounts and variables.
+    fn host_of(&self, layout: &Layout, mounts: &Mounts, environment: Arc<dyn Environment>) -> eval::Host {
+        let mut host = open::host(&self.session, layout, mounts, environment);
         if let Some(limit) = self.config.front_end.max_loop_iterations {
             host.limits.loop_iterations = limit;
         }

@@ -16,7 +16,7 @@ use super::module_file::{CONFIG_FILES, ModuleFile, decode_module_file, is_config
 use super::mounts::{Layout, Mounts};
 use super::prelude::Prelude;
 use super::restricted::RestrictedEnvironment;
-use super::sdk::{EMBEDDED_ROOT, PRELUDE_MODULE, WithSdk};
+use super::sdk::{EMBEDDED_ROOT, PRELUDE_MODULE, WithSdk, embedded_module};
 use super::session::Session;
 use super::tree::Tree;
 use super::{OpenError, Workspace};
@@ -35,8 +35,8 @@ use crate::source::system::{
 pub struct OpenOptions {
     /// How many threads parse and evaluate; none: one for each processor. Results never depend on it.
     pub threads: Option<NonZeroUsize>,
-    /// A folder that stands for the SDK embedded in the program.
-    pub sdk: Option<PathBuf>,
+    /// Folders that stand for the SDK embedded in the program; a module of an earlier one wins. None: the embedded SDK.
+    pub sdk: Vec<PathBuf>,
     /// Where files are read from.
     pub file_system: Arc<dyn FileSystem>,
     /// Environment variables and facts about the machine.
@@ -58,7 +58,7 @@ impl Default for OpenOptions {
     fn default() -> Self {
         Self {
             threads: None,
-            sdk: None,
+            sdk: Vec::new(),
             file_system: Arc::new(DiskFileSystem),
             environment: Arc::new(ProcessEnvironment::new()),
             host: None,
@@ -103,15 +103,15 @@ pub(super) fn open(path: &Path, options: OpenOptions, config_optional: bool) -> 
 pub(super) fn opened(path: &Path, options: OpenOptions, config_optional: bool) -> Workspace {
     let (mut workspace, sdk, own) = start(path, options, config_optional);
     if !workspace.broken {
-        find_modules(&mut workspace, sdk, own);
+        find_modules(&mut workspace, &sdk, own);
     }
     workspace
 }
 
 /// Everything up to the configuration.
 ///
-/// Gives the folder of the SDK and which specs are the configuration's own, too.
-fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace, Option<PathId>, Own) {
+/// Gives the folders of the SDK and which specs are the configuration's own, too.
+fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace, Vec<PathId>, Own) {
     let mut diagnostics = Vec::new();
     let environment = environment_of(options.environment, options.host);
     let mut file_system: Arc<dyn FileSystem> = Arc::new(WithSdk::new(options.file_system));
@@ -121,8 +121,8 @@ fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace
     let session = Session::new(file_system, environment, options.threads);
     let paths = session.paths.clone();
     let opened = locate(&session, path, config_optional, options.allow_missing_config, &mut diagnostics);
-    let sdk = options.sdk.as_deref().and_then(|sdk| sdk_folder(&session, sdk, &mut diagnostics));
-    let (prelude, found) = Prelude::load(&session, sdk);
+    let sdk: Vec<PathId> = options.sdk.iter().filter_map(|sdk| sdk_folder(&session, sdk, &mut diagnostics)).collect();
+    let (prelude, found) = Prelude::load(&session, &sdk);
     diagnostics.extend(found);
     let engine = options.engine_folder.as_deref().and_then(|folder| paths.parse_absolute(folder.to_str()?).ok());
     let layout_of = |config: &Config| {
@@ -185,7 +185,7 @@ fn environment_of(environment: Arc<dyn Environment>, os: Option<OperatingSystem>
 }
 
 /// Finds the modules, reads their files, and adds their mounts.
-fn find_modules(workspace: &mut Workspace, sdk: Option<PathId>, own: Own) {
+fn find_modules(workspace: &mut Workspace, sdk: &[PathId], own: Own) {
     let (session, config) = (&workspace.session, &workspace.config);
     let paths = &session.paths;
     let skipped = vec![workspace.layout.output, workspace.layout.object];
@@ -199,9 +199,11 @@ fn find_modules(workspace: &mut Workspace, sdk: Option<PathId>, own: Own) {
     };
     let mut groups = if let Own::Found = own { discovery.groups() } else { Vec::new() };
     if !config.disable_in_box_sdk {
-        let root = sdk.or_else(|| paths.parse_absolute(EMBEDDED_ROOT).ok());
-        let sources = root.map(|root| discovery.walk(root)).unwrap_or_default();
-        groups.push(ModuleGroup { sources, extent: Extent::None });
+        let embedded = paths.parse_absolute(EMBEDDED_ROOT).ok().filter(|_| sdk.is_empty());
+        for root in sdk.iter().copied().chain(embedded) {
+            let sources = discovery.walk(root);
+            groups.push(ModuleGroup { sources, extent: Extent::None });
+        }
     }
     let own = match own {
         Own::Single(spec) => Some(FoundModule {
@@ -213,8 +215,13 @@ fn find_modules(workspace: &mut Workspace, sdk: Option<PathId>, own: Own) {
         Own::Nothing => None,
     };
     let mut wanted: Vec<Wanted> = Vec::new();
+    let mut described = FxHashMap::default();
     for source in groups.iter().flat_map(|group| &group.sources) {
         let ModuleSource::File { path, location } = source else { continue };
+        if let Some(module) = embedded_module(paths, *path) {
+            described.insert(*path, vec![module]);
+            continue;
+        }
         let is_prelude = paths.parent(*path) == Some(workspace.prelude.folder);
         if !is_prelude && !wanted.iter().any(|known| known.path == *path) {
             wanted.push(Wanted { location: *location, ..Wanted::new(*path, SpecKind::Module) });
@@ -224,7 +231,6 @@ fn find_modules(workspace: &mut Workspace, sdk: Option<PathId>, own: Own) {
     let (values, found) = evaluate_files(session, &workspace.prelude, &wanted, &host, &workspace.natives);
     discovery.diagnostics.extend(found);
     let mut decoder = Decoder::new();
-    let mut described = FxHashMap::default();
     for file in &wanted {
         let Some(values) = values.get(&file.path) else { continue };
         let cyclical_friends_enabled = config.front_end.enable_cyclical_friend_modules;
@@ -342,6 +348,7 @@ pub(super) fn host(session: &Session, layout: &Layout, mounts: &Mounts, environm
         system,
         interrupted: None,
         functions: FxHashMap::default(),
+        test: None,
     }
 }
 

@@ -20,11 +20,11 @@ pub(super) struct Prelude {
 }
 
 impl Prelude {
-    /// Loads the prelude of an SDK folder; where that has none, the embedded one.
-    pub fn load(session: &Session, sdk: Option<PathId>) -> (Self, Vec<Diagnostic>) {
+    /// Loads the prelude of the first SDK folder that has one; where none has, the embedded one.
+    pub fn load(session: &Session, sdk: &[PathId]) -> (Self, Vec<Diagnostic>) {
         let paths = &session.paths;
         let embedded = paths.parse_absolute(EMBEDDED_ROOT).unwrap_or(PathId::ROOT);
-        let folders = sdk.into_iter().chain([embedded]).map(|root| paths.child_named(root, "prelude"));
+        let folders = sdk.iter().copied().chain([embedded]).map(|root| paths.child_named(root, "prelude"));
         let exists = |folder: &PathId| session.file_system.is_dir(Path::new(&paths.display(*folder)));
         let folder = folders.into_iter().find(exists).unwrap_or(embedded);
         let mut tree = Tree::new(&*session.file_system, paths, Vec::new());

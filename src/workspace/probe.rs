@@ -88,7 +88,7 @@ impl Workspace {
             // What a spec may not hold is all that an expression is.
             file.lint.retain(|one| one.code != Code::Dx(9037));
             syntax.push([file.syntax, file.lint].concat());
-            input.probes.push(Probe { spec: at, ast: file.ast });
+            input.probes.push(Probe { spec: at, ast: file.ast, name: "".into() });
         }
         let (resolved, found) = self.session.run(|| resolve(input));
         // What stands in an expression is reported with it.

@@ -214,7 +214,7 @@ impl Prompt<'_> {
         let asts = self.kept.iter().cloned().chain([ast]);
         for (index, ast) in asts.enumerate() {
             let spec = if index == 0 { scene.at } else { SpecId(first + index as u32 - 1) };
-            input.probes.push(Probe { spec, ast });
+            input.probes.push(Probe { spec, ast, name: "".into() });
         }
         self.workspace.session.run(|| resolve(input))
     }

@@ -1,9 +1,12 @@
-//! The SDK that comes with the program: the prelude and `Sdk.Transformers`, embedded in the binary.
+//! The SDK that comes with the program: the prelude and modules, embedded in the binary.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::module_file::ModuleDescription;
+use crate::paths::{PathId, Paths};
+use crate::program::Semantics;
 use crate::source::system::{DirEntry, EntryKind, FileSystem, MemoryFileSystem};
 
 /// Path below `stdlib/` and text of each file.
@@ -11,6 +14,9 @@ const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/stdlib.rs"));
 
 /// Where the embedded SDK seems to lie. No file system holds such a folder, and messages show where a place is from.
 pub(super) const EMBEDDED_ROOT: &str = "/<sdk>";
+
+/// Where the prelude lies in an SDK.
+const PRELUDE_FOLDER: &str = "prelude";
 
 /// The name of the module that is visible everywhere.
 pub(super) const PRELUDE_MODULE: &str = "Sdk.Prelude";
@@ -33,6 +39,27 @@ impl WithSdk {
     }
 }
 
+/// What a module file of the embedded SDK says; none for all others. They all say the same, so that no file has to be
+/// read before a spec imports the module.
+pub(super) fn embedded_module(paths: &Paths, file: PathId) -> Option<ModuleDescription> {
+    let folder = paths.parent(file)?;
+    let root = paths.parse_absolute(EMBEDDED_ROOT).ok()?;
+    if paths.parent(folder) != Some(root) {
+        return None;
+    }
+    let name = paths.symbols().text(paths.name(folder)?);
+    (name != PRELUDE_FOLDER).then(|| ModuleDescription {
+        name: name.into(),
+        semantics: Semantics::Implicit,
+        projects: None,
+        main: None,
+        allowed_dependencies: None,
+        cyclical_friends: Vec::new(),
+        mounts: Vec::new(),
+        location: None,
+    })
+}
+
 impl FileSystem for WithSdk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.of(path).read(path)
@@ -48,5 +75,25 @@ impl FileSystem for WithSdk {
 
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
         self.of(path).canonicalize(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What [`embedded_module`] relies on.
+    #[test]
+    fn module_files_say_nothing_but_the_name_of_their_folder() {
+        for (path, text) in FILES {
+            let Some(folder) = path.strip_suffix("/module.config.dsc").filter(|folder| *folder != PRELUDE_FOLDER)
+            else {
+                continue;
+            };
+            let code: String = text.lines().filter(|line| !line.starts_with("//")).collect();
+            let code = code.split_whitespace().collect::<String>();
+            let semantics = "nameResolutionSemantics:NameResolutionSemantics.implicitProjectReferences";
+            assert_eq!(code, format!("module({{name:\"{folder}\",{semantics},}});"), "{path}");
+        }
     }
 }

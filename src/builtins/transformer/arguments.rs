@@ -80,7 +80,7 @@ impl<'a, 'h> CommandLine<'a, 'h> {
     pub fn finish(self, m: &Machine<'_, '_>) -> (PipData, Option<ResponseFileData>) {
         let line = |fragments: Vec<Fragment>, separator: Symbol| PipData {
             separator: Some(separator),
-            escaping: Escaping::None,
+            escaping: Escaping::CRuntimeArgumentRules,
             fragments: fragments.into(),
         };
         let response = self.response.map(|(prefix, force)| ResponseFileData {
@@ -96,7 +96,7 @@ impl<'a, 'h> CommandLine<'a, 'h> {
     pub fn finish_message(self, m: &Machine<'_, '_>) -> PipData {
         let (before, within) = (self.before, self.within);
         let fragments = before.into_iter().chain(within).collect();
-        PipData { separator: Some(m.symbols().intern(" ")), escaping: Escaping::None, fragments }
+        PipData { separator: Some(m.symbols().intern(" ")), escaping: Escaping::CRuntimeArgumentRules, fragments }
     }
 
     fn push(&mut self, fragment: Fragment) {
@@ -121,7 +121,13 @@ impl<'a, 'h> CommandLine<'a, 'h> {
             other => return Err(self.wrong(m, "name", "a string", other)),
         };
         match field(m, object, "value") {
-            Value::Undefined => Ok(()),
+            Value::Undefined => {
+                // A name alone is a switch.
+                if let Some(name) = name.filter(|name| !name.is_empty()) {
+                    self.push(Fragment::Text(m.symbols().intern(name)));
+                }
+                Ok(())
+            }
             Value::Array(values) => {
                 for value in values.items.iter().filter(|value| !value.is_undefined()) {
                     self.add_value(m, name, *value)?;
@@ -139,26 +145,34 @@ impl<'a, 'h> CommandLine<'a, 'h> {
         {
             return self.add_primitive(m, name, object, kind);
         }
-        let (fragments, escaping) = self.value_fragments(m, value, 0)?;
-        self.push_named(m, name, fragments, escaping);
+        self.add_plain(m, name, value)
+    }
+
+    fn add_plain(&mut self, m: &mut Machine<'_, 'h>, name: Option<&str>, value: Value<'h>) -> Result<(), Raised> {
+        match self.value_fragment(m, value, 0)? {
+            // Nothing is said about a value that is an empty text, not even its name.
+            Fragment::Text(text) if m.symbols().text(text).is_empty() => {}
+            fragment => self.push_named(m, name, fragment),
+        }
         Ok(())
     }
 
-    /// `-o` before a value glues the two together; with a space at its end they are two words.
-    fn push_named(&mut self, m: &Machine<'_, '_>, name: Option<&str>, value: Vec<Fragment>, escaping: Escaping) {
-        let Some(name) = name else {
-            self.push(joined(value, escaping));
-            return;
-        };
-        match name.strip_suffix(' ') {
-            Some(word) => {
-                self.push(Fragment::Text(m.symbols().intern(word.trim_end())));
-                self.push(joined(value, escaping));
-            }
-            None => {
-                let mut fragments = vec![Fragment::Text(m.symbols().intern(name))];
-                fragments.extend(value);
-                self.push(joined(fragments, escaping));
+    /// `-o` before a value glues the two together; with a space at its end they are two words. A value of several parts
+    /// is not quoted, nor is a name that stands alone.
+    fn push_named(&mut self, m: &Machine<'_, '_>, name: Option<&str>, value: Fragment) {
+        let name = name.filter(|name| !name.is_empty());
+        let word = name.and_then(|name| name.strip_suffix(' '));
+        if let Some(word) = word {
+            self.push(raw(vec![Fragment::Text(m.symbols().intern(word.trim_end_matches(' ')))]));
+        }
+        let glued = name.filter(|_| word.is_none()).map(|name| Fragment::Text(m.symbols().intern(name)));
+        match (glued, value) {
+            (glued, parts @ Fragment::Nested(_)) => self.push(raw(glued.into_iter().chain([parts]).collect())),
+            (None, value) => self.push(value),
+            (Some(name), value) => {
+                let (separator, escaping) = (None, Escaping::CRuntimeArgumentRules);
+                let word = PipData { separator, escaping, fragments: Box::new([name, value]) };
+                self.push(Fragment::Nested(Box::new(word)));
             }
         }
     }
@@ -173,7 +187,7 @@ impl<'a, 'h> CommandLine<'a, 'h> {
         let value = field(m, object, "value");
         match kind {
             FLAG => {
-                if let Some(name) = name {
+                if let Some(name) = name.filter(|name| !name.is_empty()) {
                     self.push(Fragment::Text(m.symbols().intern(name)));
                 }
                 Ok(())
@@ -184,31 +198,26 @@ impl<'a, 'h> CommandLine<'a, 'h> {
                 Ok(())
             }
             RAW_TEXT => {
-                let (fragments, _) = self.value_fragments(m, value, 0)?;
-                self.push_named(m, name, fragments, Escaping::None);
+                // Raw text has no name, and only text is raw.
+                if let (Value::String(_) | Value::Number(_), Fragment::Text(text)) =
+                    (value, self.value_fragment(m, value, 0)?)
+                    && !m.symbols().text(text).is_empty()
+                {
+                    self.push(raw(vec![Fragment::Text(text)]));
+                }
                 Ok(())
             }
-            _ => {
-                let (fragments, escaping) = self.value_fragments(m, value, 0)?;
-                self.push_named(m, name, fragments, escaping);
-                Ok(())
-            }
+            _ => self.add_plain(m, name, value),
         }
     }
 
-    /// The fragments of one value, that make one word together.
-    fn value_fragments(
-        &mut self,
-        m: &mut Machine<'_, 'h>,
-        value: Value<'h>,
-        depth: usize,
-    ) -> Result<(Vec<Fragment>, Escaping), Raised> {
+    /// The fragment of one value; nested where the value has several parts.
+    fn value_fragment(&mut self, m: &mut Machine<'_, 'h>, value: Value<'h>, depth: usize) -> Result<Fragment, Raised> {
         // Parts may be shared, so a small value can make an endless command line.
         m.count_step(self.fields.place)?;
         check_nesting(m, depth, self.fields.place)?;
-        let quoted = Escaping::CRuntimeArgumentRules;
         if let Some(fragment) = primitive(m, value) {
-            return Ok((vec![fragment], quoted));
+            return Ok(fragment);
         }
         let Value::Object(object) = value else {
             let found = m.describe(value);
@@ -229,15 +238,15 @@ impl<'a, 'h> CommandLine<'a, 'h> {
             return Err(m.fail(error.maybe_help(help.map(str::to_owned))));
         };
         if !field(m, object, "separator").is_undefined() || !field(m, object, "values").is_undefined() {
-            return self.compound(m, object, depth).map(|fragment| (vec![fragment], quoted));
+            return self.compound(m, object, depth);
         }
         if !field(m, object, "path").is_undefined() {
-            return self.artifact(m, object).map(|fragment| (vec![fragment], quoted));
+            return self.artifact(m, object);
         }
         Err(self.wrong(m, "value", "text, a number, a path or an artifact", value))
     }
 
-    /// `{values, separator}`: one word.
+    /// `{values, separator}`
     fn compound(&mut self, m: &mut Machine<'_, 'h>, object: &'h Object<'h>, depth: usize) -> Result<Fragment, Raised> {
         let separator = match field(m, object, "separator") {
             Value::String(text) => m.symbols().intern(text.text),
@@ -249,8 +258,7 @@ impl<'a, 'h> CommandLine<'a, 'h> {
         };
         let mut fragments = Vec::with_capacity(values.len());
         for value in values.iter().filter(|value| !value.is_undefined()) {
-            let (parts, _) = self.value_fragments(m, *value, depth + 1)?;
-            fragments.push(joined(parts, Escaping::None));
+            fragments.push(self.value_fragment(m, *value, depth + 1)?);
         }
         let data = PipData { separator: Some(separator), escaping: Escaping::None, fragments: fragments.into() };
         Ok(Fragment::Nested(Box::new(data)))
@@ -269,6 +277,8 @@ impl<'a, 'h> CommandLine<'a, 'h> {
         let kind = ArtifactKind::from_number(number).unwrap_or(ArtifactKind::None);
         match (kind, value) {
             (ArtifactKind::None, _) => {}
+            // A path that is read is a source file.
+            (ArtifactKind::Input, Value::Path(path)) => self.artifacts.inputs.push(FileArtifact { path, rewrite: 0 }),
             (ArtifactKind::Input, _) => self.artifacts.add_input(m, value, self.fields, self.spot)?,
             (ArtifactKind::Output, Value::Path(path)) => self.artifacts.add_output(FileArtifact::output(path)),
             (ArtifactKind::Output, Value::Directory(path)) => {
@@ -336,10 +346,7 @@ pub(super) fn primitive<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>) -> Option
     })
 }
 
-/// Several fragments as one word; a single one stays what it is where no quoting is asked for.
-fn joined(mut fragments: Vec<Fragment>, escaping: Escaping) -> Fragment {
-    if fragments.len() == 1 && (escaping == Escaping::None || matches!(fragments[0], Fragment::Path(_))) {
-        return fragments.remove(0);
-    }
-    Fragment::Nested(Box::new(PipData { separator: None, escaping, fragments: fragments.into() }))
+/// Fragments that are not quoted, with nothing between them.
+fn raw(fragments: Vec<Fragment>) -> Fragment {
+    Fragment::Nested(Box::new(PipData { fragments: fragments.into(), ..PipData::default() }))
 }

@@ -11,13 +11,10 @@ use super::fields::{field, origin};
 /// How deeply data may be nested.
 const DEEPEST: usize = 200;
 
-/// Structured text from a value: one fragment, or those of `{separator, contents}`.
+/// Structured text from a value: one fragment. That of `{separator, contents}` holds the others.
 pub(super) fn pip_data<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>, place: Location) -> Result<PipData, Raised> {
     let fragment = fragment(m, value, place, 0)?;
-    Ok(match fragment {
-        Fragment::Nested(data) => *data,
-        single => PipData { separator: None, escaping: Escaping::None, fragments: Box::new([single]) },
-    })
+    Ok(PipData { fragments: Box::new([fragment]), ..PipData::default() })
 }
 
 /// Several values with a separator between them; `undefined` ones are left out.
@@ -71,16 +68,19 @@ fn fragment<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>, place: Location, dept
         Value::StaticDirectory(directory) => return Ok(Fragment::Path(directory.path)),
         Value::Object(object) => {
             let contents = field(m, object, "contents");
-            if let (Value::String(separator), Value::Array(contents)) = (field(m, object, "separator"), contents) {
-                let data = joined_at(m, contents.items, separator.text, place, depth + 1)?;
+            let separator = match field(m, object, "separator") {
+                Value::String(separator) => Some(separator.text),
+                Value::Undefined => Some(m.paths().os().new_line()),
+                _ => None,
+            };
+            if let (Some(separator), Value::Array(contents)) = (separator, contents) {
+                let data = joined_at(m, contents.items, separator, place, depth + 1)?;
                 return Ok(Fragment::Nested(Box::new(data)));
             }
         }
         _ => {}
     }
-    let message = format!(
-        "data is text, a number, a path, or an object with `separator` and `contents`, but this is {}",
-        m.describe(value)
-    );
+    let message =
+        format!("data is text, a number, a path, or an object with `contents`, but this is {}", m.describe(value));
     Err(m.fail(Diagnostic::error(Code::Dx(9327), message).at(origin(value).unwrap_or(place), "")))
 }

@@ -1,9 +1,13 @@
 //! The environment variables of a process.
 
+use std::sync::Arc;
+
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Machine, Raised, Value};
-use crate::graph::{EnvironmentValue, EnvironmentVariable, PipData, ProcessPip};
+use crate::graph::{EnvironmentValue, EnvironmentVariable, Fragment, PipData, ProcessPip};
+use crate::paths::PathId;
 
+use super::artifacts::extend_paths;
 use super::data::{joined_data, pip_data};
 use super::fields::{Fields, Spot};
 
@@ -88,6 +92,21 @@ fn variable<'h>(m: &mut Machine<'_, 'h>, entry: &Fields<'_, 'h>) -> Result<(&'h 
         single => pip_data(m, single, entry.place)?,
     };
     Ok((name, data))
+}
+
+/// Sets a variable to one text or path.
+pub(super) fn set_fragment(m: &Machine<'_, '_>, process: &mut ProcessPip, name: &str, value: Fragment) {
+    let data = PipData { fragments: Box::new([value]), ..PipData::default() };
+    set(m, process, name, EnvironmentValue::Data(data));
+}
+
+/// Gives the process a temporary folder: its variables name it, and what happens there is not watched.
+pub(super) fn set_temp(m: &Machine<'_, '_>, process: &mut ProcessPip, folder: PathId) {
+    process.rare_mut().temp_directory = Some(folder);
+    extend_paths(&mut process.untracked_scopes, &Arc::from([folder]));
+    for name in m.paths().os().temporary_folder_variables() {
+        set_fragment(m, process, name, Fragment::Path(folder));
+    }
 }
 
 fn set(m: &Machine<'_, '_>, process: &mut ProcessPip, name: &str, value: EnvironmentValue) {

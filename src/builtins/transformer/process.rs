@@ -1,6 +1,8 @@
 //! `Transformer.execute`: from its argument object to a process and the handles of its outputs. Services are processes
 //! as well (see `service`).
 
+use std::sync::Arc;
+
 use crate::builtins::context::own_temp_directory;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{
@@ -38,18 +40,19 @@ pub(super) fn read<'h>(
     fields: &Fields<'_, 'h>,
 ) -> Result<(ProcessPip, Artifacts), Raised> {
     let mut artifacts = Artifacts::default();
-    let line = CommandLine::read(m, &mut artifacts, fields, "arguments")?;
-    let (arguments, response_file) = line.finish(m);
-
-    let working_directory = fields.directory(m, "workingDirectory")?;
     let tool_value = fields.get("tool");
     let tool = fields.inner(m, Spot::field("tool"), tool_value, "`tool`")?;
-    let mut process = ProcessPip::new(tool.file(m, "exe")?, working_directory);
+    let executable = tool.file(m, "exe")?;
+    let working_directory = fields.directory(m, "workingDirectory")?;
+    let mut process = ProcessPip::new(executable, working_directory);
+    let needs_temp = tool::apply(m, &tool, &mut process, &mut artifacts)?;
+
+    let line = CommandLine::read(m, &mut artifacts, fields, "arguments")?;
+    let (arguments, response_file) = line.finish(m);
     process.arguments = arguments;
     if let Some(response_file) = response_file {
         process.rare_mut().response_file = Some(response_file);
     }
-    let needs_temp = tool::apply(m, &tool, &mut process, &mut artifacts)?;
 
     process.description = fields.symbol(m, "description")?;
     process.tags = fields.symbols(m, "tags")?;
@@ -60,9 +63,16 @@ pub(super) fn read<'h>(
     read_flags(m, fields, &mut process)?;
     read_rare(m, fields, &mut process)?;
     read_unsafe(m, fields, &mut process)?;
-    if needs_temp && process.rare.as_ref().is_none_or(|rare| rare.temp_directory.is_none()) {
-        process.rare_mut().temp_directory = Some(own_temp_directory(m, args, "t")?);
+    if fields.flag(m, "dependsOnCurrentHostOSDirectories")? {
+        tool::add_system_folders(m, &mut process);
     }
+    if needs_temp && process.rare.as_ref().is_none_or(|rare| rare.temp_directory.is_none()) {
+        let folder = own_temp_directory(m, args, "t")?;
+        environment::set_temp(m, &mut process, folder);
+    }
+    // What happens in the further ones is not watched either.
+    let more = process.rare.as_ref().map(|rare| rare.additional_temp_directories.clone()).unwrap_or_default();
+    extend_paths(&mut process.untracked_scopes, &Arc::from(more));
     Ok((process, artifacts))
 }
 
@@ -83,9 +93,11 @@ pub(super) fn read_inputs<'h>(
 pub(super) fn schedule<'h>(
     m: &mut Machine<'_, 'h>,
     mut process: ProcessPip,
-    artifacts: Artifacts,
+    mut artifacts: Artifacts,
     location: Location,
 ) -> &'h ExecuteResult<'h> {
+    // Exclusive directories come first, as the graph of BuildXL has them.
+    artifacts.directories.sort_by_key(|(_, kind)| *kind == SealKind::SharedOpaque);
     process.inputs = artifacts.inputs.into();
     process.directory_inputs = artifacts.directory_inputs.into();
     let kind = |kind: SealKind| match kind {
@@ -256,12 +268,14 @@ const PRIVILEGES: [(&str, PrivilegeLevel); 2] =
 /// What few processes say; written only where something is said.
 fn read_rare<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &mut ProcessPip) -> Result<(), Raised> {
     let mut rare = process.rare.take().map(|rare| *rare).unwrap_or_default();
-    rare.temp_directory = fields.path(m, "tempDirectory")?;
     rare.additional_temp_directories = fields.paths(m, "additionalTempDirectories")?.into();
-    rare.success_exit_codes = fields.numbers(m, "successExitCodes")?;
     rare.retry_exit_codes = fields.numbers(m, "retryExitCodes")?;
     rare.succeed_fast_exit_codes = fields.numbers(m, "succeedFastExitCodes")?;
     rare.uncacheable_exit_codes = fields.numbers(m, "uncacheableExitCodes")?;
+    // Codes with a further meaning mean success as well.
+    let success = fields.numbers(m, "successExitCodes")?;
+    let success = success.iter().chain(&rare.succeed_fast_exit_codes).chain(&rare.uncacheable_exit_codes);
+    rare.success_exit_codes = success.copied().collect();
     rare.process_retries = fields.count(m, "processRetries")?;
     rare.retry_attempt_variable = fields.symbol(m, "retryAttemptEnvironmentVariable")?;
     rare.nested_process_termination_timeout = fields.count(m, "nestedProcessTerminationTimeoutMs")?;
@@ -285,6 +299,9 @@ fn read_rare<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &mut
     rare.change_affected_input_list = fields.path(m, "changeAffectedInputListWrittenFile")?;
     if rare != RareOptions::default() {
         process.rare = Some(Box::new(rare));
+    }
+    if let Some(temp) = fields.path(m, "tempDirectory")? {
+        environment::set_temp(m, process, temp);
     }
     Ok(())
 }
@@ -316,13 +333,22 @@ fn read_unsafe<'h>(m: &mut Machine<'_, 'h>, fields: &Fields<'_, 'h>, process: &m
     }
     let unsafe_fields = fields.inner(m, Spot::field("unsafe"), value, "`unsafe`")?;
     let fields = &unsafe_fields;
-    extend_paths(&mut process.untracked_paths, &fields.paths(m, "untrackedPaths")?.into());
     extend_paths(&mut process.untracked_scopes, &fields.paths(m, "untrackedScopes")?.into());
+    fields.paths(m, "untrackedPaths")?;
+    // A directory is untracked with all that lies below it.
+    let is_folder = |value: &&Value<'h>| matches!(value, Value::Directory(_) | Value::StaticDirectory(_));
+    let (folders, files): (Vec<_>, Vec<_>) = fields.array(m, "untrackedPaths")?.iter().partition(is_folder);
+    let paths = |values: Vec<&Value<'h>>| values.into_iter().filter_map(|value| value.as_path()).collect::<Vec<_>>();
+    let (folders, files) = (paths(folders), paths(files));
+    extend_paths(&mut process.untracked_paths, &files.into());
+    extend_paths(&mut process.untracked_scopes, &folders.into());
+    if let Some(required) = fields.boolean(m, "requireGlobalDependencies")? {
+        process.flags.no_global_dependencies = !required;
+    }
     let flags = &mut process.flags;
     for (name, flag) in [
         ("hasUntrackedChildProcesses", &mut flags.has_untracked_child_processes),
         ("incrementalTool", &mut flags.incremental_tool),
-        ("requireGlobalDependencies", &mut flags.require_global_dependencies),
         ("trustStaticallyDeclaredAccesses", &mut flags.trust_statically_declared_accesses),
         ("disableFullReparsePointResolving", &mut flags.disable_full_reparse_point_resolving),
         ("disableSandboxing", &mut flags.disable_sandboxing),

@@ -2,7 +2,7 @@
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Args, Eval, Event, Machine, Raised, Request, RequestKind, Value};
-use crate::graph::{CopyFilePip, FileArtifact, PathRendering, PipData, WriteFilePip};
+use crate::graph::{CopyFilePip, FileArtifact, Fragment, PathRendering, PipData, WriteFilePip};
 use crate::source::{Location, Symbol};
 
 use super::super::support::{optional_bool, optional_string};
@@ -103,7 +103,10 @@ fn content<'h>(
     let expected = match (kind, value) {
         (_, Value::Undefined) => return Ok(PipData::default()),
         (Content::Data, data) => return pip_data(m, data, place),
-        (Content::Lines, Value::Array(lines)) => return joined_data(m, lines.items, m.paths().os().new_line(), place),
+        (Content::Lines, Value::Array(lines)) => {
+            let lines = joined_data(m, lines.items, m.paths().os().new_line(), place)?;
+            return Ok(PipData { fragments: Box::new([Fragment::Nested(Box::new(lines))]), ..PipData::default() });
+        }
         (Content::Text, Value::String(_)) => return pip_data(m, value, place),
         (Content::Lines, _) => "an array of lines",
         (Content::Text, _) => "a string",

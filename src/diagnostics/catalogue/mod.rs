@@ -46,6 +46,7 @@ const TEXTS: &[&str] = &[
     include_str!("pages/graph-files.md"),
     include_str!("pages/graph-pips.md"),
     include_str!("pages/graph-directories.md"),
+    include_str!("pages/unit-tests.md"),
 ];
 
 static PAGES: LazyLock<Vec<Page>> = LazyLock::new(|| {

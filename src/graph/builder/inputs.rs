@@ -45,7 +45,7 @@ impl GraphBuilder {
         let shown = self.show(input.path);
         let label = format!("`{shown}` is read here");
         if let Some(mount) = self.mount_of(input.path).filter(|mount| !mount.readable) {
-            let message = format!("`{shown}` lies under mount `{}`, which is not readable", mount.name);
+            let message = format!("`{shown}` is under a non-readable mount: `{}`", mount.name);
             let diagnostic = refuse(Code::Dx(2001), message, at, label);
             let what = format!("at `{}` and not readable", self.show(mount.path));
             let help = format!("set `isReadable: true` on mount `{}`, or read from another place", mount.name);

@@ -173,7 +173,7 @@ impl GraphBuilder {
         let id = PipId(self.pips.len() as u32);
         let first = self.directories.len() as u32;
         let outputs = process.output_directories.clone();
-        let tags = process.tags.clone();
+        let (tags, description) = (process.tags.clone(), process.description);
         process.output_directory_ids = (0..outputs.len() as u32).map(|at| DirectoryId(first + at)).collect();
 
         let mut needs = Vec::new();
@@ -197,7 +197,7 @@ impl GraphBuilder {
                 OutputDirectoryKind::Shared => SealKind::SharedOpaque,
                 OutputDirectoryKind::Exclusive => SealKind::ExclusiveOpaque,
             };
-            let request = SealRequest { tags: tags.clone(), ..SealRequest::new(kind, output.path) };
+            let request = SealRequest { tags: tags.clone(), description, ..SealRequest::new(kind, output.path) };
             self.push_seal(request, provenance.clone(), Some(id), vec![id]);
         }
         Ok(id)

@@ -67,6 +67,7 @@ impl GraphBuilder {
             };
             found.push(
                 refuse(Code::Dx(218), message.to_owned(), at, "the process is declared here".to_owned())
+                    .note("At least one output file or opaque directory is required.")
                     .help("declare a file in `outputs`, an output directory, or `consoleOutput`"),
             );
         }
@@ -217,6 +218,8 @@ impl GraphBuilder {
             let name = symbols.text(variable.name);
             if self.paths.os().temporary_folder_variables().iter().any(|temp| temp.eq_ignore_ascii_case(name)) {
                 match self.single_path(data) {
+                    // The folder itself is checked with the other temporary ones.
+                    Some(path) if process.rare.as_ref().is_some_and(|rare| rare.temp_directory == Some(path)) => {}
                     Some(path) => self.check_temp(path, at, found),
                     None => found.push(
                         refuse(

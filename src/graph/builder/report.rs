@@ -116,7 +116,7 @@ impl GraphBuilder {
                 false
             }
             Some(mount) if !mount.writable => {
-                let message = format!("`{shown}` lies under mount `{}`, which is not writable", mount.name);
+                let message = format!("`{shown}` is under a non-writable mount: `{}`", mount.name);
                 let diagnostic = refuse(unwritable, message, at, label.replace("{}", &shown));
                 let what = format!("at `{}` and not writable", self.show(mount.path));
                 found.push(self.with_mount(diagnostic, mount, &what).help(self.writable_help()));

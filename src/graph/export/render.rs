@@ -17,7 +17,7 @@ pub fn render(graph: &PipGraph, data: &PipData, paths: PathRendering) -> String 
 /// without its quotes; raw text is split where the C run-time would split it.
 pub fn arguments(graph: &PipGraph, data: &PipData) -> Vec<String> {
     let mut arguments = Vec::with_capacity(data.fragments.len());
-    if data.fragments.iter().any(|fragment| is_raw(fragment) && has_quote(graph, fragment)) {
+    if data.fragments.iter().any(|fragment| is_raw(data, fragment) && has_quote(graph, fragment)) {
         // A quote that one raw text opens may be closed by another: only the whole line tells.
         split(&line(graph, data), &mut arguments);
         return arguments;
@@ -25,15 +25,15 @@ pub fn arguments(graph: &PipGraph, data: &PipData) -> Vec<String> {
     for fragment in &data.fragments {
         let mut text = String::new();
         append_plain(graph, fragment, &mut text);
-        if is_raw(fragment) { split(&text, &mut arguments) } else { arguments.push(text) }
+        if is_raw(data, fragment) { split(&text, &mut arguments) } else { arguments.push(text) }
     }
     arguments
 }
 
 /// Whether a fragment of a command line stands on it as it is.
-fn is_raw(fragment: &Fragment) -> bool {
+fn is_raw(line: &PipData, fragment: &Fragment) -> bool {
     match fragment {
-        Fragment::Text(_) => true,
+        Fragment::Text(_) => line.escaping == Escaping::None,
         Fragment::Nested(inner) => inner.escaping == Escaping::None,
         _ => false,
     }
@@ -58,7 +58,7 @@ fn line(graph: &PipGraph, data: &PipData) -> String {
         }
         let mut text = String::new();
         append_plain(graph, fragment, &mut text);
-        if is_raw(fragment) { line.push_str(&text) } else { quote(&text, &mut line) }
+        if is_raw(data, fragment) { line.push_str(&text) } else { quote(&text, &mut line) }
     }
     line
 }
