@@ -102,6 +102,7 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
         &["DX11230"],
         "module `Microsoft.Guardian.Cli` comes from a resolver of kind `Nuget`, which is not supported",
     ),
+    ("BinaryGraphFragments/ComposedGraph", &["DX14418"], "graph fragments cannot be read"),
     // Outputs without a maker; the configuration would have to allow them.
     ("BinaryGraphFragments/GraphFragments/fragments/fragment2", &["DX9355"], "`Unsafe.outputFile` is not allowed here"),
     (
@@ -111,12 +112,30 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
+/// Workspaces of `tests/cases/workspace` that use modules which the repository has too.
+const MODULE_FIXTURES: [&str; 3] = ["sdk-json", "sdk-xml", "sdk-others"];
+
+/// The modules of the repository that they use, and what those need.
+const MODULES: [&str; 7] = [
+    "Json/module.config.dsc",
+    "Xml/module.config.dsc",
+    "Hashing/module.config.dsc",
+    "ValueCache/module.config.dsc",
+    "Graph/module.config.dsc",
+    "Deployment/module.config.dsc",
+    "Transformers/package.config.dsc",
+];
+
 fn main() -> ExitCode {
     let mut trials = Vec::new();
     match std::env::var_os("BUILDXL_SRC").map(PathBuf::from) {
         Some(root) => {
             let from = root.clone();
             trials.push(Trial::test("the specs of the repository parse", move || specs_parse(&from)));
+            for fixture in MODULE_FIXTURES {
+                let from = root.clone();
+                trials.push(Trial::test(format!("modules/{fixture}"), move || modules_agree(&from, fixture)));
+            }
             for example in EXAMPLES {
                 let from = root.clone();
                 trials.push(Trial::test(example.folder, move || evaluates(&from, example)));
@@ -126,6 +145,8 @@ fn main() -> ExitCode {
                 let name = format!("{folder} (refused)");
                 trials.push(Trial::test(name, move || says_what_is_missing(&from, folder, codes, text)));
             }
+            let from = root.clone();
+            trials.push(Trial::test("no example is left out", move || none_is_left_out(&from)));
         }
         None => {
             let name = "skipped: BUILDXL_SRC does not name a checkout of microsoft/BuildXL";
@@ -142,6 +163,34 @@ fn specs_parse(root: &Path) -> Result<(), Failed> {
     let wrong: BTreeSet<_> = said.iter().map(|found| found["file"].as_str().unwrap_or_default()).collect();
     let parsed = specs.len() - wrong.len();
     if parsed >= PARSED { Ok(()) } else { Err(format!("{parsed} of {} parse; not: {wrong:#?}", specs.len()).into()) }
+}
+
+/// The same specs give the same graph with the modules of the repository, unchanged, as with our own.
+fn modules_agree(root: &Path, fixture: &str) -> Result<(), Failed> {
+    let path = support::project().join("tests/cases/workspace").join(fixture).with_extension("fixture");
+    let text = std::fs::read_to_string(path)?;
+    let place = tempfile::tempdir()?;
+    for (name, text) in text.split("\n//// ").skip(1).filter_map(|file| file.split_once('\n')) {
+        // There is no library that computes key forms.
+        if name != "key.dsc" {
+            std::fs::write(place.path().join(name), text)?;
+        }
+    }
+    let graph = |config: &str| -> Result<String, Failed> {
+        std::fs::write(place.path().join("config.dsc"), config)?;
+        let output = support::program(place.path()).args(["graph", "--format", "json"]).output()?;
+        let said = String::from_utf8(output.stderr)?;
+        if output.status.success() { Ok(String::from_utf8(output.stdout)?) } else { Err(said.into()) }
+    };
+    let folder = root.join("Public/Sdk/Public");
+    let files = MODULES.map(|module| format!("f`{}`", folder.join(module).display())).join(", ");
+    let theirs = graph(&format!("config({{resolvers: [{{kind: \"DScript\", modules: [{files}]}}]}});"))?;
+    let ours = graph("config({});")?;
+    if ours == theirs {
+        return Ok(());
+    }
+    let difference = similar::TextDiff::from_lines(&theirs, &ours);
+    Err(difference.unified_diff().header("theirs", "ours").to_string().into())
 }
 
 /// A copy of an example, which cannot be harmed, with `Sdk.Transformers` where some examples look for it.
@@ -168,6 +217,7 @@ impl Place {
         command.env("BUILDXL_BIN", self.folder.path().join("bin")).env("COMSPEC", "/bin/sh");
         command.env("ComSpec", "/bin/sh").env("SystemRoot", "/").env_remove("HELLOWORLD_OUT");
         command.env("OUTPUT_DIR", self.folder.path().join("out"));
+        command.env("GRAPH_FRAGMENTS_LOCATION", self.folder.path().join("fragments"));
         command
     }
 }
@@ -209,6 +259,23 @@ fn evaluates(root: &Path, example: &Example) -> Result<(), Failed> {
     }
     // Our own SDK means the same by the same calls.
     if !example.in_own_sdk || graph(None)? == theirs { Ok(()) } else { Err("our own SDK gives another graph".into()) }
+}
+
+/// Every folder with a configuration is evaluated or refused here, or evaluated by another test.
+fn none_is_left_out(root: &Path) -> Result<(), Failed> {
+    // `tests/services.rs`
+    let elsewhere = ["BlobDaemon"];
+    let examples = root.join("Examples");
+    let configs = support::files_below(&examples, "config.dsc");
+    let folders = configs.iter().filter(|path| path.ends_with("config.dsc")).filter_map(|path| path.parent());
+    let known = |folder: &str| {
+        EXAMPLES.iter().any(|example| example.folder == folder)
+            || REFUSED.iter().any(|(refused, ..)| *refused == folder)
+            || elsewhere.contains(&folder)
+    };
+    let names = folders.filter_map(|folder| folder.strip_prefix(&examples).ok()).map(|name| name.to_string_lossy());
+    let missing: Vec<_> = names.filter(|name| !known(name)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(format!("nobody evaluates {missing:?}").into()) }
 }
 
 fn says_what_is_missing(root: &Path, folder: &str, codes: &[&str], text: &str) -> Result<(), Failed> {

@@ -91,11 +91,7 @@ fn run(ran: &Ran) -> Result<(), Failed> {
     let folder = workspace.path();
     let mut arguments = vec!["graph", support::target(folder), "--format", "json"];
     arguments.extend(ran.arguments);
-    let mut command = support::program(folder);
-    for variable in ["CC", "CXX", "AR"] {
-        command.env_remove(variable);
-    }
-    let output = command.args(arguments).output()?;
+    let output = support::program(folder).args(arguments).output()?;
     if !output.status.success() {
         return Err(String::from_utf8(output.stderr)?.into());
     }
@@ -192,9 +188,46 @@ fn process(pip: &Value, folder: &Path) -> Result<(), Failed> {
     let code = output.status.code().unwrap_or(-1);
     let fine = items(pip, "successExitCodes");
     if code == 0 || fine.iter().any(|fine| fine.as_i64() == Some(code.into())) {
-        return Ok(());
+        return reads_only_inputs(pip, &command, folder);
     }
     Err(format!("exit code {code}, with `{}`, of {pip:#}", String::from_utf8_lossy(&output.stderr)).into())
+}
+
+/// Of a compilation: what it reads below the workspace is among its inputs. The compiler itself says what it reads.
+fn reads_only_inputs(pip: &Value, compiled: &Command, folder: &Path) -> Result<(), Failed> {
+    let arguments: Vec<_> = compiled.get_args().collect();
+    if !text(pip, "description").starts_with("Compile ") || !arguments.contains(&"-c".as_ref()) {
+        return Ok(());
+    }
+    let mut asked = Command::new(compiled.get_program());
+    asked.current_dir(compiled.get_current_dir().unwrap_or(folder)).env_clear().arg("-M");
+    let mut is_target = false;
+    for argument in arguments {
+        // Not `-c`, and not `-o` with its target.
+        if !is_target && argument != "-c" && argument != "-o" {
+            asked.arg(argument);
+        }
+        is_target = argument == "-o";
+    }
+    let rule = String::from_utf8(asked.output()?.stdout)?;
+    let read: Vec<&str> = rule.split_whitespace().filter(|word| *word != "\\").skip(1).collect();
+    let inputs = &pip["inputs"];
+    let files = texts(inputs, "files");
+    let folders: Vec<_> =
+        items(inputs, "directories").into_iter().map(|found| folder.join(text(found, "path"))).collect();
+    let is_input = |path: &Path| {
+        folders.iter().any(|folder| path.starts_with(folder)) || files.iter().any(|file| folder.join(file) == path)
+    };
+    let workspace = folder.canonicalize()?;
+    let mut seen = 0;
+    for path in read.into_iter().map(|word| folder.join(word)) {
+        let path = workspace.join(path.canonicalize()?.strip_prefix(&workspace).unwrap_or(&path));
+        seen += 1;
+        if path.starts_with(&workspace) && !is_input(&folder.join(path.strip_prefix(&workspace)?)) {
+            return Err(format!("`{}` is read but is no input of {pip:#}", path.display()).into());
+        }
+    }
+    if seen == 0 { Err(format!("the compiler does not say what it reads: {rule}").into()) } else { Ok(()) }
 }
 
 /// The JSON shows paths relative to the workspace, a run has absolute ones: for arguments that are an input or output.

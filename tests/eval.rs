@@ -5,7 +5,8 @@
 //! - `//! DX9325 part of the message` on a line of its own or at the end of a line: an error at the first line of code
 //!   that is not such a comment itself,
 //! - `//? DX7502 part of the message`: likewise a message that is no error,
-//! - `//@ file PATH text`, `//@ folder PATH`, `//@ env NAME=value` and `//@ allowUnsafe true`: what the spec finds,
+//! - `//@ file PATH text`, `//@ folder PATH`, `//@ env NAME=value`, `//@ allowUnsafe true` and `//@ unitTest true`: what
+//!   the spec finds,
 //! - `//@ host win`: the operating system that it is evaluated for.
 //!
 //! Every value with `//=` must be computed, and every error and message must be expected. What a user sees of them stands
@@ -30,13 +31,14 @@ use std::sync::Arc;
 use dscript::builtins::natives;
 use dscript::diagnostics::render::{Format, Renderer};
 use dscript::diagnostics::{Diagnostic, Severity, sort_and_cap};
-use dscript::eval::{Evaluation, Host, Limits, NativeTable, Receiver, SystemFolders, to_inline};
+use dscript::eval::{Evaluation, Host, Limits, NativeTable, Receiver, SystemFolders, TestWorld, to_inline};
 use dscript::graph::Mount;
 use dscript::paths::Paths;
 use dscript::program::{DeclKind, ModuleId, Origin, QualifierId, Qualifiers, Semantics, SpecKind};
 use dscript::resolve::{ImportMap, ImportTarget, Input, ModuleInput, Resolved, SpecSource, resolve};
 use dscript::source::system::{
-    AnyCaseFileSystem, Host as SystemHost, HostEnvironment, MapEnvironment, MemoryFileSystem, OperatingSystem,
+    AnyCaseFileSystem, Environment, Host as SystemHost, HostEnvironment, MapEnvironment, MemoryFileSystem,
+    OperatingSystem,
 };
 use dscript::source::{Files, Symbols};
 use dscript::syntax::ast::{Ast, PropertyName, Stmt, TypeMember, TypeMemberKind};
@@ -152,6 +154,7 @@ struct Expected {
     environment: MapEnvironment,
     allow_unsafe: bool,
     os: Option<OperatingSystem>,
+    unit_test: bool,
 }
 
 fn expected(text: &str) -> Expected {
@@ -171,6 +174,7 @@ fn expected(text: &str) -> Expected {
                 "folder" => expected.files.insert_dir(rest),
                 "host" => expected.os = Some(rest.parse().expect("`//@ host win`, `macOS` or `unix`")),
                 "allowUnsafe" => expected.allow_unsafe = rest == "true",
+                "unitTest" => expected.unit_test = rest == "true",
                 "env" => {
                     let (name, value) = rest.split_once('=').expect("`//@ env NAME=value`");
                     expected.environment = std::mem::take(&mut expected.environment).with(name, value);
@@ -220,15 +224,15 @@ fn evaluate(text: &str, table: &NativeTable) -> Evaluated {
         scrubbable: writable,
         location: None,
     };
+    let environment = Arc::new(std::mem::take(&mut expected.environment));
+    let environment: Arc<dyn Environment> = Arc::new(HostEnvironment::new(environment, SystemHost::usual(os)));
+    let test = expected.unit_test.then(|| Arc::new(TestWorld::new(environment.clone())));
     let host = Host {
         file_system: match (os.has_case_blind_paths(), std::mem::take(&mut expected.files)) {
             (true, files) => Arc::new(AnyCaseFileSystem::new(Arc::new(files))),
             (false, files) => Arc::new(files),
         },
-        environment: Arc::new(HostEnvironment::new(
-            Arc::new(std::mem::take(&mut expected.environment)),
-            SystemHost::usual(os),
-        )),
+        environment: test.clone().map_or(environment, |test| test),
         mounts: vec![mount("SourceRoot", "/w/src", false), mount("ObjectRoot", "/w/out", true)],
         source_root: at("/w/src"),
         object_root: at("/w/out"),
@@ -240,7 +244,7 @@ fn evaluate(text: &str, table: &NativeTable) -> Evaluated {
         allow_unsafe_ambient: expected.allow_unsafe,
         interrupted: None,
         functions: Default::default(),
-        test: None,
+        test,
     };
     let spec = program.specs.iter().find(|spec| spec.path == at(SPEC)).unwrap();
     let roots: Vec<_> = spec

@@ -247,12 +247,12 @@ impl Writer {
                 return stacker::maybe_grow(STACK_NEEDED, STACK_ADDED, || self.map(m, args, &entries));
             }
             other => {
-                let found = other.type_of();
-                // Tests of specs expect this wording.
-                let message = format!(
-                    "Encountered value of type `{found}`. This type is not supported to be serialized to Json."
-                );
-                let error = Diagnostic::error(Code::Dx(9408), message).at(args.site.argument(1), "");
+                let (found, kind) = (m.describe(other), other.type_of());
+                let error = Diagnostic::error(Code::Dx(9408), format!("JSON has no form for {found}"));
+                // The words of BuildXL, which tests of specs expect.
+                let note =
+                    format!("Encountered value of type `{kind}`. This type is not supported to be serialized to Json.");
+                let error = error.at(args.site.argument(1), "").note(note);
                 let help = "write plain data: objects, arrays, strings, numbers, booleans and paths";
                 return Err(m.fail(error.help(help)));
             }

@@ -117,7 +117,7 @@ fn concat<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     for index in 0..args.len() {
         texts.push(m.string_arg(args, index)?);
     }
-    m.joined_text(&texts, "", args.site.location())
+    m.joined_text(texts.iter().copied(), "", args.site.location())
 }
 
 fn contains<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
@@ -310,7 +310,7 @@ fn to_array<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 fn static_join<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let separator = m.string_arg(args, 0)?;
     let texts = strings_arg(m, args, 1)?;
-    m.joined_text(&texts, separator, args.site.location())
+    m.joined_text(texts.iter().copied(), separator, args.site.location())
 }
 
 fn from_char_code<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {

@@ -25,17 +25,12 @@ pub(super) const FUNCTIONS: &[(&str, NativeFn)] = &[
 /// How much of a value a message shows, in characters.
 const SHOWN: usize = 400;
 
-/// A native as users know it: `Assert.isTrue`.
-fn public_name<'a>(args: &Args<'a, '_>) -> &'a str {
-    args.name.strip_prefix("_PreludeAmbientHack_").unwrap_or(args.name)
-}
-
 /// The world of the running test.
 fn world<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<&'h TestWorld, Raised> {
     match &m.host().test {
         Some(world) => Ok(world),
         None => {
-            let message = format!("`{}` can only be called in a unit test", public_name(args));
+            let message = format!("`{}` can only be called in a unit test", args.name);
             let diagnostic = Diagnostic::error(Code::Ds(704), message).at(m.call_outside_sdk(args.site.location()), "");
             Err(m.fail(
                 diagnostic.help("mark the function that calls it with `@@Testing.unitTest()` and run `dscript test`"),

@@ -8,13 +8,12 @@ use crate::source::{Location, Symbol};
 use super::machine::Machine;
 use super::native::{Args, Eval, Raised, Receiver, Site, Values};
 use super::statements::Flow;
-use super::value::{Closure, Method, Text, Value};
+use super::value::{Closure, Method, Value};
 
 /// The frame of a running function. Its slots lie on the machine's stack from `base` on.
 #[derive(Clone, Copy)]
 pub(super) struct Frame<'h> {
     pub code: &'h ir::Code,
-    pub texts: &'h [Text<'h>],
     pub captures: &'h [Value<'h>],
     pub base: usize,
     pub qualifier: QualifierId,
@@ -30,15 +29,20 @@ impl<'h> Frame<'h> {
     }
 }
 
-/// When less of the stack is left than this, it grows.
-const RED_ZONE: usize = if cfg!(debug_assertions) { 1 << 20 } else { 256 << 10 };
-/// How much it grows by.
-const GROWTH: usize = 8 << 20;
-
-/// Runs `f` with enough stack for a few dozen nested expressions.
-pub(super) fn with_stack<R>(f: impl FnOnce() -> R) -> R {
-    stacker::maybe_grow(RED_ZONE, GROWTH, f)
+/// A declared function with what a call needs of it.
+#[derive(Clone, Copy)]
+pub(super) struct Callee<'h> {
+    decl: DeclId,
+    space: SpaceId,
+    code: &'h ir::Code,
+    function: &'h ir::Function,
 }
+
+/// The functions that were called last, each at the place that its number gives: mostly the same few are called over
+/// and over.
+pub(super) type Callees<'h> = [Option<Callee<'h>>; CALLEES];
+
+const CALLEES: usize = 64;
 
 impl<'h> Machine<'_, 'h> {
     /// One level deeper: refuses what looks endless (DX9353, DS0402, DS0403).
@@ -48,43 +52,70 @@ impl<'h> Machine<'_, 'h> {
         f: impl FnOnce(&mut Self) -> Result<R, Raised>,
     ) -> Result<R, Raised> {
         self.check_depth(reference)?;
-        self.step(reference)?;
+        self.step(|| reference)?;
         self.sites.push(reference);
-        let result = with_stack(|| f(self));
+        let result = if self.stack_is_low() { self.with_more_stack(f) } else { f(self) };
         self.sites.pop();
         result
     }
 
-    /// Runs a function whose arguments lie on the stack from `base` on; the stack is cut back to `base`.
+    /// Calls a function whose arguments lie on the stack from `base` on; the stack is cut back to `base`. The result
+    /// waits in `returned`: handing it on from caller to caller would copy it each time.
+    #[inline(always)]
     pub(super) fn run(
         &mut self,
-        code: &'h ir::Code,
         function: &'h ir::Function,
-        captures: &'h [Value<'h>],
-        qualifier: QualifierId,
-        base: usize,
-    ) -> Eval<'h> {
-        self.adjust_arguments(function, base);
+        frame: &Frame<'h>,
+        reference: Location,
+    ) -> Result<(), Raised> {
+        if self.check_depth(reference).is_err() || self.step(|| reference).is_err() {
+            self.stack.truncate(frame.base);
+            return Err(Raised);
+        }
+        self.sites.push(reference);
+        let result =
+            if self.stack_is_low() { self.run_on_more_stack(function, frame) } else { self.run_body(function, frame) };
+        self.sites.pop();
+        self.end_growths(frame.base);
+        self.stack.truncate(frame.base);
+        result
+    }
+
+    #[cold]
+    fn run_on_more_stack(&mut self, function: &'h ir::Function, frame: &Frame<'h>) -> Result<(), Raised> {
+        self.with_more_stack(|m| m.run_body(function, frame))
+    }
+
+    #[inline(always)]
+    fn run_body(&mut self, function: &'h ir::Function, frame: &Frame<'h>) -> Result<(), Raised> {
+        if function.rest || self.stack.len() != frame.base + function.slots as usize {
+            self.adjust_arguments(function, frame.base);
+        }
+        if !function.cell_parameters.is_empty() {
+            self.make_cells(function, frame.base);
+        }
+        match function.body {
+            ir::Body::Expr(expr) => self.give(frame, expr),
+            ir::Body::Block(body) => self.exec_all(frame, frame.code.stmts_of(body)).map(|flow| {
+                if !matches!(flow, Flow::Return) {
+                    self.returned = Value::Undefined;
+                }
+            }),
+        }
+    }
+
+    /// Puts parameters into cells that closures share.
+    #[inline(never)]
+    fn make_cells(&mut self, function: &ir::Function, base: usize) {
         for slot in &function.cell_parameters {
             let at = base + *slot as usize;
             let cell = self.new_cell(self.stack[at]);
             self.stack[at] = cell;
         }
-        let texts = self.shared.texts(code.spec, self.heap);
-        let frame = Frame { code, texts, captures, base, qualifier };
-        let result = match function.body {
-            ir::Body::Expr(expr) => self.eval(&frame, expr),
-            ir::Body::Block(body) => match self.exec_all(&frame, code.stmts_of(body)) {
-                Ok(Flow::Return(value)) => Ok(value),
-                Ok(_) => Ok(Value::Undefined),
-                Err(raised) => Err(raised),
-            },
-        };
-        self.stack.truncate(base);
-        result
     }
 
     /// Brings the arguments on the stack into the shape of the function's slots.
+    #[inline(never)]
     fn adjust_arguments(&mut self, function: &ir::Function, base: usize) {
         let count = function.parameters.len();
         if function.rest {
@@ -102,10 +133,25 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// Evaluates arguments onto the stack; returns where they begin.
-    fn push_arguments(&mut self, frame: &Frame<'h>, arguments: &'h [ExprId]) -> Result<usize, Raised> {
+    #[inline(always)]
+    pub(super) fn push_arguments(&mut self, frame: &Frame<'h>, arguments: &'h [ExprId]) -> Result<usize, Raised> {
         let base = self.stack.len();
         for argument in arguments {
             let pushed = match frame.code.exprs[argument.0 as usize] {
+                Expr::Local(slot) => {
+                    let slot = frame.base + slot as usize;
+                    // As in `Value::store`: a number may just have been written.
+                    if let Value::Number(number) = self.stack[slot] {
+                        self.stack.push(Value::Number(number));
+                    } else {
+                        self.stack.push(self.stack[slot]);
+                    }
+                    continue;
+                }
+                Expr::Number(number) => {
+                    self.stack.push(Value::Number(number));
+                    continue;
+                }
                 Expr::Spread(inner) => self.push_spread(frame, inner, base),
                 _ => self.eval(frame, *argument).map(|value| self.stack.push(value)),
             };
@@ -117,7 +163,28 @@ impl<'h> Machine<'_, 'h> {
         Ok(base)
     }
 
+    /// The function that a declaration is; none when it is something else.
+    #[inline(always)]
+    fn callee(&mut self, decl: DeclId) -> Option<Callee<'h>> {
+        let place = decl.index() % CALLEES;
+        if self.callees[place].is_none_or(|known| known.decl != decl) {
+            self.callees[place] = self.find_callee(decl);
+        }
+        let Callee { decl, space, code, function } = self.callees[place]?;
+        Some(Callee { decl, space, code, function })
+    }
+
+    #[cold]
+    fn find_callee(&self, decl: DeclId) -> Option<Callee<'h>> {
+        let declared = &self.program().decls[decl.index()];
+        let DeclKind::Function { function } = declared.kind else { return None };
+        let code = self.shared.code(declared.spec);
+        let function = &code.functions[function as usize];
+        Some(Callee { decl, space: declared.space, code, function })
+    }
+
     /// Evaluates arguments into a list of their own.
+    #[inline(never)]
     fn collect_arguments(&mut self, frame: &Frame<'h>, arguments: &'h [ExprId]) -> Result<Values<'h>, Raised> {
         let base = self.push_arguments(frame, arguments)?;
         let values = Values::from_slice(&self.stack[base..]);
@@ -126,6 +193,7 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// Puts the items of `...e` on the stack, behind what lies there from `base` on.
+    #[inline(never)]
     pub(super) fn push_spread(&mut self, frame: &Frame<'h>, inner: ExprId, base: usize) -> Result<(), Raised> {
         let items = self.spread(frame, inner)?;
         self.room_for_items(self.stack.len() - base + items.len(), frame.location(inner))?;
@@ -151,66 +219,65 @@ impl<'h> Machine<'_, 'h> {
         }
     }
 
-    /// `callee(…)`
-    pub(super) fn eval_call(
+    /// `callee(…)`; what it gives is left in `returned`.
+    #[inline(never)]
+    pub(super) fn run_call(
         &mut self,
         frame: &Frame<'h>,
         id: ExprId,
         callee: ExprId,
         arguments: ir::List<ExprId>,
-    ) -> Eval<'h> {
+    ) -> Result<(), Raised> {
         let arguments = frame.code.exprs_of(arguments);
         if let Expr::Global(decl) = frame.code.exprs[callee.0 as usize] {
-            match self.program().decls[decl.index()].kind {
-                DeclKind::Function { function } => {
-                    let base = self.push_arguments(frame, arguments)?;
-                    let reference = frame.location(id);
-                    let Ok(qualifier) = self.coerce(frame.qualifier, decl, reference) else {
-                        self.stack.truncate(base);
-                        return Err(Raised);
-                    };
-                    return self.call_declared(decl, function, qualifier, base, reference);
-                }
-                DeclKind::Native { .. } => {
-                    let values = self.collect_arguments(frame, arguments)?;
-                    return self.call_native(decl, &values, frame.site(id));
-                }
-                _ => {}
+            if let Some(callee) = self.callee(decl) {
+                let base = self.push_arguments(frame, arguments)?;
+                let reference = frame.location(id);
+                let Ok(qualifier) = self.coerce_to(frame.qualifier, callee.space, decl, reference) else {
+                    self.stack.truncate(base);
+                    return Err(Raised);
+                };
+                return self.call_declared(callee, qualifier, base, reference);
+            }
+            if let DeclKind::Native { .. } = self.program().decls[decl.index()].kind {
+                let values = self.collect_arguments(frame, arguments)?;
+                self.returned = self.call_native(decl, &values, frame.site(id))?;
+                return Ok(());
             }
         }
         let function = self.eval(frame, callee)?;
         let values = self.collect_arguments(frame, arguments)?;
-        self.call_value(function, &values, frame.site(id))
+        self.returned = self.call_value(function, &values, frame.site(id))?;
+        Ok(())
     }
 
+    #[inline(always)]
     fn call_declared(
         &mut self,
-        decl: DeclId,
-        function: u32,
+        callee: Callee<'h>,
         qualifier: QualifierId,
         base: usize,
         reference: Location,
-    ) -> Eval<'h> {
-        let code = self.shared.code(self.program().decls[decl.index()].spec);
-        let function: &'h ir::Function = &code.functions[function as usize];
-        let result = self.enter(reference, |m| m.run(code, function, &[], qualifier, base));
+    ) -> Result<(), Raised> {
+        let frame = Frame { code: callee.code, captures: &[], base, qualifier };
+        let result = self.run(callee.function, &frame, reference);
         if result.is_err() {
-            self.stack.truncate(base);
-            self.trace(|m| m.program().decl_name(decl), reference);
+            self.trace(|m| m.program().decl_name(callee.decl), reference);
         }
         result
     }
 
     fn call_closure(&mut self, closure: &'h Closure<'h>, values: &[Value<'h>], reference: Location) -> Eval<'h> {
         let base = self.stack.len();
-        self.stack.extend_from_slice(values);
-        let result =
-            self.enter(reference, |m| m.run(closure.code, closure.function, closure.captures, closure.qualifier, base));
+        let function = closure.function;
+        let taken = if function.rest { values.len() } else { values.len().min(function.parameters.len()) };
+        self.stack.extend_from_slice(&values[..taken]);
+        let frame = Frame { code: closure.code, captures: closure.captures, base, qualifier: closure.qualifier };
+        let result = self.run(closure.function, &frame, reference);
         if result.is_err() {
-            self.stack.truncate(base);
             self.trace(|_| "a lambda".to_owned(), reference);
         }
-        result
+        result.map(|()| self.returned)
     }
 
     /// Calls any function value.
@@ -218,12 +285,11 @@ impl<'h> Machine<'_, 'h> {
         match function {
             Value::Closure(closure) => self.call_closure(closure, values, site.location()),
             Value::Function(decl, qualifier) => {
-                let DeclKind::Function { function } = self.program().decls[decl.index()].kind else {
-                    return Err(Raised);
-                };
+                let Some(callee) = self.callee(decl) else { return Err(Raised) };
                 let base = self.stack.len();
                 self.stack.extend_from_slice(values);
-                self.call_declared(decl, function, qualifier, base, site.location())
+                self.call_declared(callee, qualifier, base, site.location())?;
+                Ok(self.returned)
             }
             Value::Native(decl) => self.call_native(decl, values, site),
             Value::Method(method) => self.call_member_of(method.receiver, method.name, values, site),
@@ -234,6 +300,7 @@ impl<'h> Machine<'_, 'h> {
         }
     }
 
+    #[inline(never)]
     fn call_native(&mut self, decl: DeclId, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
         let shared = self.shared;
         let Some((name, function)) = shared.natives.get(&decl) else {
@@ -280,6 +347,7 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// `object.name(…)`
+    #[inline(never)]
     pub(super) fn eval_call_member(
         &mut self,
         frame: &Frame<'h>,
@@ -296,7 +364,14 @@ impl<'h> Machine<'_, 'h> {
         self.call_member_of(receiver, name, &values, frame.site(id))
     }
 
-    fn call_member_of(&mut self, receiver: Value<'h>, name: Symbol, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
+    #[inline(never)]
+    pub(super) fn call_member_of(
+        &mut self,
+        receiver: Value<'h>,
+        name: Symbol,
+        values: &[Value<'h>],
+        site: Site<'h>,
+    ) -> Eval<'h> {
         if let Value::Object(object) = receiver
             && let Some(function) = object.get(name)
         {
@@ -346,8 +421,15 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// A member of a value, read and not called.
+    #[inline(never)]
     pub(super) fn eval_member(&mut self, frame: &Frame<'h>, id: ExprId, object: ExprId, name: Symbol) -> Eval<'h> {
-        let receiver = self.eval(frame, object)?;
+        if let Some(count) = self.growing_items(frame, object).map(<[_]>::len)
+            && let Ok(count) = i32::try_from(count)
+            && self.symbols().text(name) == "length"
+        {
+            return Ok(Value::Number(count));
+        }
+        let receiver = self.operand(frame, object)?;
         match receiver {
             Value::Object(object) => {
                 if let Some(value) = object.get(name) {
@@ -396,12 +478,35 @@ impl<'h> Machine<'_, 'h> {
         reference: Location,
     ) -> Result<QualifierId, Raised> {
         let space = self.program().decls[decl.index()].space;
+        self.coerce_to(qualifier, space, decl, reference)
+    }
+
+    /// `coerce` where the declaration's space is known.
+    #[inline(always)]
+    fn coerce_to(
+        &mut self,
+        qualifier: QualifierId,
+        space: SpaceId,
+        decl: DeclId,
+        reference: Location,
+    ) -> Result<QualifierId, Raised> {
         if space == SpaceId::EMPTY {
             return Ok(QualifierId::EMPTY);
         }
         if self.last_coercion.0 == qualifier && self.last_coercion.1 == space {
             return Ok(self.last_coercion.2);
         }
+        self.coerce_anew(qualifier, space, decl, reference)
+    }
+
+    #[inline(never)]
+    fn coerce_anew(
+        &mut self,
+        qualifier: QualifierId,
+        space: SpaceId,
+        decl: DeclId,
+        reference: Location,
+    ) -> Result<QualifierId, Raised> {
         match self.program().qualifiers.coerce(qualifier, space) {
             Ok(coerced) => {
                 self.last_coercion = (qualifier, space, coerced);

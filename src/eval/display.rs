@@ -171,6 +171,8 @@ impl<'p> Writer<'p> {
             }
             Value::Unit => self.out.push_str("<unit>"),
             Value::Cell(cell) => steps.push(Step::Value(read_cell(cell))),
+            // No expression yields it.
+            Value::Growing => {}
         }
     }
 

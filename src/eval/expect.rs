@@ -31,11 +31,12 @@ impl TestWorld {
 
     /// Sets an environment variable, or takes it away.
     pub fn set_variable(&self, name: &str, value: Option<&str>) {
+        let os = self.machine.host().os;
         let mut variables = self.variables.write().unwrap_or_else(PoisonError::into_inner);
-        match value {
-            Some(value) => variables.insert(name.to_owned(), value.to_owned()),
-            None => variables.remove(name),
-        };
+        variables.retain(|known, _| !os.is_same_variable(known, name));
+        if let Some(value) = value {
+            variables.insert(name.to_owned(), value.to_owned());
+        }
     }
 
     /// Adds a mount; one of the same name gives way.
@@ -162,11 +163,11 @@ impl<'h> Machine<'_, 'h> {
         let location = self.call_outside_sdk(site.location());
         let said_before = self.running.last().map_or(0, |running| running.diagnostics.len());
         self.emit(Event::FailureBegins);
-        let (sites, stack, nesting) = (self.sites.len(), self.stack.len(), self.nesting);
+        let (sites, stack, growths) = (self.sites.len(), self.stack.len(), self.growths.len());
         let result = self.call(function, &[], site);
         self.sites.truncate(sites);
         self.stack.truncate(stack);
-        self.nesting = nesting;
+        self.growths.truncate(growths);
         let mut said = match self.running.last_mut() {
             Some(running) => running.diagnostics.split_off(said_before.min(running.diagnostics.len())),
             None => Vec::new(),

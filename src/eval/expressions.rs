@@ -8,46 +8,89 @@ use crate::program::{DeclId, DeclKind, NamespaceId, NamespaceMember, QualifierId
 use crate::resolve::ir::{BinaryOp, CaptureSource, Expr, ExprId, List, Variable};
 use crate::source::{Location, Symbol};
 
-use super::calls::{Frame, with_stack};
+use super::calls::Frame;
 use super::machine::Machine;
 use super::native::{Eval, Raised};
+use super::operators::{calculate, compare};
 use super::value::{Array, Closure, Object, Relative, Value, read_cell};
 
 impl<'h> Machine<'_, 'h> {
-    /// Evaluates an expression of the running function.
-    #[inline]
-    pub(super) fn eval(&mut self, frame: &Frame<'h>, id: ExprId) -> Eval<'h> {
-        // Leaves first: they need no depth check.
+    /// Evaluates an operand. Most are variables and numbers, which need no call.
+    #[inline(always)]
+    pub(super) fn operand(&mut self, frame: &Frame<'h>, id: ExprId) -> Eval<'h> {
         match frame.code.exprs[id.0 as usize] {
             Expr::Local(slot) => Ok(self.stack[frame.base + slot as usize]),
             Expr::Number(number) => Ok(Value::Number(number)),
-            Expr::String(text) => Ok(Value::String(&frame.texts[text as usize])),
-            Expr::Capture(index) => Ok(frame.captures[index as usize]),
-            Expr::Undefined => Ok(Value::Undefined),
-            Expr::Bool(value) => Ok(Value::Bool(value)),
-            expr => {
-                self.nesting += 1;
-                let result = if self.nesting.is_multiple_of(32) {
-                    with_stack(|| self.eval_inner(frame, id, expr))
-                } else {
-                    self.eval_inner(frame, id, expr)
-                };
-                self.nesting -= 1;
-                result
-            }
+            Expr::String(text) => Ok(self.literal(frame, text)),
+            _ => self.eval(frame, id),
         }
     }
 
-    fn eval_inner(&mut self, frame: &Frame<'h>, id: ExprId, expr: Expr) -> Eval<'h> {
+    /// A string literal.
+    #[inline(always)]
+    fn literal(&self, frame: &Frame<'h>, text: u32) -> Value<'h> {
+        Value::String(&self.shared.texts(frame.code.spec, self.heap)[text as usize])
+    }
+
+    /// The number that an operand is, when that is known without evaluating anything.
+    #[inline(always)]
+    pub(super) fn number_at(&self, frame: &Frame<'h>, id: ExprId) -> Option<i32> {
+        match frame.code.exprs[id.0 as usize] {
+            Expr::Local(slot) => match self.stack[frame.base + slot as usize] {
+                Value::Number(number) => Some(number),
+                _ => None,
+            },
+            Expr::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The numbers that two operands are.
+    #[inline(always)]
+    pub(super) fn numbers_at(&self, frame: &Frame<'h>, left: ExprId, right: ExprId) -> Option<(i32, i32)> {
+        let left = self.number_at(frame, left)?;
+        let right = self.number_at(frame, right)?;
+        Some((left, right))
+    }
+
+    /// Evaluates an expression of the running function.
+    pub(super) fn eval(&mut self, frame: &Frame<'h>, id: ExprId) -> Eval<'h> {
+        if self.stack_is_low() {
+            return self.with_more_stack(|m| m.eval(frame, id));
+        }
+        // The most frequent ones; all others in a function of their own, so that this one needs little stack.
+        match frame.code.exprs[id.0 as usize] {
+            Expr::Local(slot) => Ok(self.stack[frame.base + slot as usize]),
+            Expr::Number(number) => Ok(Value::Number(number)),
+            Expr::String(text) => Ok(self.literal(frame, text)),
+            Expr::Capture(index) => Ok(frame.captures[index as usize]),
+            Expr::Binary { op, left, right } => self.eval_binary(frame, id, op, left, right),
+            Expr::Call { callee, arguments } => {
+                self.run_call(frame, id, callee, arguments)?;
+                Ok(self.returned)
+            }
+            Expr::CallMember { object, name, arguments } => self.eval_call_member(frame, id, object, name, arguments),
+            Expr::Member { object, name } => self.eval_member(frame, id, object, name),
+            Expr::Object { shape, values } => self.eval_object(frame, shape, values),
+            other => self.eval_other(frame, id, other),
+        }
+    }
+
+    #[inline(never)]
+    fn eval_other(&mut self, frame: &Frame<'h>, id: ExprId, expr: Expr) -> Eval<'h> {
         match expr {
             Expr::Local(_)
             | Expr::Number(_)
             | Expr::String(_)
             | Expr::Capture(_)
-            | Expr::Undefined
-            | Expr::Bool(_)
-            | Expr::Error
-            | Expr::Spread(_) => Err(Raised),
+            | Expr::Binary { .. }
+            | Expr::Call { .. }
+            | Expr::CallMember { .. }
+            | Expr::Member { .. }
+            | Expr::Object { .. } => self.eval(frame, id),
+            Expr::Undefined => Ok(Value::Undefined),
+            Expr::Bool(value) => Ok(Value::Bool(value)),
+            Expr::Error | Expr::Spread(_) => Err(Raised),
             Expr::Path(path) => Ok(Value::Path(path)),
             Expr::File(path) => Ok(Value::File(FileArtifact { path, rewrite: 0 })),
             Expr::Directory(path) => Ok(Value::Directory(path)),
@@ -58,19 +101,10 @@ impl<'h> Machine<'_, 'h> {
             }
             Expr::Interpolate(parts) => self.eval_interpolation(frame, parts),
             Expr::PathTemplate { kind, base, parts } => self.eval_path_template(frame, id, kind, base, parts),
-            Expr::LocalCell(slot) => match self.stack[frame.base + slot as usize] {
-                Value::Cell(cell) => Ok(read_cell(cell)),
-                other => Ok(other),
-            },
-            Expr::CaptureCell(index) => match frame.captures[index as usize] {
-                Value::Cell(cell) => Ok(read_cell(cell)),
-                other => Ok(other),
-            },
-            Expr::Global(decl) => {
-                let reference = frame.location(id);
-                let qualifier = self.coerce(frame.qualifier, decl, reference)?;
-                self.global(decl, qualifier, reference)
-            }
+            Expr::LocalCell(slot) => self.read(frame, Variable::LocalCell(slot)),
+            Expr::CaptureCell(index) => self.read(frame, Variable::CaptureCell(index)),
+            Expr::LocalGrown(slot) => self.settle(frame.base + slot as usize),
+            Expr::Global(decl) => self.value_of(decl, frame.qualifier, frame.location(id)),
             Expr::Namespace(namespace) => {
                 // A namespace keeps the whole qualifier: its members coerce it when they are read.
                 Ok(Value::Namespace(namespace, frame.qualifier))
@@ -78,42 +112,17 @@ impl<'h> Machine<'_, 'h> {
             Expr::WithQualifier { namespace, qualifier } => self.eval_with_qualifier(frame, id, namespace, qualifier),
             Expr::Qualified { namespace, decl } => {
                 let Value::Namespace(_, qualifier) = self.eval(frame, namespace)? else { return Err(Raised) };
-                let reference = frame.location(id);
-                let qualifier = self.coerce(qualifier, decl, reference)?;
-                self.global(decl, qualifier, reference)
+                self.value_of(decl, qualifier, frame.location(id))
             }
             Expr::Enum { ty, value } => Ok(Value::Enum(ty, value)),
             Expr::Qualifier => Ok(self.qualifier_object(frame.qualifier)),
             Expr::Array(items) => self.eval_array(frame, items),
-            Expr::Object { shape, values } => {
-                let base = self.stack.len();
-                for value in frame.code.exprs_of(values) {
-                    match self.eval(frame, *value) {
-                        Ok(value) => self.stack.push(value),
-                        Err(raised) => {
-                            self.stack.truncate(base);
-                            return Err(raised);
-                        }
-                    }
-                }
-                let values = &*self.heap.alloc_slice_copy(&self.stack[base..]);
-                self.stack.truncate(base);
-                let keys = &*frame.code.shapes[shape as usize];
-                Ok(Value::Object(self.heap.alloc(Object { keys, values, merge: None })))
-            }
-            Expr::Member { object, name } => self.eval_member(frame, id, object, name),
             Expr::Index { object, index } => self.eval_index(frame, id, object, index),
-            Expr::Call { callee, arguments } => self.eval_call(frame, id, callee, arguments),
-            Expr::CallMember { object, name, arguments } => self.eval_call_member(frame, id, object, name, arguments),
             Expr::Not(operand) => Ok(Value::Bool(!self.eval(frame, operand)?.is_truthy())),
             Expr::Minus(operand) => self.eval_minus(frame, id, operand),
             Expr::Plus(operand) => self.eval_plus(frame, operand),
             Expr::BitNot(operand) => self.eval_bit_not(frame, operand),
-            Expr::TypeOf(operand) => {
-                let name = self.eval(frame, operand)?.type_of();
-                Ok(self.string(name))
-            }
-            Expr::Binary { op, left, right } => self.eval_binary(frame, id, op, left, right),
+            Expr::TypeOf(operand) => self.eval(frame, operand).map(|value| self.string(value.type_of())),
             Expr::And(left, right) => {
                 let left = self.eval(frame, left)?;
                 if left.is_truthy() { self.eval(frame, right) } else { Ok(left) }
@@ -123,45 +132,163 @@ impl<'h> Machine<'_, 'h> {
                 if left.is_truthy() { Ok(left) } else { self.eval(frame, right) }
             }
             Expr::Conditional { condition, then, otherwise } => {
-                let holds = self.eval(frame, condition)?.is_truthy();
+                let holds = self.holds(frame, condition)?;
                 self.eval(frame, if holds { then } else { otherwise })
             }
             Expr::Assign { target, op, value } => {
-                let new = match op {
-                    None => self.eval(frame, value)?,
-                    Some(op) => {
-                        let old = self.read(frame, target);
-                        let value_now = self.eval(frame, value)?;
-                        self.apply(op, old, value_now, frame.site(id))?
-                    }
-                };
-                self.write(frame, target, new);
-                Ok(new)
+                self.assign(frame, id, target, op, value)?;
+                self.read(frame, target)
             }
             Expr::Update { target, by, prefix } => {
-                let old = self.read(frame, target);
-                if !matches!(old, Value::Number(_)) {
-                    let op = if by < 0 { "--" } else { "++" };
-                    let message = format!("`{op}` needs a number, but this is {}", self.describe(old));
-                    return Err(self.fail(Diagnostic::error(Code::Dx(9325), message).at(frame.location(id), "")));
-                }
-                let new = self.apply(BinaryOp::Add, old, Value::Number(by), frame.site(id))?;
-                self.write(frame, target, new);
-                Ok(if prefix { new } else { old })
+                let old = self.read(frame, target)?;
+                self.update(frame, id, target, by)?;
+                if prefix { self.read(frame, target) } else { Ok(old) }
             }
-            Expr::Lambda(index) => {
-                let function = &frame.code.functions[index as usize];
-                let captured = function.captures.iter().map(|source| match source {
-                    CaptureSource::Local(slot) => self.stack[frame.base + *slot as usize],
-                    CaptureSource::Capture(index) => frame.captures[*index as usize],
-                });
-                let captures = &*self.heap.alloc_slice_fill_iter(captured);
-                let closure = Closure { code: frame.code, function, captures, qualifier: frame.qualifier };
-                Ok(Value::Closure(self.heap.alloc(closure)))
-            }
+            Expr::Lambda(index) => Ok(self.eval_lambda(frame, index)),
         }
     }
 
+    /// Whether a condition holds.
+    #[inline(always)]
+    pub(super) fn holds(&mut self, frame: &Frame<'h>, id: ExprId) -> Result<bool, Raised> {
+        let Expr::Binary { op, left, right } = frame.code.exprs[id.0 as usize] else {
+            return self.operand(frame, id).map(Value::is_truthy);
+        };
+        if let Some((a, b)) = self.numbers_at(frame, left, right)
+            && let Some(answer) = compare(op, a, b)
+        {
+            return Ok(answer);
+        }
+        self.eval_binary(frame, id, op, left, right).map(Value::is_truthy)
+    }
+
+    /// Evaluates an expression for what it does, not for what it gives.
+    #[inline(always)]
+    pub(super) fn effect(&mut self, frame: &Frame<'h>, id: ExprId) -> Result<(), Raised> {
+        match frame.code.exprs[id.0 as usize] {
+            Expr::Update { target, by, .. } => self.update(frame, id, target, by),
+            Expr::Assign { target, op, value } => self.assign(frame, id, target, op, value),
+            _ => self.eval(frame, id).map(|_| ()),
+        }
+    }
+
+    /// `x = e`, `x += e`
+    #[inline(always)]
+    fn assign(
+        &mut self,
+        frame: &Frame<'h>,
+        id: ExprId,
+        target: Variable,
+        op: Option<BinaryOp>,
+        value: ExprId,
+    ) -> Result<(), Raised> {
+        match op {
+            None => self.give(frame, value)?,
+            Some(op) => self.eval_changed(frame, id, target, op, value)?.store(&mut self.returned),
+        }
+        if let (Value::Number(new), Variable::Local(slot)) = (self.returned, target)
+            && let Value::Number(old) = &mut self.stack[frame.base + slot as usize]
+        {
+            *old = new;
+            return Ok(());
+        }
+        self.write(frame, target, self.returned);
+        Ok(())
+    }
+
+    /// Evaluates an expression and leaves its value in `returned`.
+    #[inline(always)]
+    pub(super) fn give(&mut self, frame: &Frame<'h>, id: ExprId) -> Result<(), Raised> {
+        match frame.code.exprs[id.0 as usize] {
+            Expr::Call { callee, arguments } => return self.run_call(frame, id, callee, arguments),
+            Expr::Binary { op, left, right } => {
+                if let Some((a, b)) = self.numbers_at(frame, left, right)
+                    && let Some(result) = calculate(op, a, b)
+                {
+                    Value::Number(result).store(&mut self.returned);
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+        self.eval(frame, id)?.store(&mut self.returned);
+        Ok(())
+    }
+
+    /// What `x += e` assigns.
+    fn eval_changed(
+        &mut self,
+        frame: &Frame<'h>,
+        id: ExprId,
+        target: Variable,
+        op: BinaryOp,
+        value: ExprId,
+    ) -> Eval<'h> {
+        let old = self.read(frame, target)?;
+        if let (Value::Number(a), Some(b)) = (old, self.number_at(frame, value)) {
+            return self.apply_numbers(op, a, b, frame.site(id));
+        }
+        let value = self.eval(frame, value)?;
+        self.apply(op, old, value, frame.site(id))
+    }
+
+    /// `x++`, `--x`
+    #[inline(always)]
+    fn update(&mut self, frame: &Frame<'h>, id: ExprId, target: Variable, by: i32) -> Result<(), Raised> {
+        if let Variable::Local(slot) = target
+            && let Value::Number(number) = &mut self.stack[frame.base + slot as usize]
+            && let Some(sum) = number.checked_add(by)
+        {
+            *number = sum;
+            return Ok(());
+        }
+        self.update_any(frame, id, target, by)
+    }
+
+    #[inline(never)]
+    fn update_any(&mut self, frame: &Frame<'h>, id: ExprId, target: Variable, by: i32) -> Result<(), Raised> {
+        let old = self.read(frame, target)?;
+        if !matches!(old, Value::Number(_)) {
+            let op = if by < 0 { "--" } else { "++" };
+            let message = format!("`{op}` needs a number, but this is {}", self.describe(old));
+            return Err(self.fail(Diagnostic::error(Code::Dx(9325), message).at(frame.location(id), "")));
+        }
+        let new = self.apply(BinaryOp::Add, old, Value::Number(by), frame.site(id))?;
+        self.write(frame, target, new);
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn eval_lambda(&self, frame: &Frame<'h>, index: u32) -> Value<'h> {
+        let function = &frame.code.functions[index as usize];
+        let captured = function.captures.iter().map(|source| match source {
+            CaptureSource::Local(slot) => self.stack[frame.base + *slot as usize],
+            CaptureSource::Capture(index) => frame.captures[*index as usize],
+        });
+        let captures = &*self.heap.alloc_slice_fill_iter(captured);
+        let closure = Closure { code: frame.code, function, captures, qualifier: frame.qualifier };
+        Value::Closure(self.heap.alloc(closure))
+    }
+
+    #[inline(never)]
+    fn eval_object(&mut self, frame: &Frame<'h>, shape: u32, values: List<ExprId>) -> Eval<'h> {
+        let base = self.stack.len();
+        for value in frame.code.exprs_of(values) {
+            match self.operand(frame, *value) {
+                Ok(value) => self.stack.push(value),
+                Err(raised) => {
+                    self.stack.truncate(base);
+                    return Err(raised);
+                }
+            }
+        }
+        let values = &*self.heap.alloc_slice_copy(&self.stack[base..]);
+        self.stack.truncate(base);
+        let keys = &*frame.code.shapes[shape as usize];
+        Ok(Value::Object(self.heap.alloc(Object { keys, values, merge: None })))
+    }
+
+    #[inline(never)]
     fn eval_array(&mut self, frame: &Frame<'h>, items: List<ExprId>) -> Eval<'h> {
         let base = self.stack.len();
         for item in frame.code.exprs_of(items) {
@@ -234,6 +361,7 @@ impl<'h> Machine<'_, 'h> {
         }
     }
 
+    #[inline(never)]
     fn eval_with_qualifier(&mut self, frame: &Frame<'h>, id: ExprId, namespace: ExprId, qualifier: ExprId) -> Eval<'h> {
         let target = self.eval(frame, namespace)?;
         let Value::Namespace(namespace, current) = target else {
@@ -277,15 +405,24 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// The current qualifier as an object.
+    #[inline(never)]
     fn qualifier_object(&mut self, qualifier: QualifierId) -> Value<'h> {
         let map = self.program().qualifiers.map_of(qualifier).clone();
         let entries: Vec<_> = map.iter().map(|(key, value)| (&**key, self.string(value))).collect();
         self.object_of(&entries)
     }
 
+    #[inline(never)]
     fn eval_index(&mut self, frame: &Frame<'h>, id: ExprId, object: ExprId, index: ExprId) -> Eval<'h> {
+        if self.growing_items(frame, object).is_some()
+            && let Some(number) = self.number_at(frame, index)
+            && let Some(items) = self.growing_items(frame, object)
+            && let Some(item) = usize::try_from(number).ok().and_then(|at| items.get(at))
+        {
+            return Ok(*item);
+        }
         let receiver = self.eval(frame, object)?;
-        let key = self.eval(frame, index)?;
+        let key = self.operand(frame, index)?;
         match (receiver, key) {
             (Value::Array(array), Value::Number(number)) => {
                 let found = usize::try_from(number).ok().and_then(|at| array.items.get(at));
@@ -329,25 +466,36 @@ impl<'h> Machine<'_, 'h> {
         Value::Cell(self.heap.alloc(Mutex::new(value)))
     }
 
-    fn read(&self, frame: &Frame<'h>, variable: Variable) -> Value<'h> {
+    #[inline(always)]
+    fn read(&mut self, frame: &Frame<'h>, variable: Variable) -> Eval<'h> {
         let held = match variable {
             Variable::Local(slot) | Variable::LocalCell(slot) => self.stack[frame.base + slot as usize],
             Variable::CaptureCell(index) => frame.captures[index as usize],
         };
-        if let Value::Cell(cell) = held { read_cell(cell) } else { held }
+        match (held, variable) {
+            (Value::Cell(cell), _) => Ok(read_cell(cell)),
+            (Value::Growing, Variable::Local(slot)) => self.settle(frame.base + slot as usize),
+            _ => Ok(held),
+        }
     }
 
+    #[inline(always)]
     fn write(&mut self, frame: &Frame<'h>, variable: Variable, value: Value<'h>) {
         let held = match variable {
             Variable::Local(slot) => {
-                self.stack[frame.base + slot as usize] = value;
+                value.store(&mut self.stack[frame.base + slot as usize]);
                 return;
             }
             Variable::LocalCell(slot) => self.stack[frame.base + slot as usize],
             Variable::CaptureCell(index) => frame.captures[index as usize],
         };
         if let Value::Cell(cell) = held {
-            *cell.lock().unwrap_or_else(PoisonError::into_inner) = value;
+            write_cell(cell, value);
         }
     }
+}
+
+#[inline(never)]
+fn write_cell<'h>(cell: &Mutex<Value<'h>>, value: Value<'h>) {
+    *cell.lock().unwrap_or_else(PoisonError::into_inner) = value;
 }

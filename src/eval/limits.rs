@@ -25,12 +25,11 @@ impl<'h> Machine<'_, 'h> {
     ///
     /// # Errors
     /// When the value takes too many steps (DS0403) or evaluation holds too much memory (DS0402).
-    #[inline]
-    pub(super) fn step(&mut self, reference: Location) -> Result<(), Raised> {
+    #[inline(always)]
+    pub(super) fn step(&mut self, reference: impl FnOnce() -> Location) -> Result<(), Raised> {
         self.steps += 1;
-        let held = self.heap.allocated_bytes();
-        if self.steps > self.pause_at || held != self.counted {
-            return self.check_limits(held, reference);
+        if self.steps > self.pause_at || self.heap.allocated_bytes() != self.counted {
+            return self.check_limits(reference());
         }
         Ok(())
     }
@@ -41,7 +40,7 @@ impl<'h> Machine<'_, 'h> {
     /// When the value takes too many steps (DS0403) or evaluation holds too much memory (DS0402).
     pub fn count_step(&mut self, place: Location) -> Result<(), Raised> {
         self.steps += 9;
-        self.step(place)
+        self.step(|| place)
     }
 
     /// Counts the work of a native that looks at so many items or bytes, when that is much.
@@ -51,11 +50,11 @@ impl<'h> Machine<'_, 'h> {
     #[inline]
     pub fn count_work(&mut self, items: usize, place: Location) -> Result<(), Raised> {
         self.steps += (items / ITEMS_OF_A_STEP) as u64;
-        self.step(place)
+        self.step(|| place)
     }
 
     #[cold]
-    fn check_limits(&mut self, held: usize, reference: Location) -> Result<(), Raised> {
+    fn check_limits(&mut self, reference: Location) -> Result<(), Raised> {
         let limits = self.host().limits;
         if self.host().interrupted.as_ref().is_some_and(|interrupted| interrupted.load(Ordering::Relaxed)) {
             return Err(Raised);
@@ -69,6 +68,7 @@ impl<'h> Machine<'_, 'h> {
             return Err(self.fail(error));
         }
         let memory = &self.shared.memory;
+        let held = self.heap.allocated_bytes();
         let more = held - self.counted;
         self.counted = held;
         if memory.fetch_add(more, Ordering::Relaxed) + more <= limits.memory {
@@ -122,10 +122,18 @@ impl<'h> Machine<'_, 'h> {
 
     /// Refuses a call that nests too deep (DX9353). Only the calls of the running value count, so that the answer does
     /// not depend on which value came first; all running values together have a limit far above.
+    #[inline(always)]
     pub(super) fn check_depth(&mut self, reference: Location) -> Result<(), Raised> {
+        if self.sites.len() < self.depth_limit { Ok(()) } else { self.check_depth_closely(reference) }
+    }
+
+    #[cold]
+    fn check_depth_closely(&mut self, reference: Location) -> Result<(), Raised> {
         let limit = self.host().limits.call_depth as usize;
-        let own = self.sites.len() - self.running.last().map_or(0, |running| running.sites.min(self.sites.len()));
+        let first = self.running.last().map_or(0, |running| running.sites.min(self.sites.len()));
+        let own = self.sites.len() - first;
         if own < limit && self.sites.len() < limit * VALUES_FACTOR {
+            self.depth_limit = (first + limit).min(limit * VALUES_FACTOR);
             return Ok(());
         }
         let message = if own < limit {
@@ -143,11 +151,17 @@ impl<'h> Machine<'_, 'h> {
     ///
     /// # Errors
     /// DS0404 when the text is larger than any can be meant to be.
-    pub fn joined_text(&mut self, parts: &[&str], separator: &str, place: Location) -> Eval<'h> {
-        let bytes = parts.iter().map(|part| part.len() + separator.len()).sum();
+    #[inline]
+    pub fn joined_text<'p>(
+        &mut self,
+        parts: impl Iterator<Item = &'p str> + Clone,
+        separator: &str,
+        place: Location,
+    ) -> Eval<'h> {
+        let bytes = parts.clone().map(|part| part.len() + separator.len()).sum();
         self.room(bytes, place)?;
         let mut text = bumpalo::collections::String::with_capacity_in(bytes, self.heap);
-        for (index, part) in parts.iter().enumerate() {
+        for (index, part) in parts.enumerate() {
             if index > 0 {
                 text.push_str(separator);
             }

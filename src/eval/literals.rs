@@ -28,12 +28,13 @@ impl<'h> Machine<'_, 'h> {
                 Part::Text(index) => text.push_str(&frame.code.strings[*index as usize]),
                 Part::Hole(hole) => {
                     let value = self.eval(frame, *hole)?;
-                    match value.as_str() {
-                        Some(part) => {
-                            self.room(text.len() + part.len(), frame.location(*hole))?;
-                            text.push_str(part);
+                    match value {
+                        Value::String(part) => {
+                            self.room(text.len() + part.text.len(), frame.location(*hole))?;
+                            text.push_str(part.text);
                         }
-                        None => text.push_str(&self.text_of(value, frame.location(*hole))?),
+                        Value::Number(number) => text.push_str(itoa::Buffer::new().format(number)),
+                        _ => text.push_str(&self.text_of(value, frame.location(*hole))?),
                     }
                 }
             }

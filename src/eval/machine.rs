@@ -10,9 +10,12 @@ use crate::paths::{PathId, Paths};
 use crate::program::{Program, QualifierId};
 use crate::source::{Location, Symbol, Symbols};
 
+use super::calls::Callees;
+use super::grow::Growths;
 use super::host::Host;
 use super::native::{Args, Eval, Raised, Site};
 use super::shared::{Event, Running, Shared, ThunkId};
+use super::stack::StackRoom;
 use super::value::{Array, Object, PipHandle, Relative, SealHandle, Text, Value};
 use crate::graph::FileArtifact;
 
@@ -27,8 +30,16 @@ pub struct Machine<'s, 'h> {
     pub(super) stack: Vec<Value<'h>>,
     /// Where each running call was made and each running value was referenced, innermost last.
     pub(super) sites: Vec<Location>,
-    /// How many expressions are nested, over all running calls.
-    pub(super) nesting: u32,
+    /// How many calls in all are surely not too deep.
+    pub(super) depth_limit: usize,
+    /// The native stack.
+    pub(super) stack_room: StackRoom,
+    /// What the function gave that ran last.
+    pub(super) returned: Value<'h>,
+    /// Variables that grow in place.
+    pub(super) growths: Growths<'h>,
+    /// The declared functions called last.
+    pub(super) callees: Box<Callees<'h>>,
     /// Calls and rounds of loops of the running value so far.
     pub(super) steps: u64,
     /// After how many steps to see whether somebody wants evaluation to stop. Never above the limit of steps.
@@ -102,6 +113,11 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// An array.
     pub fn array(&self, items: &[Value<'h>]) -> Value<'h> {
         let items = self.heap.alloc_slice_copy(items);
+        Value::Array(self.heap.alloc(Array { items, merge: None }))
+    }
+
+    /// An array of items that lie in the arena already.
+    pub fn array_in_arena(&self, items: &'h [Value<'h>]) -> Value<'h> {
         Value::Array(self.heap.alloc(Array { items, merge: None }))
     }
 
@@ -203,6 +219,7 @@ impl<'s, 'h> Machine<'s, 'h> {
     }
 
     /// Adds a step to the call chain of the error that is unwinding.
+    #[inline(never)]
     pub(super) fn trace(&mut self, value: impl FnOnce(&Self) -> String, location: Location) {
         if self.error.as_ref().is_some_and(|error| error.trace.len() < TRACE) {
             let value = value(self);
@@ -288,7 +305,7 @@ impl<'s, 'h> Machine<'s, 'h> {
     /// # Errors
     /// When the value is not a function (DX9325) or the call fails.
     pub fn call(&mut self, function: Value<'h>, values: &[Value<'h>], site: Site<'h>) -> Eval<'h> {
-        self.call_value(function, values, site)
+        self.on_any_stack(|m| m.call_value(function, values, site))
     }
 
     // Pips.

@@ -13,6 +13,7 @@ mod display;
 mod expect;
 mod expressions;
 mod follower;
+mod grow;
 mod host;
 mod introspect;
 mod limits;
@@ -26,6 +27,7 @@ mod replay;
 mod requests;
 mod run;
 mod shared;
+mod stack;
 mod statements;
 #[cfg(test)]
 mod tests;

@@ -135,7 +135,7 @@ impl Receiver {
     /// The receiver type of a value; none for `undefined` and namespaces.
     pub fn of(value: Value<'_>) -> Option<Receiver> {
         Some(match value {
-            Value::Undefined | Value::Namespace(..) | Value::Cell(_) => return None,
+            Value::Undefined | Value::Namespace(..) | Value::Cell(_) | Value::Growing => return None,
             Value::Bool(_) => Receiver::Boolean,
             Value::Number(_) => Receiver::Number,
             Value::String(_) => Receiver::String,

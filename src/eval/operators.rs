@@ -2,16 +2,20 @@
 
 use std::num::IntErrorKind;
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::diagnostics::{Code, Diagnostic};
 use crate::resolve::ir::{BinaryOp, Expr, ExprId};
 
 use super::calls::Frame;
+use super::limits::LARGEST;
 use super::machine::Machine;
 use super::native::{Eval, Raised, Site};
-use super::value::Value;
+use super::value::{Text, Value};
 
 impl<'h> Machine<'_, 'h> {
-    /// `left op right`. A long chain such as `a + b + c + …` is one loop, not one recursion for each operator.
+    /// `left op right`.
+    #[inline(never)]
     pub(super) fn eval_binary(
         &mut self,
         frame: &Frame<'h>,
@@ -20,39 +24,49 @@ impl<'h> Machine<'_, 'h> {
         left: ExprId,
         right: ExprId,
     ) -> Eval<'h> {
-        if !matches!(frame.code.exprs[left.0 as usize], Expr::Binary { .. }) {
-            let left = self.eval(frame, left)?;
-            let right = self.eval(frame, right)?;
-            return self.apply(op, left, right, frame.site(id));
+        if let Some((a, b)) = self.numbers_at(frame, left, right) {
+            return self.apply_numbers(op, a, b, frame.site(id));
         }
-        let mut pending = vec![(id, op, right)];
+        if op == BinaryOp::Add && matches!(frame.code.exprs[left.0 as usize], Expr::Binary { op: BinaryOp::Add, .. }) {
+            return self.eval_sum(frame, id, left, right);
+        }
+        let left = self.operand(frame, left)?;
+        let right = self.operand(frame, right)?;
+        if op == BinaryOp::Add && matches!(left, Value::String(_)) {
+            return self.concatenate(left, right, frame.site(id));
+        }
+        self.apply(op, left, right, frame.site(id))
+    }
+
+    /// `a + b + c + …` of any length: one loop, not one recursion for each operator.
+    #[inline(never)]
+    fn eval_sum(&mut self, frame: &Frame<'h>, id: ExprId, left: ExprId, right: ExprId) -> Eval<'h> {
+        let mut pending: SmallVec<[_; 8]> = smallvec![(id, right)];
         let mut first = left;
-        while let Expr::Binary { op, left, right } = frame.code.exprs[first.0 as usize] {
-            pending.push((first, op, right));
+        while let Expr::Binary { op: BinaryOp::Add, left, right } = frame.code.exprs[first.0 as usize] {
+            pending.push((first, right));
             first = left;
         }
-        let mut value = self.eval(frame, first)?;
-        // The text of `a + b + c + …` grows here instead of being copied for each `+`.
+        let mut value = self.operand(frame, first)?;
+        // The text grows here instead of being copied for each `+`.
         let mut text: Option<String> = None;
-        for (id, op, right) in pending.into_iter().rev() {
-            let right = self.eval(frame, right)?;
-            if op == BinaryOp::Add && (text.is_some() || value.as_str().is_some() || right.as_str().is_some()) {
+        for (id, right) in pending.into_iter().rev() {
+            let right = self.operand(frame, right)?;
+            if text.is_some() || value.as_str().is_some() || right.as_str().is_some() {
                 let place = frame.location(id);
                 let grown = match &mut text {
                     Some(text) => text,
                     None => text.insert(self.text_of(value, place)?),
                 };
-                match right.as_str() {
-                    Some(part) => grown.push_str(part),
-                    None => grown.push_str(&self.text_of(right, place)?),
+                match right {
+                    Value::String(part) => grown.push_str(part.text),
+                    Value::Number(number) => grown.push_str(itoa::Buffer::new().format(number)),
+                    _ => grown.push_str(&self.text_of(right, place)?),
                 }
                 self.room(grown.len(), place)?;
                 continue;
             }
-            if let Some(text) = text.take() {
-                value = self.string(&text);
-            }
-            value = self.apply(op, value, right, frame.site(id))?;
+            value = self.apply(BinaryOp::Add, value, right, frame.site(id))?;
         }
         Ok(text.map_or(value, |text| self.string(&text)))
     }
@@ -66,39 +80,29 @@ impl<'h> Machine<'_, 'h> {
         }
     }
 
-    #[inline]
-    fn apply_numbers(&mut self, op: BinaryOp, a: i32, b: i32, site: Site<'h>) -> Eval<'h> {
-        let result = match op {
-            BinaryOp::Add => a.checked_add(b),
-            BinaryOp::Subtract => a.checked_sub(b),
-            BinaryOp::Multiply => a.checked_mul(b),
-            BinaryOp::Less => return Ok(Value::Bool(a < b)),
-            BinaryOp::LessEqual => return Ok(Value::Bool(a <= b)),
-            BinaryOp::Greater => return Ok(Value::Bool(a > b)),
-            BinaryOp::GreaterEqual => return Ok(Value::Bool(a >= b)),
-            BinaryOp::Equal => return Ok(Value::Bool(a == b)),
-            BinaryOp::NotEqual => return Ok(Value::Bool(a != b)),
-            BinaryOp::BitOr => Some(a | b),
-            BinaryOp::BitXor => Some(a ^ b),
-            BinaryOp::BitAnd => Some(a & b),
-            // Only the low five bits of a count matter, as in C# and JavaScript.
-            BinaryOp::ShiftLeft => Some(a.wrapping_shl(b as u32)),
-            BinaryOp::ShiftRight => Some(a.wrapping_shr(b as u32)),
-            BinaryOp::ShiftRightUnsigned => i32::try_from((a as u32).wrapping_shr(b as u32)).ok(),
-            BinaryOp::Remainder if b == 0 => {
-                let error = Diagnostic::error(Code::Dx(9352), format!("`{a} % 0` divides by zero"));
-                return Err(self.fail(error.at(site.location(), "")));
+    #[inline(always)]
+    pub(super) fn apply_numbers(&mut self, op: BinaryOp, a: i32, b: i32, site: Site<'h>) -> Eval<'h> {
+        if let Some(answer) = compare(op, a, b) {
+            return Ok(Value::Bool(answer));
+        }
+        match calculate(op, a, b) {
+            Some(result) => Ok(Value::Number(result)),
+            None => Err(self.no_result(op, a, b, site)),
+        }
+    }
+
+    /// Why an operator has no result for these numbers.
+    #[cold]
+    fn no_result(&mut self, op: BinaryOp, a: i32, b: i32, site: Site<'h>) -> Raised {
+        let error = match op {
+            BinaryOp::Remainder if b == 0 => Diagnostic::error(Code::Dx(9352), format!("`{a} % 0` divides by zero")),
+            BinaryOp::Power if b < 0 => {
+                let message = format!("`{a} ** {b}` has a negative exponent, and numbers are integers");
+                Diagnostic::error(Code::Dx(9374), message)
             }
-            BinaryOp::Remainder => a.checked_rem(b),
-            BinaryOp::Power => match u32::try_from(b) {
-                Ok(exponent) => a.checked_pow(exponent),
-                Err(_) => {
-                    let message = format!("`{a} ** {b}` has a negative exponent, and numbers are integers");
-                    return Err(self.fail(Diagnostic::error(Code::Dx(9374), message).at(site.location(), "")));
-                }
-            },
+            _ => return self.overflow(&format!("`{a} {} {b}`", symbol(op)), site),
         };
-        result.map(Value::Number).ok_or(Raised).map_err(|_| self.overflow(&format!("`{a} {} {b}`", symbol(op)), site))
+        self.fail(error.at(site.location(), ""))
     }
 
     /// The error of a result that does not fit 32 bits (DX9372).
@@ -107,6 +111,7 @@ impl<'h> Machine<'_, 'h> {
         self.fail(Diagnostic::error(Code::Dx(9372), message).at(site.location(), ""))
     }
 
+    #[inline(never)]
     fn apply_others(&mut self, op: BinaryOp, left: Value<'h>, right: Value<'h>, site: Site<'h>) -> Eval<'h> {
         match op {
             BinaryOp::Equal => return Ok(Value::Bool(left.same(right))),
@@ -150,14 +155,28 @@ impl<'h> Machine<'_, 'h> {
         })
     }
 
+    #[inline(never)]
     fn concatenate(&mut self, left: Value<'h>, right: Value<'h>, site: Site<'h>) -> Eval<'h> {
-        let place = site.location();
-        if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
-            return self.joined_text(&[a, b], "", place);
+        let mut number = itoa::Buffer::new();
+        let (a, b) = match (left, right) {
+            (Value::String(a), Value::String(b)) => (a.text, b.text),
+            (Value::String(a), Value::Number(b)) => (a.text, number.format(b)),
+            (Value::Number(a), Value::String(b)) => (number.format(a), b.text),
+            _ => {
+                let place = site.location();
+                let mut text = self.text_of(left, place)?;
+                text.push_str(&self.text_of(right, place)?);
+                return Ok(self.string(&text));
+            }
+        };
+        let bytes = a.len() + b.len();
+        if bytes > LARGEST {
+            self.room(bytes, site.location())?;
         }
-        let mut text = self.text_of(left, place)?;
-        text.push_str(&self.text_of(right, place)?);
-        Ok(self.string(&text))
+        let mut text = bumpalo::collections::String::with_capacity_in(bytes, self.heap);
+        text.push_str(a);
+        text.push_str(b);
+        Ok(Value::String(self.heap.alloc(Text { text: text.into_bump_str(), origin: None })))
     }
 
     pub(super) fn eval_minus(&mut self, frame: &Frame<'h>, id: ExprId, operand: ExprId) -> Eval<'h> {
@@ -216,6 +235,45 @@ fn number_of(text: &str) -> Result<i32, IntErrorKind> {
     match &text[2..] {
         signed if signed.starts_with(['+', '-']) => Err(IntErrorKind::InvalidDigit),
         digits => u32::from_str_radix(digits, radix).map(u32::cast_signed).map_err(|error| *error.kind()),
+    }
+}
+
+/// What a comparison of numbers answers; none for other operators.
+#[inline(always)]
+pub(super) fn compare(op: BinaryOp, a: i32, b: i32) -> Option<bool> {
+    Some(match op {
+        BinaryOp::Less => a < b,
+        BinaryOp::LessEqual => a <= b,
+        BinaryOp::Greater => a > b,
+        BinaryOp::GreaterEqual => a >= b,
+        BinaryOp::Equal => a == b,
+        BinaryOp::NotEqual => a != b,
+        _ => return None,
+    })
+}
+
+/// The result of an operator that gives a number; none where there is no result, or none that fits 32 bits.
+#[inline(always)]
+pub(super) fn calculate(op: BinaryOp, a: i32, b: i32) -> Option<i32> {
+    match op {
+        BinaryOp::Add => a.checked_add(b),
+        BinaryOp::Subtract => a.checked_sub(b),
+        BinaryOp::Multiply => a.checked_mul(b),
+        BinaryOp::BitOr => Some(a | b),
+        BinaryOp::BitXor => Some(a ^ b),
+        BinaryOp::BitAnd => Some(a & b),
+        // Only the low five bits of a count matter, as in C# and JavaScript.
+        BinaryOp::ShiftLeft => Some(a.wrapping_shl(b as u32)),
+        BinaryOp::ShiftRight => Some(a.wrapping_shr(b as u32)),
+        BinaryOp::ShiftRightUnsigned => i32::try_from((a as u32).wrapping_shr(b as u32)).ok(),
+        BinaryOp::Remainder => a.checked_rem(b),
+        BinaryOp::Power => u32::try_from(b).ok().and_then(|exponent| a.checked_pow(exponent)),
+        BinaryOp::Less
+        | BinaryOp::LessEqual
+        | BinaryOp::Greater
+        | BinaryOp::GreaterEqual
+        | BinaryOp::Equal
+        | BinaryOp::NotEqual => None,
     }
 }
 

@@ -18,6 +18,7 @@ use super::machine::Machine;
 use super::native::NativeTable;
 use super::replay::Replay;
 use super::shared::Shared;
+use super::stack::StackRoom;
 use super::value::Value;
 
 /// What to evaluate.
@@ -194,7 +195,11 @@ impl<'s, 'h> Machine<'s, 'h> {
             worker,
             stack: Vec::with_capacity(1024),
             sites: Vec::new(),
-            nesting: 0,
+            depth_limit: 0,
+            stack_room: StackRoom::UNKNOWN,
+            returned: Value::Undefined,
+            growths: Vec::new(),
+            callees: Box::new([None; _]),
             steps: 0,
             pause_at: shared.host.limits.steps.min(super::limits::STEPS_BETWEEN_PAUSES),
             counted: 0,

@@ -9,11 +9,13 @@ use super::native::Raised;
 use super::value::{Value, read_cell};
 
 /// How a statement ended.
-pub(super) enum Flow<'h> {
+#[derive(Clone, Copy)]
+pub(super) enum Flow {
     Next,
     Break,
     Continue,
-    Return(Value<'h>),
+    /// The machine has the value.
+    Return,
 }
 
 /// A loop with a condition.
@@ -38,15 +40,15 @@ macro_rules! loop_body {
         match $flow {
             Flow::Next | Flow::Continue => {}
             Flow::Break => return Ok(Flow::Next),
-            Flow::Return(value) => return Ok(Flow::Return(value)),
+            Flow::Return => return Ok(Flow::Return),
         }
     };
 }
 
 impl<'h> Machine<'_, 'h> {
-    pub(super) fn exec_all(&mut self, frame: &Frame<'h>, statements: &'h [StmtId]) -> Result<Flow<'h>, Raised> {
+    pub(super) fn exec_all(&mut self, frame: &Frame<'h>, statements: &'h [StmtId]) -> Result<Flow, Raised> {
         for statement in statements {
-            match self.exec(frame, *statement)? {
+            match self.exec_next(frame, *statement)? {
                 Flow::Next => {}
                 leave => return Ok(leave),
             }
@@ -54,38 +56,41 @@ impl<'h> Machine<'_, 'h> {
         Ok(Flow::Next)
     }
 
-    fn exec(&mut self, frame: &Frame<'h>, id: StmtId) -> Result<Flow<'h>, Raised> {
+    /// `exec` without a call for the statements that are most of them.
+    #[inline(always)]
+    fn exec_next(&mut self, frame: &Frame<'h>, id: StmtId) -> Result<Flow, Raised> {
         match frame.code.stmts[id.0 as usize] {
-            Stmt::Let { slot, cell, value } => {
-                let value = self.eval(frame, value)?;
-                self.bind(frame, slot, cell, value);
-                Ok(Flow::Next)
-            }
-            Stmt::Expr(expr) => self.eval(frame, expr).map(|_| Flow::Next),
-            Stmt::Return(None) => Ok(Flow::Return(Value::Undefined)),
-            Stmt::Return(Some(expr)) => self.eval(frame, expr).map(Flow::Return),
-            Stmt::Break => Ok(Flow::Break),
-            Stmt::Continue => Ok(Flow::Continue),
-            Stmt::Empty => Ok(Flow::Next),
-            _ => {
-                // Blocks nest; count them like expressions so that the stack grows in time.
-                self.nesting += 1;
-                let result = if self.nesting.is_multiple_of(32) {
-                    super::calls::with_stack(|| self.exec_nested(frame, id))
-                } else {
-                    self.exec_nested(frame, id)
-                };
-                self.nesting -= 1;
-                result
-            }
+            Stmt::Expr(expr) => self.effect(frame, expr).map(|()| Flow::Next),
+            Stmt::Grow { slot, whole, by } => self.grow(frame, slot, whole, by).map(|()| Flow::Next),
+            _ => self.exec(frame, id),
         }
     }
 
-    fn exec_nested(&mut self, frame: &Frame<'h>, id: StmtId) -> Result<Flow<'h>, Raised> {
+    fn exec(&mut self, frame: &Frame<'h>, id: StmtId) -> Result<Flow, Raised> {
+        if self.stack_is_low() {
+            return self.with_more_stack(|m| m.exec(frame, id));
+        }
         match frame.code.stmts[id.0 as usize] {
+            Stmt::Let { slot, cell, value } => {
+                let value = self.operand(frame, value)?;
+                self.bind(frame, slot, cell, value);
+                Ok(Flow::Next)
+            }
+            Stmt::Expr(expr) => self.effect(frame, expr).map(|()| Flow::Next),
+            Stmt::Grow { slot, whole, by } => self.grow(frame, slot, whole, by).map(|()| Flow::Next),
+            Stmt::Return(value) => {
+                match value {
+                    Some(value) => self.give(frame, value)?,
+                    None => self.returned = Value::Undefined,
+                }
+                Ok(Flow::Return)
+            }
+            Stmt::Break => Ok(Flow::Break),
+            Stmt::Continue => Ok(Flow::Continue),
+            Stmt::Empty => Ok(Flow::Next),
             Stmt::Block(body) => self.exec_all(frame, frame.code.stmts_of(body)),
             Stmt::If { condition, then, otherwise } => {
-                if self.eval(frame, condition)?.is_truthy() {
+                if self.holds(frame, condition)? {
                     self.exec(frame, then)
                 } else if let Some(otherwise) = otherwise {
                     self.exec(frame, otherwise)
@@ -106,33 +111,40 @@ impl<'h> Machine<'_, 'h> {
                 self.exec_loop(frame, id, &Loop::while_holds(condition, body))
             }
             Stmt::ForOf { slot, cell, iterable, body } => self.exec_for_of(frame, slot, cell, iterable, body),
-            _ => Ok(Flow::Next),
         }
     }
 
-    fn exec_loop(&mut self, frame: &Frame<'h>, id: StmtId, what: &Loop) -> Result<Flow<'h>, Raised> {
+    #[inline(never)]
+    fn exec_loop(&mut self, frame: &Frame<'h>, id: StmtId, what: &Loop) -> Result<Flow, Raised> {
         let Loop { code, init, condition, step, body } = *what;
         let limit = self.host().limits.loop_iterations;
-        let place = frame.code.stmt_spans[id.0 as usize].in_file(frame.code.file);
+        let place = || frame.code.stmt_spans[id.0 as usize].in_file(frame.code.file);
+        let renewed = init.and_then(|init| match frame.code.stmts[init.0 as usize] {
+            Stmt::Let { slot, cell: true, .. } => Some(slot),
+            _ => None,
+        });
         for _ in 0..limit {
             self.step(place)?;
             if let Some(condition) = condition
-                && !self.eval(frame, condition)?.is_truthy()
+                && !self.holds(frame, condition)?
             {
                 return Ok(Flow::Next);
             }
-            loop_body!(self.exec(frame, body)?);
+            loop_body!(self.exec_next(frame, body)?);
             if let Some(step) = step {
-                self.renew_cell(frame, init);
-                self.eval(frame, step)?;
+                if let Some(slot) = renewed {
+                    self.renew_cell(frame, slot);
+                }
+                self.effect(frame, step)?;
             }
         }
         let error = Diagnostic::error(code, format!("this loop has run {limit} rounds and is taken to be endless"))
-            .at(place, "")
+            .at(place(), "")
             .help("make sure that its condition becomes false; `frontEnd.maxLoopIterations` in the configuration sets the limit");
         Err(self.fail(error))
     }
 
+    #[inline(never)]
     fn exec_for_of(
         &mut self,
         frame: &Frame<'h>,
@@ -140,7 +152,7 @@ impl<'h> Machine<'_, 'h> {
         cell: bool,
         iterable: ExprId,
         body: StmtId,
-    ) -> Result<Flow<'h>, Raised> {
+    ) -> Result<Flow, Raised> {
         let items = match self.eval(frame, iterable)? {
             Value::Array(array) => array.items,
             Value::Set(set) => set.items(),
@@ -153,16 +165,16 @@ impl<'h> Machine<'_, 'h> {
                 return Err(self.fail(Diagnostic::error(Code::Dx(9325), message).at(frame.location(iterable), "")));
             }
         };
-        let place = frame.location(iterable);
         for item in items {
-            self.step(place)?;
+            self.step(|| frame.location(iterable))?;
             self.bind(frame, slot, cell, *item);
             loop_body!(self.exec(frame, body)?);
         }
         Ok(Flow::Next)
     }
 
-    fn exec_switch(&mut self, frame: &Frame<'h>, subject: ExprId, clauses: List<Clause>) -> Result<Flow<'h>, Raised> {
+    #[inline(never)]
+    fn exec_switch(&mut self, frame: &Frame<'h>, subject: ExprId, clauses: List<Clause>) -> Result<Flow, Raised> {
         let subject = self.eval(frame, subject)?;
         let clauses = frame.code.clauses_of(clauses);
         let mut chosen = None;
@@ -186,11 +198,8 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// Each round of a `for` has a variable of its own: what a closure of the last round captured stays as it is.
-    fn renew_cell(&mut self, frame: &Frame<'h>, init: Option<StmtId>) {
-        if let Some(init) = init
-            && let Stmt::Let { slot, cell: true, .. } = frame.code.stmts[init.0 as usize]
-            && let Value::Cell(cell) = self.stack[frame.base + slot as usize]
-        {
+    fn renew_cell(&mut self, frame: &Frame<'h>, slot: u32) {
+        if let Value::Cell(cell) = self.stack[frame.base + slot as usize] {
             let renewed = self.new_cell(read_cell(cell));
             self.stack[frame.base + slot as usize] = renewed;
         }
@@ -198,6 +207,6 @@ impl<'h> Machine<'_, 'h> {
 
     fn bind(&mut self, frame: &Frame<'h>, slot: u32, cell: bool, value: Value<'h>) {
         let value = if cell { self.new_cell(value) } else { value };
-        self.stack[frame.base + slot as usize] = value;
+        value.store(&mut self.stack[frame.base + slot as usize]);
     }
 }

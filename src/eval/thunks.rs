@@ -11,6 +11,7 @@ use crate::program::{DeclId, DeclKind, QualifierId};
 use crate::resolve::ir;
 use crate::source::Location;
 
+use super::calls::Frame;
 use super::machine::Machine;
 use super::native::{Eval, Raised};
 use super::shared::{Cycle, Event, Record, Running, Shared, Thunk, ThunkId};
@@ -101,7 +102,10 @@ impl<'h> Machine<'_, 'h> {
         });
         let claim = Claim { shared: self.shared, thunk };
         let steps = std::mem::take(&mut self.steps);
+        // Every value has a depth of its own.
+        let depth_limit = std::mem::take(&mut self.depth_limit);
         let result = body(self);
+        self.depth_limit = depth_limit;
         self.steps = steps;
         std::mem::forget(claim);
         let Some(mut running) = self.running.pop() else { return };
@@ -126,7 +130,9 @@ impl<'h> Machine<'_, 'h> {
         let DeclKind::Value { function } = declared.kind else { return Err(Raised) };
         let code = self.shared.code(declared.spec);
         let function: &'h ir::Function = &code.functions[function as usize];
-        self.enter(reference, |m| m.run(code, function, &[], qualifier, m.stack.len()))
+        let frame = Frame { code, captures: &[], base: self.stack.len(), qualifier };
+        self.run(function, &frame, reference)?;
+        Ok(self.returned)
     }
 
     fn fail_cycle(&mut self, cycle: Cycle) -> Raised {

@@ -11,7 +11,9 @@ use crate::source::{Location, Symbol};
 use super::collections::{Map, MutableSet, Set, StringBuilder};
 
 /// A DScript value; 16 bytes.
+// What kind of value it is takes one word and the rest the other, so that values are moved in two registers.
 #[derive(Clone, Copy, Debug)]
+#[repr(u64)]
 pub enum Value<'h> {
     /// `undefined`
     Undefined,
@@ -67,6 +69,8 @@ pub enum Value<'h> {
     Unit,
     /// A variable that a closure shares with its function. Only ever in slots and captures; no expression yields it.
     Cell(&'h Mutex<Value<'h>>),
+    /// A variable whose text or array grows in place; the machine has it. Only ever in slots.
+    Growing,
 }
 
 /// A string with the place of its literal, if it was written as one: errors about its content point there.
@@ -195,6 +199,16 @@ pub struct ExecuteResult<'h> {
 }
 
 impl<'h> Value<'h> {
+    /// Puts the value into a slot. A number over a number is written alone: it was calculated just now and lies in a
+    /// register, while a whole value that was written in parts cannot be read again at once without waiting.
+    #[inline(always)]
+    pub(super) fn store(self, slot: &mut Value<'h>) {
+        match (self, slot) {
+            (Value::Number(new), Value::Number(old)) => *old = new,
+            (new, slot) => *slot = new,
+        }
+    }
+
     /// Only `false` and `undefined` are falsy.
     pub fn is_truthy(self) -> bool {
         !matches!(self, Value::Undefined | Value::Bool(false))
@@ -239,6 +253,7 @@ impl<'h> Value<'h> {
             Value::Map(_) => "Map",
             Value::Set(_) => "Set",
             Value::Cell(cell) => read_cell(cell).type_of(),
+            Value::Growing => "object",
         }
     }
 
@@ -313,6 +328,7 @@ impl<'h> Object<'h> {
 }
 
 /// What a cell holds now.
+#[inline(never)]
 pub(crate) fn read_cell<'h>(cell: &Mutex<Value<'h>>) -> Value<'h> {
     *cell.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

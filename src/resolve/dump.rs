@@ -168,6 +168,7 @@ impl Printer<'_> {
             }
             Expr::Local(slot) => self.out.push_str(&format!("%{slot}")),
             Expr::LocalCell(slot) => self.out.push_str(&format!("%{slot}*")),
+            Expr::LocalGrown(slot) => self.out.push_str(&format!("%{slot}+")),
             Expr::Capture(index) => self.out.push_str(&format!("^{index}")),
             Expr::CaptureCell(index) => self.out.push_str(&format!("^{index}*")),
             Expr::Global(decl) => {
@@ -288,6 +289,10 @@ impl Printer<'_> {
                 self.expr(value);
             }
             Stmt::Expr(expr) => self.expr(expr),
+            Stmt::Grow { whole, .. } => {
+                self.out.push_str("grow ");
+                self.expr(whole);
+            }
             Stmt::Block(body) => self.block(body),
             Stmt::If { condition, then, otherwise } => {
                 self.out.push_str("if ");

@@ -43,7 +43,9 @@ impl<T> List<T> {
 }
 
 /// An expression.
+// The kind takes a byte of its own: kept in what fields do not use, it would have to be worked out for each evaluation.
 #[derive(Clone, Copy, Debug)]
+#[repr(u8)]
 pub enum Expr {
     /// `undefined`
     Undefined,
@@ -79,6 +81,8 @@ pub enum Expr {
     Local(u32),
     /// A slot that holds a cell: a variable that a closure captures and that is assigned after its definition.
     LocalCell(u32),
+    /// A slot of a variable that [`Stmt::Grow`] adds to.
+    LocalGrown(u32),
     /// A captured value of the running closure.
     Capture(u32),
     /// A captured cell of the running closure.
@@ -283,6 +287,7 @@ pub enum BinaryOp {
 
 /// A statement of a function body.
 #[derive(Clone, Copy, Debug)]
+#[repr(u8)]
 pub enum Stmt {
     /// `const x = e;`, `let x = e;`: each execution is a new binding.
     Let {
@@ -295,6 +300,16 @@ pub enum Stmt {
     },
     /// `e;`
     Expr(ExprId),
+    /// `s += x;`, `s = s + x;`, `xs = xs.push(x);`, `xs = xs.concat(ys);`, `xs = [...xs, x];` for a local that no closure
+    /// captures: means what the assignment means, but the value can grow in place.
+    Grow {
+        /// The frame slot.
+        slot: u32,
+        /// The assignment. But for the place where it adds, its right side neither reads nor assigns the variable.
+        whole: ExprId,
+        /// What it adds.
+        by: Growth,
+    },
     /// `{ … }`
     Block(List<StmtId>),
     /// `if (a) b else c`
@@ -357,6 +372,21 @@ pub enum Stmt {
     Continue,
     /// `;`
     Empty,
+}
+
+/// What a [`Stmt::Grow`] adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// `s += x`
+    Text,
+    /// `s = s + x + …`
+    Texts,
+    /// `xs = xs.push(x, …)`
+    Push,
+    /// `xs = xs.concat(ys, …)`
+    Concat,
+    /// `xs = [...xs, x, …]`
+    Items,
 }
 
 /// `case e:` or `default:` with its statements.

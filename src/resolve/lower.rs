@@ -190,7 +190,7 @@ impl Lowerer<'_, '_> {
         }
         let body = match function.body {
             ast::FunctionBody::Expr(expr) => Body::Expr(self.expr(expr)),
-            ast::FunctionBody::Block(block) => Body::Block(self.function_body(block)),
+            ast::FunctionBody::Block(block) => self.function_body(block),
             ast::FunctionBody::None => Body::Expr(self.push(function.span, Expr::Error)),
         };
         self.close_types(known_types);

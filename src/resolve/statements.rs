@@ -1,20 +1,25 @@
 //! Statements of function bodies.
 
-use super::ir::{Clause, Expr, List, Stmt, StmtId, Variable};
+use super::ir::{BinaryOp, Body, Clause, Expr, ExprId, Growth, List, Stmt, StmtId, Variable};
 use super::lower::Lowerer;
 use super::variables::Stage;
 use crate::source::Span;
 use crate::syntax::ast::{self, Pattern, VariableKind};
 
 impl Lowerer<'_, '_> {
-    /// The statements of a function's block, in the scope of its parameters: a local may not have the name of one.
-    pub(super) fn function_body(&mut self, block: ast::StmtId) -> List<StmtId> {
+    /// The body of a function with a block, in the scope of its parameters: a local may not have the name of one.
+    pub(super) fn function_body(&mut self, block: ast::StmtId) -> Body {
         let mut lowered = Vec::new();
         match self.ast.stmt(block) {
             ast::Stmt::Block(body) => self.statements(body, &mut lowered),
             _ => self.statement(block, &mut lowered),
         }
-        self.stmt_list(&lowered)
+        if let [only] = lowered.as_slice()
+            && let Stmt::Return(Some(value)) = self.code.stmts[only.0 as usize]
+        {
+            return Body::Expr(value);
+        }
+        Body::Block(self.stmt_list(&lowered))
     }
 
     /// Statements of the scope that is open.
@@ -82,13 +87,25 @@ impl Lowerer<'_, '_> {
                 }
                 return;
             }
-            ast::Stmt::Expr(expr) => Stmt::Expr(self.expr(expr)),
+            ast::Stmt::Expr(expr) => {
+                let first = self.code.exprs.len();
+                let whole = self.expr(expr);
+                let next = StmtId(self.code.stmts.len() as u32);
+                if let Some((slot, by)) = self.growth(first, whole)
+                    && let Some(variable) = self.frame().in_slot(slot)
+                {
+                    variable.growths.push(next);
+                    Stmt::Grow { slot, whole, by }
+                } else {
+                    Stmt::Expr(whole)
+                }
+            }
             ast::Stmt::Block(body) => {
-                let mut lowered = Vec::new();
+                // Its scope ends here, and with it all that distinguishes a block from its statements.
                 self.frame().open();
-                self.statements(body, &mut lowered);
+                self.statements(body, out);
                 self.close_scope();
-                Stmt::Block(self.stmt_list(&lowered))
+                return;
             }
             ast::Stmt::If { condition, then, otherwise } => {
                 let condition = self.expr(condition);
@@ -145,6 +162,47 @@ impl Lowerer<'_, '_> {
         };
         let lowered = self.push_stmt(span, stmt);
         out.push(lowered);
+    }
+
+    /// The slot of the local that an assignment only adds to, and what it adds; `first` is the first expression that
+    /// belongs to it.
+    fn growth(&self, first: usize, whole: ExprId) -> Option<(u32, Growth)> {
+        let exprs = &self.code.exprs;
+        let expr = |id: ExprId| exprs[id.0 as usize];
+        let Expr::Assign { target: Variable::Local(slot), op, value } = expr(whole) else { return None };
+        let (by, variable) = match (op, expr(value)) {
+            (Some(BinaryOp::Add), _) => (Growth::Text, None),
+            (None, Expr::Binary { op: BinaryOp::Add, .. }) => {
+                let mut at = value;
+                while let Expr::Binary { op: BinaryOp::Add, left, .. } = expr(at) {
+                    at = left;
+                }
+                (Growth::Texts, Some(at))
+            }
+            (None, Expr::CallMember { object, name, .. }) => match self.t.text(name) {
+                "push" => (Growth::Push, Some(object)),
+                "concat" => (Growth::Concat, Some(object)),
+                _ => return None,
+            },
+            (None, Expr::Array(items)) => match expr(*self.code.exprs_of(items).first()?) {
+                Expr::Spread(inner) => (Growth::Items, Some(inner)),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let reads = |expr: Expr| matches!(expr, Expr::Local(read) if read == slot);
+        if variable.is_some_and(|variable| !reads(expr(variable))) {
+            return None;
+        }
+        // Whatever else reads the variable would make a value of it in each round.
+        let uses = |(id, expr): (usize, &Expr)| match *expr {
+            Expr::Assign { target, .. } | Expr::Update { target, .. } if id != whole.0 as usize => {
+                target == Variable::Local(slot)
+            }
+            expr => reads(expr) && variable.is_none_or(|variable| variable.0 as usize != id),
+        };
+        let used = exprs.iter().enumerate().skip(first).any(uses);
+        (!used).then_some((slot, by))
     }
 
     fn refuse_public(&mut self, modifiers: ast::Modifiers) {

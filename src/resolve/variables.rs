@@ -33,6 +33,8 @@ pub(super) struct Var {
     pub uses: Vec<ExprId>,
     /// The statement that makes it.
     pub definition: Option<StmtId>,
+    /// The statements that only add to it.
+    pub growths: Vec<StmtId>,
 }
 
 impl Var {
@@ -72,7 +74,18 @@ impl Frame {
         for (_, index) in scope.names {
             let var = &self.vars[index];
             if !var.in_cell() {
+                if !var.growths.is_empty() {
+                    for id in &var.uses {
+                        to_grown(&mut code.exprs[id.0 as usize]);
+                    }
+                }
                 continue;
+            }
+            for id in &var.growths {
+                let stmt = &mut code.stmts[id.0 as usize];
+                if let Stmt::Grow { whole, .. } = *stmt {
+                    *stmt = Stmt::Expr(whole);
+                }
             }
             for id in &var.uses {
                 to_cell(&mut code.exprs[id.0 as usize]);
@@ -101,6 +114,7 @@ impl Frame {
             recursive: false,
             uses: Vec::new(),
             definition: None,
+            growths: Vec::new(),
         });
         let mut clash = None;
         if let Some(scope) = self.scopes.last_mut() {
@@ -123,6 +137,13 @@ impl Frame {
         scope.names.iter().map(|(_, index)| *index).find(|index| self.vars[*index].place == place)
     }
 
+    /// The variable in scope that has a slot.
+    pub fn in_slot(&mut self, slot: u32) -> Option<&mut Var> {
+        let mut names = self.scopes.iter().flat_map(|scope| &scope.names);
+        let index = names.find(|(_, index)| self.vars[*index].slot == slot).map(|(_, index)| *index)?;
+        Some(&mut self.vars[index])
+    }
+
     /// The names of all variables in scope.
     pub fn names(&self) -> impl Iterator<Item = Symbol> + '_ {
         self.scopes.iter().flat_map(|scope| scope.names.iter().map(|(name, _)| *name))
@@ -135,6 +156,12 @@ impl Frame {
             captures.push(source);
             captures.len() as u32 - 1
         })
+    }
+}
+
+fn to_grown(expr: &mut Expr) {
+    if let Expr::Local(slot) = expr {
+        *expr = Expr::LocalGrown(*slot);
     }
 }
 

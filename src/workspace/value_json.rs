@@ -64,6 +64,6 @@ fn convert(machine: &Machine<'_, '_>, value: Value<'_>, depth: u32) -> Json {
             json!({"$": "namespace", "value": machine.program().namespace_name(namespace)})
         }
         Value::Unit => json!({"$": "Unit"}),
-        Value::Cell(_) => json!({"$": "undefined"}),
+        Value::Cell(_) | Value::Growing => json!({"$": "undefined"}),
     }
 }

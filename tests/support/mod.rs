@@ -21,7 +21,8 @@ pub fn project() -> &'static Path {
 pub fn program(folder: &Path) -> Command {
     let mut command = Command::new(PROGRAM);
     command.current_dir(folder).stdin(Stdio::null());
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI", "RUST_BACKTRACE", "COLUMNS"] {
+    // The last three choose the compilers of `Sdk.Cc`.
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI", "RUST_BACKTRACE", "COLUMNS", "CC", "CXX", "AR"] {
         command.env_remove(name);
     }
     command

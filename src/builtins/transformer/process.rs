@@ -40,11 +40,10 @@ pub(super) fn read<'h>(
     fields: &Fields<'_, 'h>,
 ) -> Result<(ProcessPip, Artifacts), Raised> {
     let mut artifacts = Artifacts::default();
+    let working_directory = fields.directory(m, "workingDirectory")?;
     let tool_value = fields.get("tool");
     let tool = fields.inner(m, Spot::field("tool"), tool_value, "`tool`")?;
-    let executable = tool.file(m, "exe")?;
-    let working_directory = fields.directory(m, "workingDirectory")?;
-    let mut process = ProcessPip::new(executable, working_directory);
+    let mut process = ProcessPip::new(tool.file(m, "exe")?, working_directory);
     let needs_temp = tool::apply(m, &tool, &mut process, &mut artifacts)?;
 
     let line = CommandLine::read(m, &mut artifacts, fields, "arguments")?;
@@ -93,11 +92,9 @@ pub(super) fn read_inputs<'h>(
 pub(super) fn schedule<'h>(
     m: &mut Machine<'_, 'h>,
     mut process: ProcessPip,
-    mut artifacts: Artifacts,
+    artifacts: Artifacts,
     location: Location,
 ) -> &'h ExecuteResult<'h> {
-    // Exclusive directories come first, as the graph of BuildXL has them.
-    artifacts.directories.sort_by_key(|(_, kind)| *kind == SealKind::SharedOpaque);
     process.inputs = artifacts.inputs.into();
     process.directory_inputs = artifacts.directory_inputs.into();
     let kind = |kind: SealKind| match kind {

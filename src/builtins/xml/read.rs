@@ -23,7 +23,8 @@ pub(super) fn read<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h>
         Ok(document) => Ok(document),
         Err(Stop::Raised(raised)) => Err(raised),
         Err(Stop::Wrong { at, problem }) => {
-            let before = &text[..text.floor_char_boundary(at)];
+            let end = (0..=at.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+            let before = &text[..end];
             let line = before.matches('\n').count() + 1;
             let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
             let message = format!("`{path}` is not XML: {problem} (line {line}, column {column})");

@@ -75,13 +75,7 @@ impl GraphBuilder {
                     .help("read and rewrite the same version: `Artifact.rewritten(file)`"),
             );
         } else if state.version == 1 && output.rewrite == 1 {
-            let message = format!("`{shown}` is written by two pips");
-            let diagnostic = refuse(Code::Dx(211), message, at, label);
-            let what = format!("`{shown}` is written here");
-            found.push(self.with_pip(diagnostic, at, producer, &what).help(
-                "give one of them another path; to change a file that another pip made, declare it with \
-                 `Artifact.rewritten`",
-            ));
+            found.push(self.double_write(output, at, producer));
         } else if state.version >= output.rewrite {
             let message = format!(
                 "version {} of `{shown}` is rewritten, but version {} is there already",
@@ -108,6 +102,16 @@ impl GraphBuilder {
                     .help("let the other use the rewritten file, or write the result to another path"),
             );
         }
+    }
+
+    fn double_write(&self, output: FileArtifact, at: &Provenance, producer: PipId) -> Diagnostic {
+        let shown = self.show(output.path);
+        let what = format!("`{shown}` is written here");
+        let diagnostic = refuse(Code::Dx(211), format!("`{shown}` is written by two pips"), at, what.clone());
+        self.with_pip(diagnostic, at, producer, &what).help(
+            "give one of them another path; to change a file that another pip made, declare it with \
+             `Artifact.rewritten`",
+        )
     }
 
     fn version_jump(&self, output: FileArtifact, newest: u32, at: &Provenance, producer: Option<PipId>) -> Diagnostic {
@@ -206,6 +210,10 @@ impl GraphBuilder {
         self.check_input_directories(&ipc.directory_inputs, at, &mut found);
         self.check_input_directories(&ipc.lazily_materialized_directories, at, &mut found);
         self.check_services(&ipc.services, at, &mut found);
+        // Where the answer lies is up to the service; only that nobody else writes it is checked.
+        if let Some(producer) = self.files.get(ipc.output.path).and_then(|state| state.producer()) {
+            found.push(self.double_write(ipc.output, at, producer));
+        }
         result(found)
     }
 }
