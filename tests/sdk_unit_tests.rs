@@ -9,9 +9,8 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use dscript::source::system::{ForeignHost, Host, OperatingSystem, ProcessEnvironment};
+use dscript::source::system::OperatingSystem;
 use dscript::testing::{Status, TestOptions, run};
 
 /// How many tests there are, and how many must pass.
@@ -34,12 +33,11 @@ fn check(host: &str, os: OperatingSystem) {
         let _ = writeln!(std::io::stderr(), "skipped: BUILDXL_SRC does not name a checkout of microsoft/BuildXL");
         return;
     };
-    let environment = ForeignHost::new(Arc::new(ProcessEnvironment::new()), Host { os, ..Host::current() });
     let tests = source.join("Public/Sdk/UnitTests");
     let options = TestOptions {
         sdk: vec![source.join("Public/Sdk/Public")],
         base: tests.clone(),
-        environment: Arc::new(environment),
+        host: Some(os),
         ..TestOptions::default()
     };
     let report = run(&[tests], &options).expect("the checkout can be read");

@@ -2,7 +2,8 @@
 //! what a user would see is compared with the `.expected` file beside it. `UPDATE=1` writes the snapshots anew.
 //!
 //! A fixture says on its first line what it shows. Then come options, one a line (`open: folder`, `qualifier: k=v`,
-//! `env: NAME=VALUE`, `probe: SPEC: EXPRESSION`, `show: contents` for whole files), and after each `//// path` the text of that file.
+//! `env: NAME=VALUE`, `host: win`, `probe: SPEC: EXPRESSION`, `show: contents` for whole files), and after each
+//! `//// path` the text of that file.
 
 #![allow(clippy::disallowed_methods, reason = "tests read their data")]
 
@@ -99,6 +100,7 @@ fn run(fixture: &Fixture<'_>, threads: usize) -> Result<String, Failed> {
         threads: threads.try_into().ok(),
         file_system: Arc::new(files),
         environment: Arc::new(environment),
+        host: values("host").next().map(str::parse).transpose()?,
         ..OpenOptions::default()
     };
     let path = root.join(values("open").next().unwrap_or("."));

@@ -2,18 +2,15 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde_json::json;
 
-use super::args::{ColorWhen, HostName, TestArgs, TestFormat};
+use super::args::{ColorWhen, HostSystem, TestArgs, TestFormat};
 use super::output::Output;
 use super::{Failure, Outcome};
 use crate::diagnostics::render::{Charset, Format, Renderer};
 
-use crate::source::system::{
-    DiskFileSystem, Environment, FileSystem, ForeignHost, Host, OperatingSystem, ProcessEnvironment,
-};
+use crate::source::system::{DiskFileSystem, FileSystem};
 use crate::testing::{self, Repair, Status, TestError, TestOptions, TestReport, TestResult};
 
 pub(super) fn run(args: TestArgs) -> Result<Outcome, Failure> {
@@ -22,21 +19,12 @@ pub(super) fn run(args: TestArgs) -> Result<Outcome, Failure> {
     }
     let base = std::env::current_dir().unwrap_or_default();
     let paths: Vec<PathBuf> = args.paths.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
-    let mut environment: Arc<dyn Environment> = Arc::new(ProcessEnvironment::new());
-    if let Some(host) = args.host {
-        let os = match host {
-            HostName::Win => OperatingSystem::Windows,
-            HostName::MacOs => OperatingSystem::MacOs,
-            HostName::Unix => OperatingSystem::Unix,
-        };
-        environment = Arc::new(ForeignHost::new(environment, Host { os, ..Host::current() }));
-    }
     let options = TestOptions {
         sdk: args.sdk.clone(),
         filter: args.filter.clone(),
         threads: args.threads,
         base: base.clone(),
-        environment,
+        host: args.host.map(HostSystem::os),
         ..TestOptions::default()
     };
     let report = testing::run(&paths, &options).map_err(failure)?;

@@ -31,11 +31,12 @@ impl TestWorld {
 
     /// Sets an environment variable, or takes it away.
     pub fn set_variable(&self, name: &str, value: Option<&str>) {
+        let os = self.machine.host().os;
         let mut variables = self.variables.write().unwrap_or_else(PoisonError::into_inner);
-        match value {
-            Some(value) => variables.insert(name.to_owned(), value.to_owned()),
-            None => variables.remove(name),
-        };
+        variables.retain(|known, _| !os.is_same_variable(known, name));
+        if let Some(value) = value {
+            variables.insert(name.to_owned(), value.to_owned());
+        }
     }
 
     /// Adds a mount; one of the same name gives way.
@@ -70,7 +71,10 @@ impl TestWorld {
 
 impl Environment for TestWorld {
     fn variable(&self, name: &str) -> Option<String> {
-        self.variables.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        let variables = self.variables.read().unwrap_or_else(PoisonError::into_inner);
+        let os = self.machine.host().os;
+        let same = || variables.iter().find(|(known, _)| os.is_same_variable(known, name)).map(|(_, value)| value);
+        variables.get(name).or_else(same).cloned()
     }
 
     fn user_home(&self) -> Option<PathBuf> {

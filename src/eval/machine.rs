@@ -42,6 +42,8 @@ pub struct Machine<'s, 'h> {
     pub(super) callees: Box<Callees<'h>>,
     /// Calls and rounds of loops of the running value so far.
     pub(super) steps: u64,
+    /// After how many steps to see whether somebody wants evaluation to stop. Never above the limit of steps.
+    pub(super) pause_at: u64,
     /// The bytes in the arena that the workers' common count knows of.
     pub(super) counted: usize,
     /// The top-level values being computed, innermost last.

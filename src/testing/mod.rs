@@ -56,7 +56,7 @@ use thiserror::Error;
 
 use crate::diagnostics::Diagnostic;
 use crate::source::Files;
-use crate::source::system::{DiskFileSystem, Environment, FileSystem, ProcessEnvironment};
+use crate::source::system::{DiskFileSystem, Environment, FileSystem, OperatingSystem, ProcessEnvironment};
 use crate::workspace::Workspace;
 
 pub use run::run;
@@ -76,6 +76,8 @@ pub struct TestOptions {
     pub file_system: Arc<dyn FileSystem>,
     /// The variables that configurations see, and facts about the machine. Tests see no variables but their own.
     pub environment: Arc<dyn Environment>,
+    /// The operating system that is built for; none: that of `environment`.
+    pub host: Option<OperatingSystem>,
 }
 
 impl Default for TestOptions {
@@ -88,6 +90,7 @@ impl Default for TestOptions {
             base: PathBuf::new(),
             file_system: Arc::new(DiskFileSystem),
             environment: Arc::new(ProcessEnvironment::new()),
+            host: None,
         }
     }
 }
