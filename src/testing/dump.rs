@@ -9,17 +9,19 @@ use crate::graph::{
 use crate::paths::PathId;
 use crate::source::Symbol;
 
-/// All pips of a graph. Paths are shown relative to its workspace folder.
-///
-/// `list_separator` is what the host sets between the paths of a variable: it goes without saying.
-pub(super) fn statements(graph: &PipGraph, list_separator: &str) -> Vec<Node> {
-    let dump = Dump { graph, list_separator };
+/// All pips of a graph. Paths are shown relative to its workspace folder, and to the folders of the machine that are
+/// known by the name of a mount.
+pub(super) fn statements(graph: &PipGraph, known: &[(PathId, &str)]) -> Vec<Node> {
+    // What the host sets between the paths of a variable goes without saying.
+    let list_separator = graph.paths().os().path_list_separator();
+    let dump = Dump { graph, list_separator, known };
     graph.ids().map(|id| dump.pip(graph.pip(id))).collect()
 }
 
 struct Dump<'a> {
     graph: &'a PipGraph,
     list_separator: &'a str,
+    known: &'a [(PathId, &'a str)],
 }
 
 impl Dump<'_> {
@@ -243,7 +245,18 @@ impl Dump<'_> {
         let text = match paths.relative_to(path, root) {
             Some(_) if path == root => ".".to_owned(),
             Some(below) => format!("./{}", below.display(paths.symbols())),
-            None => paths.display(path),
+            None => {
+                let around = self.known.iter().filter(|(folder, _)| paths.is_within(path, *folder));
+                let Some((folder, name)) = around.max_by_key(|(folder, _)| paths.depth(*folder)) else {
+                    return Node::tagged(tag, &paths.display(path));
+                };
+                let mut text = format!("${{Context.getMount('{name}').path}}");
+                if let Some(below) = paths.relative_to(path, *folder).filter(|_| path != *folder) {
+                    text.push('/');
+                    text.push_str(&below.display(paths.symbols()));
+                }
+                text
+            }
         };
         Node::tagged(tag, &text)
     }
