@@ -2,7 +2,8 @@
 //! what a user would see is compared with the `.expected` file beside it. `UPDATE=1` writes the snapshots anew.
 //!
 //! A fixture says on its first line what it shows. Then come options, one a line (`open: folder`, `qualifier: k=v`,
-//! `env: NAME=VALUE`, `probe: SPEC: EXPRESSION`, `show: contents` for whole files), and after each `//// path` the text of that file.
+//! `env: NAME=VALUE`, `probe: SPEC: EXPRESSION`, `show: contents` for whole files), and after each `//// path` the text
+//! of that file. Fixtures named `.ok.fixture` must give no diagnostic and have no snapshot.
 
 #![allow(clippy::disallowed_methods, reason = "tests read their data")]
 
@@ -58,6 +59,14 @@ fn case(path: &Path) -> Result<(), Failed> {
     let shown = run(&fixture, 1)?;
     if shown != run(&fixture, 4)? {
         return Err("one thread and four threads differ".into());
+    }
+    if path.to_string_lossy().ends_with(".ok.fixture") {
+        let is_message = |line: &str| line.starts_with("error[") || line.starts_with("warning[");
+        return if shown.lines().any(is_message) {
+            Err(format!("nothing was expected:\n{shown}").into())
+        } else {
+            Ok(())
+        };
     }
     let expected = path.with_extension("expected");
     if std::env::var_os("UPDATE").is_some() {

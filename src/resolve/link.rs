@@ -154,7 +154,7 @@ impl Linker<'_, '_> {
                 .filter(|(_, entry)| self.shows(entry, namespace, viewer))
                 .map(|(name, _)| self.t.text(*name));
             let help = nearest(&text, names).map(|known| format!("did you mean `{known}`?"));
-            let message = format!("module `{module}` has no member `{text}`");
+            let message = format!("{} has no member `{text}`", self.t.root_name(namespace));
             let diagnostic = Diagnostic::error(Code::Dx(9226), message).at(*place, "not found").maybe_help(help);
             self.diagnostics.push(diagnostic);
             return (None, None);

@@ -5,7 +5,7 @@ use super::link::not_public;
 use super::lower::Lowerer;
 use super::tables::{Entry, Target};
 use super::variables::Stage;
-use crate::diagnostics::{Code as Number, Diagnostic, nearest};
+use crate::diagnostics::{Code as Number, DEFAULT_LIMIT, Diagnostic, nearest};
 use crate::program::{DeclId, DeclKind, EnumId, NamespaceId};
 use crate::source::{Location, Span, Symbol};
 use crate::syntax::ast;
@@ -281,8 +281,10 @@ impl Lowerer<'_, '_> {
         let place = self.place(name.span);
         let namespace = &self.t.program.namespaces[id.index()];
         let (owner, number) = match namespace.parent {
-            None if namespace.module == self.viewer => ("the root namespace of this module".to_owned(), 9342),
-            None => (format!("module `{}`", self.t.module_name(id)), 9340),
+            None if id == self.t.spec_roots[self.spec.index()] => {
+                ("the root namespace of this module".to_owned(), 9342)
+            }
+            None => (self.t.root_name(id), if namespace.module == self.viewer { 9342 } else { 9340 }),
             Some(_) => (format!("namespace `{}`", self.t.program.namespace_name(id)), 9342),
         };
         if let Some(ty) = entry.and_then(|entry| entry.ty) {
@@ -306,10 +308,17 @@ impl Lowerer<'_, '_> {
         } else {
             let visible = |entry: &Entry| entry.value.is_some_and(|value| self.t.visible(&value, id, self.viewer));
             let members = self.t.members[id.index()].iter().filter(|(_, entry)| visible(entry));
-            let known = nearest(text, members.map(|(name, _)| self.t.text(*name)));
+            let known =
+                if self.may_suggest() { nearest(text, members.map(|(name, _)| self.t.text(*name))) } else { None };
             diagnostic = diagnostic.maybe_help(known.map(|known| format!("did you mean `{known}`?")));
         }
         self.diagnostics.push(diagnostic);
+    }
+
+    /// Whether a mistake still gets a "did you mean": looking through all names takes long where a whole spec is wrong,
+    /// and no one reads that many.
+    fn may_suggest(&self) -> bool {
+        self.diagnostics.len() < DEFAULT_LIMIT
     }
 
     /// Reports a name that is not in scope, unless that follows from a mistake reported elsewhere.
@@ -341,11 +350,28 @@ impl Lowerer<'_, '_> {
             self.diagnostics.push(diagnostic.help(help));
             return;
         }
+        if !self.may_suggest() {
+            self.diagnostics.push(diagnostic);
+            return;
+        }
         let mut names = self.t.names_in_scope(self.block);
         names.extend(self.frames.iter().flat_map(|frame| frame.names()).map(|name| self.t.text(name)));
         let help = nearest(text, names).map(|known| format!("did you mean `{known}`?"));
-        self.diagnostics.push(diagnostic.maybe_help(help));
+        self.diagnostics.push(diagnostic.maybe_help(foreign(text).map(str::to_owned).or(help)));
     }
+}
+
+/// What to write instead of a name that JavaScript has everywhere.
+fn foreign(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "require" => "write `importFrom(\"Module.Name\")`",
+        "console" => "write `Debug.writeLine(…)`",
+        "parseInt" | "parseFloat" => "write `Number.parseInt(…)`",
+        "JSON" => "import `Sdk.Json`",
+        "process" => "variables are read with `Environment.getStringValue(…)`",
+        "super" => "DScript has no classes",
+        _ => return None,
+    })
 }
 
 pub(super) fn plain(expr: ExprId) -> Operand {
