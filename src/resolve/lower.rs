@@ -72,11 +72,17 @@ impl Lowerer<'_, '_> {
             (DeclKind::Value { .. }, Node::Variable(declarator)) => {
                 self.maybe_ty(declarator.ty);
                 let outer = if name == self.t.known.template { self.outer_template() } else { None };
+                if Some(self.viewer) != self.t.program.prelude {
+                    self.no_mutable_value(id, declarator);
+                }
                 Some(self.thunk(name, declarator.span, declarator.init, outer))
             }
             (DeclKind::Value { .. }, Node::Expression(expr)) => Some(self.thunk(name, name_span, Some(expr), None)),
             (DeclKind::Value { .. }, _) => Some(self.thunk(name, name_span, None, None)),
-            (DeclKind::Function { .. }, Node::Function(function)) => Some(self.function(function, Some(name))),
+            (DeclKind::Function { .. }, Node::Function(function)) => {
+                self.no_mutable_signature(id, function);
+                Some(self.function(function, Some(name)))
+            }
             (DeclKind::Native { .. }, Node::Function(function)) => {
                 self.signature_types(function);
                 None
