@@ -35,7 +35,9 @@ fn write_line<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 
 fn dump_call_stack<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let message = optional_string(m, args, 0)?.unwrap_or("call stack");
-    m.report(info(Code::Dx(9323), message.to_owned()).at(args.site.location(), ""));
+    let mut stack = info(Code::Dx(9323), message.to_owned()).at(args.site.location(), "");
+    stack.trace = m.call_stack();
+    m.report(stack);
     Ok(Value::Undefined)
 }
 

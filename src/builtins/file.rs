@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Args, Eval, Machine, NativeFn, Raised, Value};
 use crate::graph::FileArtifact;
+use crate::source::system::reason;
 
 /// Functions of the namespaces `File` and `Directory`.
 pub(super) const FUNCTIONS: &[(&str, NativeFn)] = &[
@@ -54,7 +55,11 @@ pub(super) fn read_source<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> R
     let path = source_arg(m, args)?;
     match m.host().file_system.read(Path::new(&path)) {
         Ok(bytes) => Ok((path, decode(&bytes))),
-        Err(error) => Err(m.fail_at(args, 0, Code::Dx(9349), format!("`{path}` cannot be read: {error}"))),
+        Err(error) => {
+            let shown = args.get(0).as_path().map_or(path, |path| m.show(path));
+            let message = format!("`{shown}` cannot be read: {}", reason(&error));
+            Err(m.fail_at(args, 0, Code::Dx(9349), message))
+        }
     }
 }
 

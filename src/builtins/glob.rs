@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::diagnostics::Code;
 use crate::eval::{Args, Eval, Machine, NativeFn, Raised, Value};
 use crate::paths::{PathId, Paths};
-use crate::source::system::{EntryKind, FileSystem};
+use crate::source::system::{EntryKind, FileSystem, reason};
 
 use super::support::{optional_bool, optional_string};
 
@@ -207,7 +207,9 @@ fn glob_folders<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 }
 
 fn failed<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, error: &GlobError) -> Raised {
-    m.fail_at(args, 0, Code::Dx(9348), error.to_string())
+    let folder = m.paths().parse_absolute(&error.folder).map_or_else(|_| error.folder.clone(), |path| m.show(path));
+    let message = format!("the folder `{folder}` cannot be searched: {}", reason(&error.error));
+    m.fail_at(args, 0, Code::Dx(9348), message)
 }
 
 #[cfg(test)]

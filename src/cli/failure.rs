@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use thiserror::Error;
 
+use crate::source::system::reason;
+
 /// Why a command could not do its work.
 #[derive(Debug, Error)]
 pub enum Failure {
@@ -53,21 +55,6 @@ impl Failure {
 /// A path in a message: no character of it may steer the terminal or break the line.
 fn shown(path: &str) -> String {
     path.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
-}
-
-/// What the system says, without its error number.
-fn reason(error: &io::Error) -> String {
-    let text = match error.kind() {
-        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
-        io::ErrorKind::NotADirectory => "a part of the path is not a directory".to_owned(),
-        _ => error.to_string(),
-    };
-    match text.split_once(" (os error") {
-        Some((words, _)) => words.to_owned(),
-        None => text,
-    }
 }
 
 /// The panic hook: a panic is always a bug of ours, and the user should know that it is not theirs.

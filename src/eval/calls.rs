@@ -406,7 +406,7 @@ impl<'h> Machine<'_, 'h> {
         let text = self.symbols().text(name);
         let message = format!("{} has no function `{text}`", self.describe(receiver));
         let help = self.nearest_member(receiver, text).map(|near| format!("did you mean `{near}`?"));
-        self.fail(Diagnostic::error(Code::Dx(9342), message).at(site.location(), "").maybe_help(help))
+        self.fail(Diagnostic::error(Code::Dx(9343), message).at(site.location(), "").maybe_help(help))
     }
 
     /// The member of a value whose name is most like the wanted one.
@@ -451,7 +451,7 @@ impl<'h> Machine<'_, 'h> {
             let text = self.symbols().text(name);
             let message = format!("{} has no member `{text}`", self.describe(receiver));
             let help = self.nearest_member(receiver, text).map(|near| format!("did you mean `{near}`?"));
-            let error = Diagnostic::error(Code::Dx(9342), message).at(frame.location(id), "").maybe_help(help);
+            let error = Diagnostic::error(Code::Dx(9343), message).at(frame.location(id), "").maybe_help(help);
             return Err(self.fail(error));
         };
         if bound.member.property {
@@ -464,9 +464,11 @@ impl<'h> Machine<'_, 'h> {
     fn member_of_undefined(&mut self, frame: &Frame<'h>, object: ExprId, name: Symbol) -> Raised {
         let text = self.symbols().text(name);
         let message = format!("`{text}` is read from a value that is undefined");
-        let error = Diagnostic::error(Code::Dx(9338), message)
-            .at(frame.location(object), "this is undefined")
-            .help(format!("make sure that it has a value here, or test it first: `x !== undefined ? x.{text} : …`"));
+        let written = self.source_text(frame.location(object));
+        let x = if written.len() <= 30 && !written.contains(['\n', '`', '?']) { written } else { "x" };
+        let error = Diagnostic::error(Code::Dx(9338), message).at(frame.location(object), "this is undefined").help(
+            format!("make sure that it has a value here, or test it first: `{x} !== undefined ? {x}.{text} : …`"),
+        );
         self.fail(error)
     }
 

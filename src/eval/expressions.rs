@@ -353,7 +353,7 @@ impl<'h> Machine<'_, 'h> {
                 let near = crate::diagnostics::nearest(text, members.keys().map(|key| program.symbols.text(*key)));
                 let owner = program.namespace_name(namespace);
                 let owner = if owner.is_empty() { "the module's root namespace".into() } else { format!("`{owner}`") };
-                let error = Diagnostic::error(Code::Dx(9343), format!("{owner} has no member `{text}`"))
+                let error = Diagnostic::error(Code::Dx(9342), format!("{owner} has no member `{text}`"))
                     .at(reference, "")
                     .maybe_help(near.map(|near| format!("did you mean `{near}`?")));
                 Err(self.fail(error))

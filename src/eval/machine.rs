@@ -218,6 +218,18 @@ impl<'s, 'h> Machine<'s, 'h> {
         }
     }
 
+    /// The calls that the running value is in, innermost first, each by the text of what is called.
+    pub fn call_stack(&self) -> Vec<TraceFrame> {
+        let own = self.running.last().map_or(0, |running| running.sites).min(self.sites.len());
+        let named = |site: &Location| {
+            let text = self.source_text(*site);
+            let callee = text.split('(').next().unwrap_or(text).trim();
+            let short = !callee.is_empty() && callee.len() <= 60 && !callee.contains('\n');
+            TraceFrame { value: if short { callee } else { "a function" }.to_owned(), location: *site }
+        };
+        self.sites[own..].iter().rev().take(TRACE).map(named).collect()
+    }
+
     /// Adds a step to the call chain of the error that is unwinding.
     #[inline(never)]
     pub(super) fn trace(&mut self, value: impl FnOnce(&Self) -> String, location: Location) {

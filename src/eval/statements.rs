@@ -123,12 +123,15 @@ impl<'h> Machine<'_, 'h> {
             Stmt::Let { slot, cell: true, .. } => Some(slot),
             _ => None,
         });
-        for _ in 0..limit {
+        for round in 0..=limit {
             self.step(place)?;
             if let Some(condition) = condition
                 && !self.holds(frame, condition)?
             {
                 return Ok(Flow::Next);
+            }
+            if round == limit {
+                break;
             }
             loop_body!(self.exec_next(frame, body)?);
             if let Some(step) = step {

@@ -15,7 +15,7 @@ mod usage;
 pub use any_case::AnyCaseFileSystem;
 pub use clock::Stopwatch;
 pub use environment::{Environment, MapEnvironment, ProcessEnvironment, RecordingEnvironment};
-pub use file_system::{DirEntry, DiskFileSystem, EntryKind, FileSystem};
+pub use file_system::{DirEntry, DiskFileSystem, EntryKind, FileSystem, reason};
 pub use host::{Host, HostEnvironment, Kernel, OperatingSystem};
 pub use memory::MemoryFileSystem;
 pub use recording::{FileAccesses, RecordingFileSystem};

@@ -448,7 +448,9 @@ fn qualifiers(value: &ConfigValue, decoder: &mut Decoder) -> QualifierConfig {
             let what = format!("`{key}` of `qualifierSpace`");
             let mut values = Vec::new();
             for item in decoder.items(value, &what) {
-                values.extend(decoder.string(item, &format!("each value of {what}")));
+                let Some(text) = decoder.string(item, &format!("each value of {what}")) else { continue };
+                check_text(&text, &what, Code::Dx(7505), item.location, decoder);
+                values.push(text);
             }
             check_text(key, &what, Code::Dx(7506), value.location, decoder);
             space.insert(key.clone(), values);

@@ -168,10 +168,7 @@ impl<'a> Discovery<'a> {
         };
         let within = paths.is_within(file, self.folder) && file != self.folder;
         if must_be_within && !within {
-            let message = format!(
-                "module file `{shown}` does not lie below `{}`, the configuration's folder",
-                paths.display(self.folder)
-            );
+            let message = format!("module file `{shown}` does not lie below the configuration's folder");
             let help = "list it under a resolver of kind `DScript` instead";
             self.diagnostics.push(place(Diagnostic::error(Code::Dx(9305), message).help(help), entry.location));
             return None;

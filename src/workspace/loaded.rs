@@ -49,7 +49,8 @@ impl Loaded {
     pub fn load(options: &LoadOptions, extent: bool, extra: &[Arc<str>]) -> Self {
         let modules = &options.catalogue.modules;
         let session = options.session;
-        let mut tree = Tree::new(&*session.file_system, &session.paths, options.skipped.clone());
+        let mut tree = Tree::new(&*session.file_system, &session.paths, options.skipped.clone())
+            .seen_from(session.folder.get().copied().unwrap_or(PathId::ROOT));
         let mut diagnostics = Vec::new();
         let mut owners: FxHashMap<PathId, usize> = FxHashMap::default();
         let mut specs = Vec::new();
@@ -201,8 +202,7 @@ fn claimed_twice(session: &Session, spec: &Wanted, module: &FoundModule, first: 
         return None;
     }
     let (name, other) = (&module.description.name, &first.description.name);
-    let message =
-        format!("spec `{}` belongs to module `{other}` and to module `{name}`", session.paths.display(spec.path));
+    let message = format!("spec `{}` belongs to module `{other}` and to module `{name}`", session.show(spec.path));
     let mut diagnostic = Diagnostic::error(Code::Dx(9315), message);
     if let Some(location) = spec.location.or(module.description.location) {
         diagnostic = diagnostic.at(location, format!("claimed by `{name}`"));

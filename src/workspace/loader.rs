@@ -12,6 +12,7 @@ use crate::check::{FileKind, Policies, lint};
 use crate::diagnostics::{Code, Diagnostic, decode};
 use crate::paths::{PathId, begins_with_drive};
 use crate::program::{Semantics, SpecKind};
+use crate::source::system::reason;
 use crate::source::{FileId, Location};
 use crate::syntax::ast::{Ast, Expr, Stmt, TemplatePart};
 use crate::syntax::parse;
@@ -69,7 +70,7 @@ pub(super) fn load(
     for (one, content) in wanted.iter().zip(contents) {
         let shown = session.paths.display(one.path);
         match content {
-            Err(error) => diagnostics.extend(unreadable(&shown, &error, one.location, allow_missing)),
+            Err(error) => diagnostics.extend(unreadable(&session.show(one.path), &error, one.location, allow_missing)),
             Ok(bytes) => {
                 let (file, wrong) = decode(Path::new(&shown), bytes, &session.files);
                 diagnostics.extend(wrong);
@@ -91,7 +92,7 @@ fn unreadable(shown: &str, error: &io::Error, location: Option<Location>, allow_
         let help = "correct the path, or set `frontEnd: {allowMissingSpecs: true}` in the configuration";
         Diagnostic::error(Code::Dx(9419), format!("there is no file `{shown}`")).help(help)
     } else {
-        Diagnostic::error(Code::Dx(9002), format!("cannot read `{shown}`: {error}"))
+        Diagnostic::error(Code::Dx(9002), format!("cannot read `{shown}`: {}", reason(error)))
     };
     Some(place(diagnostic, location))
 }

@@ -154,11 +154,8 @@ fn main_file(
         Semantics::Explicit => {
             let main = main.unwrap_or_else(|| file.paths.child_named(folder, "package.dsc"));
             if file.paths.parent(main) != Some(folder) {
-                let message = format!(
-                    "the main file of module `{name}`, `{}`, does not lie in the folder of its module file",
-                    file.paths.display(main)
-                );
-                let help = format!("move it to `{}`", file.paths.display(folder));
+                let message = format!("the main file of module `{name}` does not lie in the folder of its module file");
+                let help = "move it beside the module file";
                 decoder.report(Diagnostic::error(Code::Dx(9311), message).help(help), location);
             }
             Some(main)

@@ -121,6 +121,7 @@ fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace
     let session = Session::new(file_system, environment, options.threads);
     let paths = session.paths.clone();
     let opened = locate(&session, path, config_optional, options.allow_missing_config, &mut diagnostics);
+    let _ = session.folder.set(opened.folder);
     let sdk: Vec<PathId> = options.sdk.iter().filter_map(|sdk| sdk_folder(&session, sdk, &mut diagnostics)).collect();
     let (prelude, found) = Prelude::load(&session, &sdk);
     diagnostics.extend(found);
@@ -194,7 +195,8 @@ fn find_modules(workspace: &mut Workspace, sdk: &[PathId], own: Own) {
         folder: workspace.folder,
         paths,
         file_system: &*session.file_system,
-        tree: Tree::new(&*session.file_system, paths, skipped),
+        tree: Tree::new(&*session.file_system, paths, skipped)
+            .seen_from(session.folder.get().copied().unwrap_or(PathId::ROOT)),
         diagnostics: Vec::new(),
     };
     let mut groups = if let Own::Found = own { discovery.groups() } else { Vec::new() };

@@ -1,8 +1,8 @@
 //! What all phases of one workspace share: interned names and paths, texts, the world outside, threads.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use crate::paths::Paths;
+use crate::paths::{PathId, Paths};
 use crate::source::system::{Environment, FileSystem};
 use crate::source::{Files, Symbols};
 
@@ -13,6 +13,8 @@ pub(super) struct Session {
     pub files: Files,
     pub file_system: Arc<dyn FileSystem>,
     pub environment: Arc<dyn Environment>,
+    /// The folder of the workspace, once it is known: messages name paths from there.
+    pub folder: OnceLock<PathId>,
     /// At least one.
     pub threads: usize,
     /// None with one thread, and where no threads could be started: then phases run on the caller's.
@@ -35,7 +37,15 @@ impl Session {
         let symbols = Arc::new(Symbols::new());
         let paths = Arc::new(Paths::on(symbols.clone(), os));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK).build().ok();
-        Self { symbols, paths, files: Files::new(), file_system, environment, threads, pool }
+        Self { symbols, paths, files: Files::new(), file_system, environment, folder: OnceLock::new(), threads, pool }
+    }
+
+    /// A path as messages name it.
+    pub fn show(&self, path: PathId) -> String {
+        match self.folder.get() {
+            Some(folder) => crate::graph::show(&self.paths, *folder, path),
+            None => self.paths.display(path),
+        }
     }
 
     /// Runs a phase on the threads of the session.

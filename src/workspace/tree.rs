@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use super::module_file::{CONFIG_FILES, MODULE_FILES, is_spec};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::paths::{PathId, Paths};
-use crate::source::system::{EntryKind, FileSystem};
+use crate::source::system::{EntryKind, FileSystem, reason};
 
 /// What counts in a folder.
 #[derive(Debug, Default)]
@@ -28,6 +28,8 @@ pub(super) struct Tree<'a> {
     file_system: &'a dyn FileSystem,
     paths: &'a Paths,
     skipped: Vec<PathId>,
+    /// Messages name folders from here.
+    seen_from: PathId,
     listings: FxHashMap<PathId, Arc<Listing>>,
     /// Folders that could not be listed.
     pub diagnostics: Vec<Diagnostic>,
@@ -36,7 +38,19 @@ pub(super) struct Tree<'a> {
 impl<'a> Tree<'a> {
     /// No folder looked at yet. Walks do not enter the folders in `skipped`.
     pub fn new(file_system: &'a dyn FileSystem, paths: &'a Paths, skipped: Vec<PathId>) -> Self {
-        Self { file_system, paths, skipped, listings: FxHashMap::default(), diagnostics: Vec::new() }
+        Self {
+            file_system,
+            paths,
+            skipped,
+            seen_from: PathId::ROOT,
+            listings: FxHashMap::default(),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    /// The same, but messages name folders from this one.
+    pub fn seen_from(self, folder: PathId) -> Self {
+        Self { seen_from: folder, ..self }
     }
 
     /// The module files in a folder and all folders below it, folder by folder.
@@ -98,7 +112,8 @@ impl<'a> Tree<'a> {
             // It vanished meanwhile, or was never there: whoever names it reports that.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return listing,
             Err(error) => {
-                let message = format!("cannot list `{shown}`: {error}");
+                let shown = crate::graph::show(self.paths, self.seen_from, folder);
+                let message = format!("cannot list `{shown}`: {}", reason(&error));
                 let help = "modules and specs below it are not seen; allow reading it, or move it elsewhere";
                 self.diagnostics.push(Diagnostic::warning(Code::Dx(9321), message).help(help));
                 return listing;

@@ -173,7 +173,7 @@ pub(super) fn assert_existence<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>)
 pub(super) fn ensure_contents<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let Value::StaticDirectory(directory) = args.this else { return Err(m.wrong_type(args, 0, "an object")) };
     if !matches!(directory.kind, SealKind::Full | SealKind::Partial) {
-        let root = m.paths().display(directory.path);
+        let root = m.show(directory.path);
         let message = format!("`ensureContents` needs a full or partial seal: `{root}` does not list its files");
         return Err(m.fail_at_call(args, Code::Dx(9414), message));
     }

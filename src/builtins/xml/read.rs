@@ -27,6 +27,7 @@ pub(super) fn read<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h>
             let before = &text[..end];
             let line = before.matches('\n').count() + 1;
             let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            let path = args.get(0).as_path().map_or(path, |path| m.show(path));
             let message = format!("`{path}` is not XML: {problem} (line {line}, column {column})");
             Err(m.fail(Diagnostic::error(Code::Dx(9411), message).at(args.site.argument(0), "")))
         }

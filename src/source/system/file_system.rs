@@ -61,6 +61,21 @@ pub trait FileSystem: Send + Sync {
     }
 }
 
+/// Why reading failed, in words: the same on every system and without its error number.
+pub fn reason(error: &io::Error) -> String {
+    let text = match error.kind() {
+        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        io::ErrorKind::NotADirectory => "a part of the path is not a directory".to_owned(),
+        _ => error.to_string(),
+    };
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
+}
+
 /// Larger files are not read: spans hold 32-bit offsets, and no spec or list is that long.
 const LARGEST_FILE: u64 = 1_000_000_000;
 
