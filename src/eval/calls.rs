@@ -89,11 +89,8 @@ impl<'h> Machine<'_, 'h> {
 
     #[inline(always)]
     fn run_body(&mut self, function: &'h ir::Function, frame: &Frame<'h>) -> Result<(), Raised> {
-        if function.rest || self.stack.len() != frame.base + function.slots as usize {
+        if !function.plain || self.stack.len() != frame.base + function.slots as usize {
             self.adjust_arguments(function, frame.base);
-        }
-        if !function.cell_parameters.is_empty() {
-            self.make_cells(function, frame.base);
         }
         match function.body {
             ir::Body::Expr(expr) => self.give(frame, expr),
@@ -102,16 +99,6 @@ impl<'h> Machine<'_, 'h> {
                     self.returned = Value::Undefined;
                 }
             }),
-        }
-    }
-
-    /// Puts parameters into cells that closures share.
-    #[inline(never)]
-    fn make_cells(&mut self, function: &ir::Function, base: usize) {
-        for slot in &function.cell_parameters {
-            let at = base + *slot as usize;
-            let cell = self.new_cell(self.stack[at]);
-            self.stack[at] = cell;
         }
     }
 
@@ -131,6 +118,10 @@ impl<'h> Machine<'_, 'h> {
             self.stack.truncate(base + count);
         }
         self.stack.resize(base + function.slots as usize, Value::Undefined);
+        for slot in &function.cell_parameters {
+            let at = base + *slot as usize;
+            self.stack[at] = self.new_cell(self.stack[at]);
+        }
     }
 
     /// Evaluates arguments onto the stack; returns where they begin.
@@ -472,7 +463,8 @@ impl<'h> Machine<'_, 'h> {
         let text = self.symbols().text(name);
         let message = format!("`{text}` is read from a value that is undefined");
         let written = self.source_text(frame.location(object));
-        let x = if written.len() <= 30 && !written.contains(['\n', '`', '?']) { written } else { "x" };
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.');
+        let x = if written.len() <= 40 && written != "undefined" && written.chars().all(plain) { written } else { "x" };
         let error = Diagnostic::error(Code::Dx(9338), message).at(frame.location(object), "this is undefined").help(
             format!("make sure that it has a value here, or test it first: `{x} !== undefined ? {x}.{text} : …`"),
         );
