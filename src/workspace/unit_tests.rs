@@ -100,7 +100,10 @@ impl UnitTests<'_> {
         let session = &self.workspace.session;
         let all = system_folders(&*session.environment, &session.paths);
         let windows = session.paths.os() == OperatingSystem::Windows;
-        all.into_iter().filter(|_| windows).map(|folder| (folder.path, folder.name)).collect()
+        // Golden files name what lies below these by the folders around them.
+        let inner = ["System", "INetCookies"];
+        let known = all.into_iter().filter(|folder| windows && !inner.contains(&folder.name));
+        known.map(|folder| (folder.path, folder.name)).collect()
     }
 
     /// What is wrong in the workspace itself. With an error among it no test makes sense.
