@@ -9,6 +9,9 @@ use crate::graph::{
 use crate::paths::PathId;
 use crate::source::Symbol;
 
+/// Stands in texts for the absolute path of the folder of the test.
+pub(super) const TEST_FOLDER: &str = "{testFolder}";
+
 /// All pips of a graph. Paths are shown relative to its workspace folder, and to the folders of the machine that are
 /// known by the name of a mount.
 pub(super) fn statements(graph: &PipGraph, known: &[(PathId, &str)]) -> Vec<Node> {
@@ -221,8 +224,15 @@ impl Dump<'_> {
         non_empty(tags.iter().map(|tag| self.text(*tag)))
     }
 
+    /// A text. The absolute path of the folder of the test in it would be another one on every machine.
     fn text(&self, text: Symbol) -> Node {
-        Node::string(self.graph.text(text))
+        let (text, paths, root) = (self.graph.text(text), self.graph.paths(), self.graph.workspace_root());
+        if root == PathId::ROOT {
+            // Any slash would be taken for it.
+            return Node::string(text);
+        }
+        let text = text.replace(&paths.display(root), TEST_FOLDER);
+        Node::string(&text.replace(&paths.native(root), TEST_FOLDER))
     }
 
     fn file(&self, file: FileArtifact) -> Node {

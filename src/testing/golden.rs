@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use indexmap::IndexMap;
-use regex::Regex;
+use regex::{Captures, Regex};
 
+use super::dump::TEST_FOLDER;
 use super::node::{Node, print};
 use crate::source::Files;
 use crate::syntax::ast::{Ast, Expr, ExprId, MemberKind, PropertyName, Stmt};
@@ -131,24 +132,24 @@ fn walk(node: &mut Node, visit: &mut impl FnMut(&mut Node)) {
 /// The unique folders of BuildXL (`k/w/` and 24 characters) and ours (the module, the value and eight digits), each
 /// with the name that was asked for. BuildXL counts names that repeat, and calls all temporary folders `t`.
 static UNIQUE: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r"^([pfda]`\./)(obj_test|tmp_test)/(?:k/w/[0-9a-z]{24}|[^/`]+/[^/`]+-[0-9a-f]{8})/([^/`]+)";
+    let pattern =
+        r#"(`\.|\{testFolder\})/(obj_test|tmp_test)/(?:k/w/[0-9a-z]{24}|[^/`"]+/[^/`"]+-[0-9a-f]{8})/([^/`"\\; ]+)"#;
+    Regex::new(pattern).expect("the pattern is sound")
+});
+
+/// The folder of a test on a machine that BuildXL's golden files were written on.
+static RECORDED: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r#"[A-Za-z]:/(?:[^/"';= ]+/)*k/b/[0-9a-z]{24}/t(?:_[0-9]+)?/[^/"';= ]+/[^/"';= \\]+"#;
     Regex::new(pattern).expect("the pattern is sound")
 });
 
 fn plain(text: &str, ignore_case: bool, places: &mut IndexMap<String, usize>) -> String {
-    let mut text = text.to_owned();
     let is_path = text.starts_with(['p', 'f', 'd']) && text[1..].starts_with('`');
     if !is_path {
-        return text.replace(r"\\\\", "/").replace(r"\\", "/").replace(r"\r\n", r"\n");
+        let text = text.replace(r"\\\\", "/").replace(r"\\", "/").replace(r"\r\n", r"\n");
+        return unique(&RECORDED.replace_all(&text, TEST_FOLDER), places);
     }
-    if let Some(found) = UNIQUE.captures(&text) {
-        let whole = found[0][found[1].len()..].to_owned();
-        let next = places.len() + 1;
-        let number = *places.entry(whole).or_insert(next);
-        let name = found[3].rsplit_once('_').filter(|(_, count)| count.bytes().all(|c| c.is_ascii_digit()));
-        let name = if &found[2] == "tmp_test" { "t" } else { name.map_or(&found[3], |(name, _)| name) };
-        text = format!("{}{}/{number}/{name}{}", &found[1], &found[2], &text[found[0].len()..]);
-    }
+    let text = unique(text, places);
     if ignore_case {
         return text.to_lowercase();
     }
@@ -163,6 +164,18 @@ fn plain(text: &str, ignore_case: bool, places: &mut IndexMap<String, usize>) ->
         (None, Some(rest)) => format!("{tag}./out{rest}"),
         (None, None) => text,
     }
+}
+
+/// Unique folders by numbers in the order in which they are named first.
+fn unique(text: &str, places: &mut IndexMap<String, usize>) -> String {
+    let replaced = UNIQUE.replace_all(text, |found: &Captures<'_>| {
+        let next = places.len() + 1;
+        let number = *places.entry(found[0][found[1].len()..].to_owned()).or_insert(next);
+        let name = found[3].rsplit_once('_').filter(|(_, count)| count.bytes().all(|c| c.is_ascii_digit()));
+        let name = if &found[2] == "tmp_test" { "t" } else { name.map_or(&found[3], |(name, _)| name) };
+        format!("{}/{}/{number}/{name}", &found[1], &found[2])
+    });
+    replaced.into_owned()
 }
 
 /// Whether an item is the variable that only Unix has for temporary files.
