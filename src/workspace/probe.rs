@@ -14,6 +14,7 @@ use crate::diagnostics::{Code, Diagnostic, nearest};
 use crate::eval::{Evaluation, to_display};
 use crate::program::{ModuleId, Origin, Semantics, SpecId, SpecKind};
 use crate::resolve::{ModuleInput, Probe, SpecSource, resolve};
+use crate::syntax::ast::Stmt;
 
 /// What expressions evaluate to.
 #[derive(Clone, Debug)]
@@ -57,7 +58,8 @@ impl Workspace {
                 let path = self.session.paths.child_named(self.folder, &format!("<expression {}>", index + 1));
                 let text = text.trim().trim_end_matches(';');
                 // At the start of a statement, `{` would open a block.
-                let text = if text.starts_with('{') { format!("({text});") } else { format!("{text};") };
+                // On a line of its own, the end is not part of a comment.
+                let text = if text.starts_with('{') { format!("({text}\n);") } else { format!("{text}\n;") };
                 parse_text(&self.session, &Wanted::new(path, SpecKind::Spec), text)
             })
             .collect();
@@ -98,7 +100,15 @@ impl Workspace {
             files.push(file.ast.file);
             // What a spec may not hold is all that an expression is.
             file.lint.retain(|one| one.code != Code::Dx(9037));
-            syntax.push([file.syntax, file.lint].concat());
+            let mut said = [file.syntax, file.lint].concat();
+            let statements = file.ast.list(file.ast.body).iter().map(|id| file.ast.stmt(*id));
+            if said.is_empty() && statements.filter(|stmt| !matches!(stmt, Stmt::Empty)).count() > 1 {
+                let message = "these are several statements, not one expression";
+                said.push(
+                    Diagnostic::error(Code::Ds(307), message).help("write one expression, or each as one of its own"),
+                );
+            }
+            syntax.push(said);
             if let Ok(ast) = Arc::try_unwrap(file.ast) {
                 input.probes.push(Probe { spec: at, ast, name: "".into() });
             }

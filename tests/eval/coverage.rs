@@ -55,9 +55,8 @@ fn spy<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 /// The natives, each watched.
 pub fn watched() -> NativeTable {
     let mut table = natives();
-    for function in table.functions.values_mut() {
-        *function = spy;
-    }
+    let names: Vec<&'static str> = table.functions.keys().copied().collect();
+    table.functions.extend(names.into_iter().map(|name| (name, spy as NativeFn)));
     for (_, members) in &mut table.members {
         let watched: Vec<Member> = members.iter().map(|member| Member { function: spy, ..*member }).collect();
         *members = watched.leak();
