@@ -5,6 +5,7 @@ use crate::program::{CoercionError, DeclId, DeclKind, QualifierId, SpaceId};
 use crate::resolve::ir::{self, Expr, ExprId};
 use crate::source::{Location, Symbol};
 
+use super::instead::instead;
 use super::machine::Machine;
 use super::native::{Args, Eval, Raised, Receiver, Site, Values};
 use super::statements::Flow;
@@ -88,11 +89,8 @@ impl<'h> Machine<'_, 'h> {
 
     #[inline(always)]
     fn run_body(&mut self, function: &'h ir::Function, frame: &Frame<'h>) -> Result<(), Raised> {
-        if function.rest || self.stack.len() != frame.base + function.slots as usize {
+        if !function.plain || self.stack.len() != frame.base + function.slots as usize {
             self.adjust_arguments(function, frame.base);
-        }
-        if !function.cell_parameters.is_empty() {
-            self.make_cells(function, frame.base);
         }
         match function.body {
             ir::Body::Expr(expr) => self.give(frame, expr),
@@ -101,16 +99,6 @@ impl<'h> Machine<'_, 'h> {
                     self.returned = Value::Undefined;
                 }
             }),
-        }
-    }
-
-    /// Puts parameters into cells that closures share.
-    #[inline(never)]
-    fn make_cells(&mut self, function: &ir::Function, base: usize) {
-        for slot in &function.cell_parameters {
-            let at = base + *slot as usize;
-            let cell = self.new_cell(self.stack[at]);
-            self.stack[at] = cell;
         }
     }
 
@@ -130,6 +118,10 @@ impl<'h> Machine<'_, 'h> {
             self.stack.truncate(base + count);
         }
         self.stack.resize(base + function.slots as usize, Value::Undefined);
+        for slot in &function.cell_parameters {
+            let at = base + *slot as usize;
+            self.stack[at] = self.new_cell(self.stack[at]);
+        }
     }
 
     /// Evaluates arguments onto the stack; returns where they begin.
@@ -405,12 +397,18 @@ impl<'h> Machine<'_, 'h> {
     fn no_such_method(&mut self, receiver: Value<'h>, name: Symbol, site: Site<'h>) -> Raised {
         let text = self.symbols().text(name);
         let message = format!("{} has no function `{text}`", self.describe(receiver));
-        let help = self.nearest_member(receiver, text).map(|near| format!("did you mean `{near}`?"));
+        let help = self.help_for_member(receiver, text);
         self.fail(Diagnostic::error(Code::Dx(9343), message).at(site.location(), "").maybe_help(help))
     }
 
+    /// What to write instead of a member that is not there.
+    fn help_for_member(&self, receiver: Value<'h>, name: &str) -> Option<String> {
+        let known = Receiver::of(receiver).and_then(|kind| instead(kind, name)).map(str::to_owned);
+        known.or_else(|| self.nearest_member(receiver, name).map(|near| format!("did you mean `{near}`?")))
+    }
+
     /// The member of a value whose name is most like the wanted one.
-    pub(super) fn nearest_member(&self, receiver: Value<'h>, name: &str) -> Option<String> {
+    fn nearest_member(&self, receiver: Value<'h>, name: &str) -> Option<String> {
         let kind = Receiver::of(receiver)?;
         let natives = self.shared.members.names(kind);
         let own: Vec<&str> = match receiver {
@@ -450,7 +448,7 @@ impl<'h> Machine<'_, 'h> {
             }
             let text = self.symbols().text(name);
             let message = format!("{} has no member `{text}`", self.describe(receiver));
-            let help = self.nearest_member(receiver, text).map(|near| format!("did you mean `{near}`?"));
+            let help = self.help_for_member(receiver, text);
             let error = Diagnostic::error(Code::Dx(9343), message).at(frame.location(id), "").maybe_help(help);
             return Err(self.fail(error));
         };

@@ -26,7 +26,7 @@ impl<'h> Machine<'_, 'h> {
     #[inline(always)]
     pub(super) fn step(&mut self, reference: impl FnOnce() -> Location) -> Result<(), Raised> {
         self.steps += 1;
-        if self.steps > self.shared.host.limits.steps || self.heap.allocated_bytes() != self.counted {
+        if self.steps > self.most_steps || self.heap.allocated_bytes() != self.counted {
             return self.check_limits(reference());
         }
         Ok(())

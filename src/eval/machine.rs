@@ -42,6 +42,8 @@ pub struct Machine<'s, 'h> {
     pub(super) callees: Box<Callees<'h>>,
     /// Calls and rounds of loops of the running value so far.
     pub(super) steps: u64,
+    /// How many it may take.
+    pub(super) most_steps: u64,
     /// The bytes in the arena that the workers' common count knows of.
     pub(super) counted: usize,
     /// The top-level values being computed, innermost last.

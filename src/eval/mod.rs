@@ -15,6 +15,7 @@ mod expressions;
 mod follower;
 mod grow;
 mod host;
+mod instead;
 mod introspect;
 mod limits;
 mod literals;

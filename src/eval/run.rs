@@ -187,6 +187,7 @@ impl<'s, 'h> Machine<'s, 'h> {
             growths: Vec::new(),
             callees: Box::new([None; _]),
             steps: 0,
+            most_steps: shared.host.limits.steps,
             counted: 0,
             running: Vec::new(),
             error: None,

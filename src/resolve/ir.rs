@@ -413,6 +413,9 @@ pub struct Function {
     pub rest: bool,
     /// Parameters that live in cells.
     pub cell_parameters: Vec<u32>,
+    /// Whether the arguments of a call make up the frame as they are: each is a parameter, none of which lives in a cell
+    /// or takes what others leave, and there are no other variables.
+    pub plain: bool,
     /// How many slots its frame has, parameters included.
     pub slots: u32,
     /// Where the captured values come from, in the frame of the function that holds this one.

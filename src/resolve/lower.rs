@@ -71,11 +71,18 @@ impl Lowerer<'_, '_> {
         match (decl.kind, item.node) {
             (DeclKind::Value { .. }, Node::Variable(declarator)) => {
                 self.maybe_ty(declarator.ty);
-                Some(self.thunk(name, declarator.span, declarator.init))
+                let outer = if name == self.t.known.template { self.outer_template() } else { None };
+                if Some(self.viewer) != self.t.program.prelude {
+                    self.no_mutable_value(id, declarator);
+                }
+                Some(self.thunk(name, declarator.span, declarator.init, outer))
             }
-            (DeclKind::Value { .. }, Node::Expression(expr)) => Some(self.thunk(name, name_span, Some(expr))),
-            (DeclKind::Value { .. }, _) => Some(self.thunk(name, name_span, None)),
-            (DeclKind::Function { .. }, Node::Function(function)) => Some(self.function(function, Some(name))),
+            (DeclKind::Value { .. }, Node::Expression(expr)) => Some(self.thunk(name, name_span, Some(expr), None)),
+            (DeclKind::Value { .. }, _) => Some(self.thunk(name, name_span, None, None)),
+            (DeclKind::Function { .. }, Node::Function(function)) => {
+                self.no_mutable_signature(id, function);
+                Some(self.function(function, Some(name)))
+            }
             (DeclKind::Native { .. }, Node::Function(function)) => {
                 self.signature_types(function);
                 None
@@ -142,13 +149,35 @@ impl Lowerer<'_, '_> {
         self.error(9226, span, format!("there is no decorator `{text}` in scope"), "not found", help);
     }
 
-    /// The function that computes a top-level value.
-    fn thunk(&mut self, name: Symbol, span: Span, value: Option<ast::ExprId>) -> u32 {
+    /// The template around the namespace that is being lowered.
+    fn outer_template(&self) -> Option<DeclId> {
+        let namespaces = &self.t.program.namespaces;
+        let mut at = namespaces[self.t.block(self.block).namespace.index()].parent;
+        while let Some(id) = at {
+            let namespace = &namespaces[id.index()];
+            if namespace.template.is_some() {
+                return namespace.template;
+            }
+            at = namespace.parent;
+        }
+        None
+    }
+
+    /// The function that computes a top-level value; that of a template is merged over the one around it.
+    fn thunk(&mut self, name: Symbol, span: Span, value: Option<ast::ExprId>, outer: Option<DeclId>) -> u32 {
         self.frames.push(Frame::default());
         self.frame().open();
         let body = match value {
             Some(value) => self.expr(value),
             None => self.push(span, Expr::Undefined),
+        };
+        let body = match outer {
+            Some(outer) => {
+                let object = self.push(span, Expr::Global(outer));
+                let arguments = self.expr_list(&[body]);
+                self.push(span, Expr::CallMember { object, name: self.t.known.merge, arguments })
+            }
+            None => body,
         };
         self.finish_function(ir::Function {
             span,
@@ -157,6 +186,7 @@ impl Lowerer<'_, '_> {
             required: 0,
             rest: false,
             cell_parameters: Vec::new(),
+            plain: true,
             slots: 0,
             captures: Vec::new(),
             body: Body::Expr(body),
@@ -201,6 +231,7 @@ impl Lowerer<'_, '_> {
             required,
             rest,
             cell_parameters: Vec::new(),
+            plain: true,
             slots: 0,
             captures: Vec::new(),
             body,
@@ -214,6 +245,9 @@ impl Lowerer<'_, '_> {
         let parameters = frame.vars.iter().take(function.parameters.len());
         function.cell_parameters = parameters.filter(|var| var.in_cell()).map(|var| var.slot).collect();
         function.slots = frame.slots;
+        function.plain = !function.rest
+            && function.cell_parameters.is_empty()
+            && function.slots as usize == function.parameters.len();
         function.captures = frame.captures;
         self.code.functions.push(function);
         self.code.functions.len() as u32 - 1

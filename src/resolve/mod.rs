@@ -19,6 +19,7 @@ mod lower;
 mod names;
 mod spaces;
 mod statements;
+mod static_types;
 mod tables;
 mod templates;
 #[cfg(test)]

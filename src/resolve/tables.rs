@@ -143,6 +143,7 @@ pub(super) struct WellKnown {
     pub undefined: Symbol,
     pub qualifier: Symbol,
     pub template: Symbol,
+    pub merge: Symbol,
     pub root: Symbol,
     pub import_from: Symbol,
     pub import_file: Symbol,
@@ -308,6 +309,22 @@ impl Tables<'_> {
     /// Whether a declaration is a value whose definition is evaluated in order (not a function, enum or type).
     pub fn is_variable(&self, decl: DeclId) -> bool {
         matches!(self.program.decls[decl.index()].kind, DeclKind::Value { .. })
+    }
+
+    /// How messages call a root namespace: `` module `M` ``, or the file in a module with explicit semantics, whose files
+    /// are imported one by one.
+    pub fn root_name(&self, namespace: NamespaceId) -> String {
+        let module = self.module_name(namespace);
+        let of_module = self.program.modules.iter().any(|module| module.root == namespace);
+        let spec = self.spec_roots.iter().position(|root| *root == namespace).filter(|_| !of_module);
+        match spec {
+            Some(spec) => {
+                let path = self.program.specs[spec].path;
+                let name = self.program.paths.name(path).map_or("", |name| self.text(name));
+                format!("file `{name}` of module `{module}`")
+            }
+            None => format!("module `{module}`"),
+        }
     }
 
     /// How messages call the module of a namespace.
