@@ -10,6 +10,9 @@
 //! - `// deny: path`: what lies there is seen but may not be read,
 //! - `// gone: path`: a file that was listed, and is not there any more when it is read.
 //!
+//! `tests/cases/nasty` has specs in the same form that try to hurt: whatever they meet, it is said at its place, and
+//! neither time nor memory nor the stack runs out. `NAME.expected` has what a user sees.
+//!
 //! Three more tests hold the whole together: no number of the ranges above is without a case, no code that the sources
 //! can report is without a snapshot anywhere, and `docs/error-numbers.md` lists all of BuildXL's numbers that are left.
 
@@ -56,6 +59,9 @@ fn main() -> ExitCode {
     for path in support::files_below(&folder, ".dsc") {
         trials.push(Trial::test(support::name_of(&path), move || case(&path)));
     }
+    for path in support::files_below(&support::project().join("tests/cases/nasty"), ".dsc") {
+        trials.push(Trial::test(format!("nasty/{}", support::name_of(&path)), move || nasty(&path)));
+    }
     trials.push(Trial::test("every number has a case", move || every_number_has_a_case(&folder)));
     trials.push(Trial::test("every reported code has a snapshot", every_reported_code_has_a_snapshot));
     trials.push(Trial::test("the list of other numbers is right", the_list_of_other_numbers_is_right));
@@ -79,6 +85,15 @@ fn case(path: &Path) -> Result<(), Failed> {
         return Err(format!("{code} is not reported:\n{shown}").into());
     }
     support::compare(&path.with_extension("expected"), &shown)
+}
+
+fn nasty(path: &Path) -> Result<(), Failed> {
+    let text = std::fs::read_to_string(path)?;
+    let shown = run(&text, 1)?;
+    if shown != run(&text, 4)? {
+        return Err("one thread and four threads differ".into());
+    }
+    support::compare(&path.with_extension("expected"), if shown.is_empty() { "fine\n" } else { &shown })
 }
 
 /// Opens and evaluates a case; gives what a user sees of the diagnostics.

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         trials.push(Trial::test(name, move || case(&path)));
     }
     trials.push(Trial::test("every rule has a case", move || every_rule_has_a_case(&folder)));
+    trials.push(Trial::test("every number is shown or explained", every_number));
     trials.push(Trial::test("own specs are clean", own_specs));
     trials.push(Trial::test("real specs are clean", real_specs));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -153,6 +154,86 @@ fn every_rule_has_a_case(folder: &Path) -> Result<(), Failed> {
         return Err(format!("reported, but not in the table of rules: {unknown:?}").into());
     }
     Ok(())
+}
+
+/// BuildXL's numbers for what is refused before evaluation: first and last of each run.
+const NUMBERS: &[(u32, u32)] = &[
+    (9000, 9018),
+    (9020, 9022),
+    (9024, 9026),
+    (9030, 9038),
+    (9041, 9045),
+    (9047, 9061),
+    (9063, 9078),
+    (9081, 9083),
+    (9085, 9087),
+    (9090, 9090),
+    (9100, 9105),
+    (9201, 9205),
+    (9207, 9214),
+    (9217, 9217),
+    (9219, 9219),
+    (9223, 9237),
+    (9239, 9239),
+    (9369, 9369),
+    (9371, 9371),
+    (9390, 9391),
+    (9404, 9404),
+    (9417, 9417),
+    (50001, 50001),
+    (50101, 50120),
+];
+
+/// Numbers inside the runs that BuildXL does not have.
+const GAPS: &[u32] = &[9039, 9040, 9046, 9062, 9079, 9080, 9084];
+
+/// Each number has a case that reports it and a near miss that does not, or `docs/static-rules.md` says why it cannot
+/// occur; never both.
+fn every_number() -> Result<(), Failed> {
+    if std::env::var_os("UPDATE").is_some() {
+        eprintln!("skipped: the snapshots are being written");
+        return Ok(());
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/static-rules.md"))?;
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| DX")?.strip_suffix(" |")?.split_once(" | "));
+    let explained: BTreeSet<u32> = rows.filter_map(|(number, _)| number.parse().ok()).collect();
+    // The number of each case by its name, with whether it is a near miss.
+    let mut refused = BTreeSet::new();
+    let mut allowed = BTreeSet::new();
+    for (folder, prefix) in [("lint", ""), ("workspace", "rule-")] {
+        for entry in std::fs::read_dir(root.join("tests/cases").join(folder))? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let Some(digits) = name.strip_prefix(prefix) else { continue };
+            let digits: String = digits.chars().take_while(char::is_ascii_digit).collect();
+            let Ok(number) = digits.parse::<u32>() else { continue };
+            if name.contains(".ok.") {
+                allowed.insert(number);
+            } else if name.ends_with(".expected") {
+                if !std::fs::read_to_string(&path)?.contains(&format!("DX{number}")) {
+                    return Err(format!("{name} does not report DX{number}").into());
+                }
+                refused.insert(number);
+            }
+        }
+    }
+    let mut wrong = Vec::new();
+    let all = NUMBERS.iter().flat_map(|(first, last)| *first..=*last).filter(|number| !GAPS.contains(number));
+    let all: BTreeSet<u32> = all.collect();
+    for number in &all {
+        match (refused.contains(number), allowed.contains(number), explained.contains(number)) {
+            (true, true, false) | (false, false, true) => {}
+            (true, _, true) => wrong.push(format!("DX{number} occurs, but the page says that it cannot")),
+            (_, _, true) => wrong.push(format!("DX{number} has a near miss, but the page says that it cannot occur")),
+            (false, _, false) => wrong.push(format!("DX{number} has no case that reports it")),
+            (true, false, false) => wrong.push(format!("DX{number} has no near miss")),
+        }
+    }
+    wrong.extend(
+        explained.difference(&all).map(|number| format!("DX{number} is explained, but is no number of a rule")),
+    );
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
 }
 
 /// What kind of file a spec on disk is, from its name, its folder and its text.

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         let name = format!("every function of Sdk.{module} has a case");
         trials.push(Trial::test(name, move || every_function_has_a_case(module, &folder)));
     }
+    trials.push(Trial::test("Sdk.Cc knows its options", knows_its_options));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
@@ -92,4 +93,23 @@ fn every_function_has_a_case(module: &str, folder: &Path) -> Result<(), Failed> 
         missing.retain(|call| !text.contains(call));
     }
     if missing.is_empty() { Ok(()) } else { Err(format!("no case calls {missing:?}").into()) }
+}
+
+/// The fields of the interface `Options` are those that a caller may give.
+fn knows_its_options() -> Result<(), Failed> {
+    let folder = support::project().join("stdlib/Sdk.Cc");
+    let part = |file: &str, from: &str, to: &str| -> Result<String, Failed> {
+        let text = std::fs::read_to_string(folder.join(file))?;
+        let (_, text) = text.split_once(from).ok_or_else(|| format!("`{from}` is not in {file}"))?;
+        Ok(text.split_once(to).ok_or_else(|| format!("`{to}` is not in {file}"))?.0.to_owned())
+    };
+    let declared = part("options.dsc", "interface Options {", "\n}")?;
+    let declared: Vec<&str> = declared.lines().filter_map(|line| Some(line.trim().split_once("?: ")?.0)).collect();
+    let listed = part("checks.dsc", "const optionFields: string[] = [", "];")?;
+    let listed: Vec<&str> = listed.lines().map(|line| line.trim().trim_matches(['"', ','])).collect();
+    let listed: Vec<&str> = listed.into_iter().filter(|name| !name.is_empty()).collect();
+    if declared.len() > 10 && declared == listed {
+        return Ok(());
+    }
+    Err(format!("the interface has {declared:?}, the list {listed:?}").into())
 }

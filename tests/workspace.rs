@@ -2,7 +2,9 @@
 //! what a user would see is compared with the `.expected` file beside it. `UPDATE=1` writes the snapshots anew.
 //!
 //! A fixture says on its first line what it shows. Then come options, one a line (`open: folder`, `qualifier: k=v`,
-//! `env: NAME=VALUE`, `probe: SPEC: EXPRESSION`, `show: contents` for whole files), and after each `//// path` the text of that file.
+//! `env: NAME=VALUE`, `host: win`, `probe: SPEC: EXPRESSION`, `show: contents` for whole files, `crlf: yes` for files of
+//! Windows), and after each `//// path` the text of that file. Fixtures named `.ok.fixture` must give no diagnostic and
+//! have no snapshot.
 
 #![allow(clippy::disallowed_methods, reason = "tests read their data")]
 
@@ -59,6 +61,14 @@ fn case(path: &Path) -> Result<(), Failed> {
     if shown != run(&fixture, 4)? {
         return Err("one thread and four threads differ".into());
     }
+    if path.to_string_lossy().ends_with(".ok.fixture") {
+        let is_message = |line: &str| line.starts_with("error[") || line.starts_with("warning[");
+        return if shown.lines().any(is_message) {
+            Err(format!("nothing was expected:\n{shown}").into())
+        } else {
+            Ok(())
+        };
+    }
     let expected = path.with_extension("expected");
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&expected, &shown)?;
@@ -90,7 +100,9 @@ fn run(fixture: &Fixture<'_>, threads: usize) -> Result<String, Failed> {
         fixture.options.iter().filter(move |(name, _)| *name == key).map(|(_, value)| *value)
     };
     let root = Path::new("/w");
-    let files: MemoryFileSystem = fixture.files.iter().map(|(path, text)| (root.join(path), *text)).collect();
+    let crlf = values("crlf").next().is_some();
+    let content = |text: &str| if crlf { format!("\u{feff}{}", text.replace('\n', "\r\n")) } else { text.to_owned() };
+    let files: MemoryFileSystem = fixture.files.iter().map(|(path, text)| (root.join(path), content(text))).collect();
     let mut environment = MapEnvironment::new();
     for (name, value) in values("env").filter_map(|pair| pair.split_once('=')) {
         environment = environment.with(name, value);
@@ -99,6 +111,7 @@ fn run(fixture: &Fixture<'_>, threads: usize) -> Result<String, Failed> {
         threads: threads.try_into().ok(),
         file_system: Arc::new(files),
         environment: Arc::new(environment),
+        host: values("host").next().map(str::parse).transpose()?,
         ..OpenOptions::default()
     };
     let path = root.join(values("open").next().unwrap_or("."));

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::diagnostics::{Code, Diagnostic, nearest};
 use crate::eval::{Args, Eval, Machine, NativeFn, Raised, Value};
 use crate::paths::PathId;
-use crate::program::{DeclId, QualifierId};
+use crate::program::{DeclId, QualifierId, Semantics};
 use crate::source::Symbol;
 use crate::source::system::OperatingSystem;
 
@@ -230,35 +230,47 @@ fn get_build_engine_directory<'h>(m: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> 
     Ok(Value::Directory(m.host().engine_directory))
 }
 
-/// The template that holds where the top-level value is declared: its namespace's or that of the nearest one around.
+/// The template that holds where the top-level value is declared: its namespace's or that of the nearest one around; an
+/// object without fields where there is none.
 fn get_template<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let (decl, qualifier) = current(m, args)?;
     let program = m.program();
-    let mut at = Some(program.decls[decl.index()].namespace);
+    let value = &program.decls[decl.index()];
+    if program.modules[program.specs[value.spec.index()].module.index()].semantics == Semantics::Explicit {
+        let message =
+            format!("no template holds for `{}`: its module has explicit references", program.decl_name(decl));
+        let diagnostic = Diagnostic::error(Code::Dx(9394), message).at(args.site.location(), "");
+        return Err(
+            m.fail(diagnostic.help("pass the value as a parameter, or change the module to implicit references"))
+        );
+    }
+    let mut at = Some(value.namespace);
     while let Some(namespace) = at.map(|id| &program.namespaces[id.index()]) {
         if let Some(template) = namespace.template {
             return m.value_of(template, qualifier, args.site.location());
         }
         at = namespace.parent;
     }
-    let value = program.decl_name(decl);
-    let message = format!("no template holds for `{value}`, the value that is evaluated");
-    let diagnostic = Diagnostic::error(Code::Dx(9394), message).at(args.site.location(), "");
-    Err(m.fail(diagnostic.help("declare one with `export declare const template: T = {…};`")))
+    Ok(m.object(&[]))
 }
 
 fn get_current_host<'h>(m: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eval<'h> {
     let host = m.host().environment.host();
-    let os = match host.os {
-        OperatingSystem::Windows => "win",
-        OperatingSystem::MacOs => "macOS",
-        OperatingSystem::Unix => "unix",
-    };
     // The language knows two architectures; everything of 64 bits counts as the first.
     let architecture = if host.architecture == "x86" { "x86" } else { "x64" };
-    let (os, architecture) = (m.string(os), m.string(architecture));
+    let (os, architecture) = (m.string(host.os.name()), m.string(architecture));
     let elevated = Value::Bool(host.is_elevated);
-    Ok(m.object_of(&[("os", os), ("cpuArchitecture", architecture), ("isElevated", elevated)]))
+    let kernel = match host.kernel {
+        Some(kernel) => m.object_of(&[
+            ("kernelVersion", Value::Number(kernel.version.into())),
+            ("kernelMajorRevision", Value::Number(kernel.major.into())),
+            ("kernelMinorRevision", Value::Number(kernel.minor.into())),
+        ]),
+        None => Value::Undefined,
+    };
+    let fields = [("os", os), ("cpuArchitecture", architecture), ("isElevated", elevated), ("linuxSystemInfo", kernel)];
+    let known = if kernel.is_undefined() { &fields[..3] } else { &fields };
+    Ok(m.object_of(known))
 }
 
 fn is_windows<'h>(m: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eval<'h> {

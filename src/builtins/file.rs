@@ -46,15 +46,16 @@ fn source_arg<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<String
 }
 
 fn read_all_text<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
-    let (_, text) = read_source(m, args)?;
+    let bytes = read_source(m, args)?;
+    let text = decode(&bytes);
     Ok(m.string(&text))
 }
 
-/// The path and the text of the source file that is the first argument; DX9349 when it cannot be read.
-pub(super) fn read_source<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<(String, String), Raised> {
+/// The bytes of the source file that is the first argument; DX9349 when it cannot be read.
+pub(super) fn read_source<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<Vec<u8>, Raised> {
     let path = source_arg(m, args)?;
     match m.host().file_system.read(Path::new(&path)) {
-        Ok(bytes) => Ok((path, decode(&bytes))),
+        Ok(bytes) => Ok(bytes),
         Err(error) => {
             let shown = args.get(0).as_path().map_or(path, |path| m.show(path));
             let message = format!("`{shown}` cannot be read: {}", reason(&error));
@@ -64,7 +65,7 @@ pub(super) fn read_source<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> R
 }
 
 /// UTF-8, or UTF-16 with a byte order mark. The mark itself is no part of the text.
-fn decode(bytes: &[u8]) -> String {
+pub(super) fn decode(bytes: &[u8]) -> String {
     let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
         String::from_utf16_lossy(&units)

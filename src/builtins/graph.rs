@@ -32,7 +32,8 @@ fn closure<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
         found.add(m, args, &inputs)?;
         let files = inputs.files.iter().map(|file| m.inputs_of_file(*file));
         let directories = inputs.directories.iter().map(|directory| m.inputs_of_directory(*directory));
-        for makers in files.chain(directories).flatten() {
+        let services = inputs.services.iter().map(|service| m.inputs_of_process(*service));
+        for makers in files.chain(directories).chain(services).flatten() {
             if seen.insert(Arc::as_ptr(&makers)) {
                 work.push_back(makers);
             }
@@ -76,7 +77,7 @@ impl<'h> Found<'h> {
 /// The process that is asked about, and an empty answer.
 fn question<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Result<(Arc<Inputs>, Found<'h>), Raised> {
     let inputs = match args.get(0) {
-        Value::ExecuteResult(result) => m.inputs_of_process(result),
+        Value::ExecuteResult(result) => m.inputs_of_process(result.pip),
         _ => None,
     };
     let Some(inputs) = inputs else {

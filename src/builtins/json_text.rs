@@ -55,6 +55,22 @@ pub(super) fn escape(text: &str, quote: char, out: &mut String) {
     }
 }
 
+/// A number as .NET spells it: the fewest digits that tell it from all others, with an exponent from 1E+15 upwards and
+/// below 0.0001.
+fn number_text(number: f64) -> String {
+    if number.is_infinite() {
+        return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
+    let scientific = format!("{number:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..15).contains(&exponent) {
+        return number.to_string();
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}E{sign}{:02}", exponent.abs())
+}
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -166,16 +182,23 @@ impl Reader<'_> {
     fn word(&mut self) -> Result<Json, String> {
         let word = self.bare();
         match word {
-            "null" | "undefined" => Ok(Json::Null),
+            "null" => Ok(Json::Null),
             "true" => Ok(Json::Bool(true)),
             "false" => Ok(Json::Bool(false)),
+            "NaN" | "Infinity" | "-Infinity" => Ok(Json::String(word.to_owned())),
+            // JSON does not know the sign.
+            _ if word.starts_with('+') => Err(format!("`{}` is not a value", word.escape_debug())),
             _ => match word.parse::<i32>() {
                 Ok(number) => Ok(Json::Number(number)),
                 Err(_) if word.bytes().all(|c| c == b'-' || c.is_ascii_digit()) && !word.is_empty() => {
                     Err(format!("`{word}` does not fit a 32-bit number"))
                 }
                 Err(_) => match word.parse::<f64>() {
-                    Ok(number) => Ok(Json::String(number.to_string())),
+                    // Rust knows more spellings of numbers.
+                    Ok(number) if word.starts_with(['-', '.', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) => {
+                        Ok(Json::String(number_text(number)))
+                    }
+                    Ok(_) => Err(format!("`{word}` is not a value")),
                     Err(_) if word.is_empty() => {
                         Err(format!("a value is missing before `{}`", self.peek().unwrap_or(' ').escape_debug()))
                     }
@@ -251,6 +274,26 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_are_not_whole() {
+        for (text, read) in [
+            ("1.50", "1.5"),
+            ("-0.5", "-0.5"),
+            (".25", "0.25"),
+            ("1e2", "100"),
+            ("123456789012345.5", "123456789012345.5"),
+            ("1e15", "1E+15"),
+            ("1.5E300", "1.5E+300"),
+            ("0.0001", "0.0001"),
+            ("0.000012", "1.2E-05"),
+            ("1e999", "Infinity"),
+            ("-Infinity", "-Infinity"),
+            ("NaN", "NaN"),
+        ] {
+            assert_eq!(parse(text), Ok(string(read)), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_not_json() {
         for text in [
             "",
@@ -263,6 +306,12 @@ mod tests {
             "[1",
             "// x\n1",
             "nope",
+            "undefined",
+            "inf",
+            "nan",
+            "+1",
+            "+1.5",
+            "1x",
             "[,]",
             "\"\\q\"",
             "\"\\u12\"",

@@ -6,8 +6,8 @@ use super::qualifiers::{self, is_special};
 use super::walk::{Level, Place, Role};
 use crate::source::Span;
 use crate::syntax::ast::{
-    BinaryOp, EnumMember, Expr, ExprId, FunctionId, Ident, List, Modifiers, Pattern, Stmt, StmtId, Type, TypeId,
-    TypeMember, TypeMemberKind, VariableKind,
+    BinaryOp, EnumMember, Expr, ExprId, FunctionId, Ident, List, Modifiers, Parameter, Pattern, Stmt, StmtId, Type,
+    TypeId, TypeMember, TypeMemberKind, VariableKind,
 };
 
 pub(super) fn statement(linter: &mut Linter<'_>, id: StmtId, stmt: Stmt, place: Place) {
@@ -105,6 +105,7 @@ pub(super) fn statement(linter: &mut Linter<'_>, id: StmtId, stmt: Stmt, place: 
 
 pub(super) fn function(linter: &mut Linter<'_>, id: FunctionId) {
     let function = linter.ast.function(id);
+    parameter_order(linter, linter.ast.list(function.parameters));
     for parameter in linter.ast.list(function.parameters) {
         match parameter.pattern {
             Pattern::Ident(name) => {
@@ -119,6 +120,30 @@ pub(super) fn function(linter: &mut Linter<'_>, id: FunctionId) {
         let value = linter.short_expr(default).unwrap_or_else(|| "…".to_owned());
         let help = format!("write `{name}?` and, in the body, `{name} === undefined ? {value} : {name}`");
         linter.report(linter.error(9007, linter.ast.expr_span(default), message).help(help));
+    }
+}
+
+/// 1014 and 1016: `...rest` comes last, and after an optional parameter all are optional.
+fn parameter_order(linter: &mut Linter<'_>, parameters: &[Parameter]) {
+    let mut optional = None;
+    for (index, parameter) in parameters.iter().enumerate() {
+        let span = Linter::pattern_span(parameter.pattern);
+        let name = linter.quote(span);
+        if parameter.rest && index + 1 < parameters.len() {
+            let message = format!("the parameter `{name}` takes all that is left, so none can follow");
+            linter.report(linter.error(1014, span, message).help(format!("move `...{name}` to the end")));
+        }
+        if parameter.optional {
+            optional = optional.or(Some(span));
+        } else if let Some(first) = optional
+            && !parameter.rest
+            && parameter.default.is_none()
+        {
+            let message = format!("the parameter `{name}` is required, but stands after an optional one");
+            let diagnostic =
+                linter.error(1016, span, message).and_at(first.in_file(linter.ast.file), "this is optional");
+            linter.report(diagnostic.help(format!("move it before the optional ones, or write `{name}?`")));
+        }
     }
 }
 

@@ -244,11 +244,13 @@ fn no_configuration_file(linter: &mut Linter<'_>, at: Span, text: &str) {
     linter.report(linter.error(9076, at, message).help(help));
 }
 
-/// 9236: characters that no module or file name holds.
+/// 9236 and 9217: characters that no module or file name holds.
 fn legal_characters(linter: &mut Linter<'_>, at: Span, text: &str) {
     if let Some(found) = text.chars().find(|c| c.is_control() || matches!(c, '<' | '>' | '|' | '"')) {
         let shown = found.escape_default();
-        let message = format!("`{}` holds the character `{shown}`, which no module or file name has", linter.quote(at));
-        linter.report(linter.error(9236, at, message).help("correct the name"));
+        let is_file = text.starts_with(['.', '/']) || linter.ast.text_of(at).starts_with('f');
+        let (number, owner) = if is_file { (9217, "file") } else { (9236, "module") };
+        let message = format!("`{}` holds the character `{shown}`, which no {owner} name has", linter.quote(at));
+        linter.report(linter.error(number, at, message).help("correct the name"));
     }
 }

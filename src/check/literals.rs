@@ -2,6 +2,8 @@
 
 use super::linter::Linter;
 use super::walk::Place;
+use std::num::{IntErrorKind, ParseIntError};
+
 use crate::diagnostics::nearest;
 use crate::syntax::ast::{Expr, ExprId};
 
@@ -97,13 +99,21 @@ fn problem(text: &str, negated: bool) -> Option<Problem> {
     if radix != 10 {
         // All 32 bits may be written; the highest one is the sign.
         let value = u64::from_str_radix(&text[2..], radix);
-        return value.map_or(true, |value| value > u64::from(u32::MAX)).then_some(Problem::TooLarge);
+        return exceeds(value, u64::from(u32::MAX)).then_some(Problem::TooLarge);
     }
     if text.contains(['.', 'e', 'E']) {
         return Some(Problem::Fraction);
     }
     let most = if negated { 1 << 31 } else { (1 << 31) - 1 };
-    text.parse::<u64>().map_or(true, |value| value > most).then_some(Problem::TooLarge)
+    exceeds(text.parse::<u64>(), most).then_some(Problem::TooLarge)
+}
+
+/// Whether a number is larger than allowed. What is no number at all was reported when it was read.
+fn exceeds(value: Result<u64, ParseIntError>, most: u64) -> bool {
+    match value {
+        Ok(value) => value > most,
+        Err(error) => *error.kind() == IntErrorKind::PosOverflow,
+    }
 }
 
 #[cfg(test)]

@@ -4,14 +4,44 @@ use super::linter::Linter;
 use super::walk::Place;
 use crate::source::Span;
 use crate::syntax::ast::{
-    Declarator, Expr, ExprId, Ident, List, Modifiers, Pattern, PropertyName, Stmt, StmtId, Type, TypeId, TypeMember,
+    Declarator, Expr, ExprId, Ident, List, Pattern, PropertyName, Stmt, StmtId, Type, TypeId, TypeMember,
     TypeMemberKind, VariableKind,
 };
 
-/// What to write for a qualifier.
-const QUALIFIER: &str = "write `export declare const qualifier: {configuration: \"debug\" | \"release\"};`";
-/// What to write for a template.
-const TEMPLATE: &str = "write `export declare const template: Type = {…};`";
+/// One of the two values that a file or namespace declares under a name of the language.
+struct Special {
+    word: &'static str,
+    /// Numbers for a declaration inside a function, together with others, and with other modifiers.
+    inside: u32,
+    together: u32,
+    modifiers: u32,
+    /// What to write.
+    help: &'static str,
+}
+
+const QUALIFIER: Special = Special {
+    word: "qualifier",
+    inside: 9060,
+    together: 9049,
+    modifiers: 9050,
+    help: "write `export declare const qualifier: {configuration: \"debug\" | \"release\"};`",
+};
+
+const TEMPLATE: Special = Special {
+    word: "template",
+    inside: 9067,
+    together: 9065,
+    modifiers: 9066,
+    help: "write `export declare const template: Type = {…};`",
+};
+
+/// How a special value is declared.
+struct Form {
+    at_top: bool,
+    alone: bool,
+    /// `export declare const`
+    is_constant: bool,
+}
 
 pub(super) fn statement(linter: &mut Linter<'_>, _: StmtId, stmt: Stmt, place: Place) {
     if !linter.is_user_spec() {
@@ -20,11 +50,12 @@ pub(super) fn statement(linter: &mut Linter<'_>, _: StmtId, stmt: Stmt, place: P
     match stmt {
         Stmt::Variable { modifiers, kind, declarators } => {
             let declarators = linter.ast.list(declarators);
-            if let Some((name, declarator)) = named(linter, declarators, "qualifier") {
-                qualifier(linter, modifiers, kind, declarators.len(), name, declarator, place);
-            }
-            if let Some((name, declarator)) = named(linter, declarators, "template") {
-                template(linter, modifiers, kind, declarators.len(), name, declarator, place);
+            let is_constant = modifiers.export.is_some() && modifiers.declare.is_some() && kind == VariableKind::Const;
+            for special in [&QUALIFIER, &TEMPLATE] {
+                if let Some((name, declarator)) = named(linter, declarators, special.word) {
+                    let form = Form { at_top: place.is_top(), alone: declarators.len() == 1, is_constant };
+                    declared(linter, special, form, name, declarator);
+                }
             }
         }
         Stmt::Interface { name, .. } => {
@@ -105,30 +136,25 @@ fn named<'d>(linter: &Linter<'_>, declarators: &'d [Declarator], wanted: &str) -
     })
 }
 
-fn is_declared_constant(modifiers: Modifiers, kind: VariableKind) -> bool {
-    modifiers.export.is_some() && modifiers.declare.is_some() && kind == VariableKind::Const
-}
-
-fn qualifier(
-    linter: &mut Linter<'_>,
-    modifiers: Modifiers,
-    kind: VariableKind,
-    count: usize,
-    name: Ident,
-    declarator: &Declarator,
-    place: Place,
-) {
-    let (number, message, help) = if !place.is_top() {
-        let message = "the qualifier cannot be declared inside a function or block";
-        (9060, message, "declare it in the file or a namespace, or choose another name for the variable")
-    } else if count > 1 {
-        (9049, "the qualifier must be declared in a statement of its own", QUALIFIER)
-    } else if !is_declared_constant(modifiers, kind) {
-        (9050, "the qualifier must be declared with `export declare const`", QUALIFIER)
+/// The rules for the declaration of the qualifier or the template, the first that is broken.
+fn declared(linter: &mut Linter<'_>, special: &Special, form: Form, name: Ident, declarator: &Declarator) {
+    let Special { word, help, .. } = special;
+    let (number, message, help) = if !form.at_top {
+        let help = "declare it in the file or a namespace, or choose another name for the variable";
+        (special.inside, format!("the {word} cannot be declared inside a function or block"), help)
+    } else if !form.alone {
+        (special.together, format!("the {word} must be declared in a statement of its own"), *help)
+    } else if !form.is_constant {
+        (special.modifiers, format!("the {word} must be declared with `export declare const`"), *help)
+    } else if special.word == TEMPLATE.word {
+        match declarator.init {
+            Some(_) => return,
+            None => (9068, "the template needs a value".to_owned(), *help),
+        }
     } else {
         match declarator.ty {
             Some(ty) => return qualifier_type(linter, ty),
-            None => (9051, "the qualifier needs a type that lists its keys and their values", QUALIFIER),
+            None => (9051, "the qualifier needs a type that lists its keys and their values".to_owned(), *help),
         }
     };
     linter.report(linter.error(number, name.span, message).help(help));
@@ -232,30 +258,6 @@ fn may_be_strings(linter: &Linter<'_>, ty: TypeId) -> bool {
 
 fn is_keyword_type(text: &str) -> bool {
     matches!(text, "any" | "boolean" | "number" | "object" | "string" | "symbol" | "undefined" | "void")
-}
-
-fn template(
-    linter: &mut Linter<'_>,
-    modifiers: Modifiers,
-    kind: VariableKind,
-    count: usize,
-    name: Ident,
-    declarator: &Declarator,
-    place: Place,
-) {
-    let (number, message, help) = if !place.is_top() {
-        let message = "the template cannot be declared inside a function or block";
-        (9067, message, "declare it in the file or a namespace, or choose another name for the variable")
-    } else if count > 1 {
-        (9065, "the template must be declared in a statement of its own", TEMPLATE)
-    } else if !is_declared_constant(modifiers, kind) {
-        (9066, "the template must be declared with `export declare const`", TEMPLATE)
-    } else if declarator.init.is_none() {
-        (9068, "the template needs a value", TEMPLATE)
-    } else {
-        return;
-    };
-    linter.report(linter.error(number, name.span, message).help(help));
 }
 
 fn reserved_name(linter: &mut Linter<'_>, name: Ident, what: &str) {

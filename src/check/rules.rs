@@ -24,6 +24,8 @@ pub(super) fn label(number: u32) -> &'static str {
 
 /// Every condition, by number.
 pub const RULES: &[Rule] = &[
+    rule(1014, "rest parameter before others", "not the last one"),
+    rule(1016, "required parameter after an optional one", "required"),
     rule(1104, "continue outside a loop", "not in a loop"),
     rule(1105, "break outside a loop and a switch", "not in a loop or `switch`"),
     rule(1108, "return outside a function", "not in a function"),
@@ -117,11 +119,12 @@ pub const RULES: &[Rule] = &[
     rule(9212, "configuration file without exactly one config", "not exactly one `config`"),
     rule(9213, "other statement in a configuration file", "in the wrong file"),
     rule(9214, "config with wrong arguments", "wrong arguments"),
+    rule(9217, "character that no file name has", "illegal character"),
     rule(9223, "module with wrong arguments", "wrong arguments"),
     rule(9224, "other statement in a module configuration file", "in the wrong file"),
     rule(9225, "module configuration file without module", "no `module`"),
     rule(9229, "/ and /=", "not DScript"),
-    rule(9236, "character that no module or file name has", "illegal character"),
+    rule(9236, "character that no module name has", "illegal character"),
     rule(9369, "throw", "not DScript"),
     rule(9390, "declaration in a project file", "not a value"),
     rule(9391, "exported function value in a project file", "not a value"),

@@ -100,6 +100,9 @@ fn top_level(linter: &mut Linter<'_>, stmt: Stmt, span: Span, place: Place) {
     linter.report(linter.error(9036, linter.head(span), message).help(help));
 }
 
+/// Calls by which files once said for which qualifiers they are.
+const OLD_CALLS: [&str; 3] = ["project", "qualifierSpace", "declareQualifierSpace"];
+
 fn no_bare_expression(linter: &mut Linter<'_>, id: ExprId, place: Place) {
     let span = linter.ast.expr_span(id);
     let diagnostic = match linter.ast.expr(id) {
@@ -115,6 +118,10 @@ fn no_bare_expression(linter: &mut Linter<'_>, id: ExprId, place: Place) {
                     _ => "move it to a `module.config.dsc` beside the specs of the module",
                 };
                 linter.error(number, linter.ast.expr_span(callee), message).help(help)
+            } else if OLD_CALLS.contains(&&*function) {
+                let message = format!("`{function}(…)` is a call of old versions of the language");
+                let help = "declare the qualifiers: `export declare const qualifier: {key: \"value1\" | \"value2\"};`";
+                linter.error(9037, linter.line(span), message).help(help)
             } else {
                 let message = format!("the result of `{function}(…)` is not bound to a name");
                 let help = match linter.short(span) {

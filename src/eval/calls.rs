@@ -5,6 +5,7 @@ use crate::program::{CoercionError, DeclId, DeclKind, QualifierId, SpaceId};
 use crate::resolve::ir::{self, Expr, ExprId};
 use crate::source::{Location, Symbol};
 
+use super::instead::instead;
 use super::machine::Machine;
 use super::native::{Args, Eval, Raised, Receiver, Site, Values};
 use super::statements::Flow;
@@ -402,12 +403,18 @@ impl<'h> Machine<'_, 'h> {
     fn no_such_method(&mut self, receiver: Value<'h>, name: Symbol, site: Site<'h>) -> Raised {
         let text = self.symbols().text(name);
         let message = format!("{} has no function `{text}`", self.describe(receiver));
-        let help = self.nearest_member(receiver, text).map(|near| format!("did you mean `{near}`?"));
+        let help = self.help_for_member(receiver, text);
         self.fail(Diagnostic::error(Code::Dx(9343), message).at(site.location(), "").maybe_help(help))
     }
 
+    /// What to write instead of a member that is not there.
+    fn help_for_member(&self, receiver: Value<'h>, name: &str) -> Option<String> {
+        let known = Receiver::of(receiver).and_then(|kind| instead(kind, name)).map(str::to_owned);
+        known.or_else(|| self.nearest_member(receiver, name).map(|near| format!("did you mean `{near}`?")))
+    }
+
     /// The member of a value whose name is most like the wanted one.
-    pub(super) fn nearest_member(&self, receiver: Value<'h>, name: &str) -> Option<String> {
+    fn nearest_member(&self, receiver: Value<'h>, name: &str) -> Option<String> {
         let kind = Receiver::of(receiver)?;
         let natives = self.shared.members.names(kind);
         let own: Vec<&str> = match receiver {
@@ -447,7 +454,7 @@ impl<'h> Machine<'_, 'h> {
             }
             let text = self.symbols().text(name);
             let message = format!("{} has no member `{text}`", self.describe(receiver));
-            let help = self.nearest_member(receiver, text).map(|near| format!("did you mean `{near}`?"));
+            let help = self.help_for_member(receiver, text);
             let error = Diagnostic::error(Code::Dx(9343), message).at(frame.location(id), "").maybe_help(help);
             return Err(self.fail(error));
         };
@@ -462,7 +469,8 @@ impl<'h> Machine<'_, 'h> {
         let text = self.symbols().text(name);
         let message = format!("`{text}` is read from a value that is undefined");
         let written = self.source_text(frame.location(object));
-        let x = if written.len() <= 30 && !written.contains(['\n', '`', '?']) { written } else { "x" };
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.');
+        let x = if written.len() <= 40 && written != "undefined" && written.chars().all(plain) { written } else { "x" };
         let error = Diagnostic::error(Code::Dx(9338), message).at(frame.location(object), "this is undefined").help(
             format!("make sure that it has a value here, or test it first: `{x} !== undefined ? {x}.{text} : …`"),
         );

@@ -16,7 +16,7 @@ use crate::resolve::{Resolved, ir};
 
 use super::machine::Machine;
 use super::requests::RequestKind;
-use super::value::{ExecuteResult, SealHandle, SealKind, StaticDirectory};
+use super::value::{PipHandle, SealHandle, SealKind, StaticDirectory};
 
 /// The namespace of the natives that ask.
 const NAMESPACE: &str = "_PreludeAmbientHack_Graph.";
@@ -28,6 +28,8 @@ pub struct Inputs {
     pub files: Box<[FileArtifact]>,
     /// Directories in the order in which they were declared.
     pub directories: Box<[SealHandle]>,
+    /// Services that must run.
+    pub services: Box<[PipHandle]>,
 }
 
 /// A sealed or output directory.
@@ -42,6 +44,7 @@ struct Directory {
 /// What each artifact is made from.
 #[derive(Default)]
 pub(super) struct Records {
+    processes: DashMap<PipHandle, Arc<Inputs>, FxBuildHasher>,
     files: DashMap<FileArtifact, Arc<Inputs>, FxBuildHasher>,
     directories: DashMap<SealHandle, Directory, FxBuildHasher>,
 }
@@ -67,8 +70,10 @@ impl Records {
     /// Notes what a request makes.
     pub fn note(&self, kind: &RequestKind) {
         match kind {
-            RequestKind::Process(process, _, handles) => {
-                let maker = inputs(process.inputs.iter(), &process.directory_inputs);
+            RequestKind::Process(process, handle, handles) => {
+                let services = process.rare.as_ref().map_or(&[][..], |rare| &rare.service.dependencies);
+                let maker = inputs(process.inputs.iter(), &process.directory_inputs, services);
+                self.processes.insert(*handle, maker.clone());
                 let streams = process.rare.as_ref().map(|rare| &rare.streams);
                 let console = streams.into_iter().flat_map(|streams| [streams.output, streams.error]).flatten();
                 let trace = process.rare.as_ref().and_then(|rare| rare.file_access_trace_file);
@@ -87,13 +92,14 @@ impl Records {
                 }
             }
             RequestKind::CopyFile(copy) => {
-                self.files.entry(copy.destination).or_insert_with(|| inputs([copy.source].iter(), &[]));
+                self.files.entry(copy.destination).or_insert_with(|| inputs([copy.source].iter(), &[], &[]));
             }
             RequestKind::WriteFile(write) => {
                 self.files.entry(write.destination).or_default();
             }
             RequestKind::Ipc(ipc, _) => {
-                self.files.entry(ipc.output).or_insert_with(|| inputs(ipc.inputs.iter(), &ipc.directory_inputs));
+                let inputs = || inputs(ipc.inputs.iter(), &ipc.directory_inputs, &ipc.services);
+                self.files.entry(ipc.output).or_insert_with(inputs);
             }
             RequestKind::Seal(request, handle) => {
                 let (kind, composite) = match request.kind {
@@ -105,7 +111,7 @@ impl Records {
                     graph::SealKind::SharedOpaque => (SealKind::SharedOpaque, false),
                     graph::SealKind::Composite | graph::SealKind::SubDirectory => (SealKind::SharedOpaque, true),
                 };
-                let maker = inputs(request.files.iter(), &request.directories);
+                let maker = inputs(request.files.iter(), &request.directories, &[]);
                 let contents = request.files.clone();
                 self.directories.insert(*handle, Directory { path: request.root, kind, composite, contents, maker });
             }
@@ -121,16 +127,20 @@ impl Records {
     }
 }
 
-fn inputs<'a>(files: impl Iterator<Item = &'a FileArtifact>, directories: &[graph::DirectoryId]) -> Arc<Inputs> {
+fn inputs<'a>(
+    files: impl Iterator<Item = &'a FileArtifact>,
+    directories: &[graph::DirectoryId],
+    services: &[graph::PipId],
+) -> Arc<Inputs> {
     let directories = directories.iter().map(|directory| SealHandle(directory.0)).collect();
-    Arc::new(Inputs { files: files.copied().collect(), directories })
+    let services = services.iter().map(|service| PipHandle(service.0)).collect();
+    Arc::new(Inputs { files: files.copied().collect(), directories, services })
 }
 
 impl<'h> Machine<'_, 'h> {
-    /// The inputs of the process that gave a result; none when it makes nothing.
-    pub fn inputs_of_process(&self, result: &ExecuteResult<'h>) -> Option<Arc<Inputs>> {
-        let by_file = result.files.first().and_then(|(file, _)| self.inputs_of_file(*file));
-        by_file.or_else(|| result.directories.first().and_then(|directory| self.inputs_of_directory(directory.seal)))
+    /// The inputs of a process.
+    pub fn inputs_of_process(&self, process: PipHandle) -> Option<Arc<Inputs>> {
+        self.shared.records.as_ref()?.processes.get(&process).map(|inputs| inputs.clone())
     }
 
     /// The inputs of the pip that makes a file; none for source files.

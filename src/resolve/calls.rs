@@ -15,6 +15,14 @@ impl Lowerer<'_, '_> {
         let ast = self.ast;
         let span = ast.expr_span(id);
         let function = self.bare(callee);
+        if self.is_cast(callee) {
+            // What the cast says counts, not what is declared.
+            let operand = self.operand(function);
+            return match self.call_operand(operand, span, callee, arguments) {
+                Operand::Value { expr, .. } => plain(expr),
+                other => other,
+            };
+        }
         let first = ast.list(arguments).first().copied();
         match ast.expr(function) {
             ast::Expr::Name => {
@@ -42,12 +50,15 @@ impl Lowerer<'_, '_> {
                         return self.with_qualifier(id, qualifiers, span, first);
                     }
                     Operand::Value { expr, .. } => {
+                        let known = self.known_type(&operand);
+                        let ty = self.known_member(object, known, name, true);
                         let arguments = self.arguments(None, span, callee, arguments);
                         if matches!(self.code.exprs[expr.0 as usize], Expr::Error) {
                             return self.broken(span);
                         }
                         let arguments = self.expr_list(&arguments);
-                        return plain(self.push(span, Expr::CallMember { object: expr, name: symbol, arguments }));
+                        let expr = self.push(span, Expr::CallMember { object: expr, name: symbol, arguments });
+                        return Operand::Value { expr, decl: None, ty };
                     }
                     operand => {
                         let operand = self.member(operand, name, ast.expr_span(function));
@@ -82,7 +93,8 @@ impl Lowerer<'_, '_> {
             Expr::Global(decl) if self.is_function(decl) => Expr::CallGlobal { decl, arguments },
             _ => Expr::Call { callee: callee_value, arguments },
         };
-        plain(self.push(span, call))
+        let expr = self.push(span, call);
+        Operand::Value { expr, decl: None, ty: decl.and_then(|decl| self.t.call_type(decl)) }
     }
 
     fn is_function(&self, decl: DeclId) -> bool {

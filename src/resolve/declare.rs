@@ -47,6 +47,7 @@ fn empty_tables(input: &Input) -> Tables<'_> {
         undefined: symbols.intern("undefined"),
         qualifier: symbols.intern("qualifier"),
         template: symbols.intern("template"),
+        merge: symbols.intern("merge"),
         root: symbols.intern("$"),
         import_from: symbols.intern("importFrom"),
         import_file: symbols.intern("importFile"),
@@ -330,8 +331,15 @@ impl<'i> Pass<'i> {
 
     /// Decorators of members: only their names are looked up.
     fn annotations(&mut self, spec: SpecId, block: BlockId, decorators: ast::List<ast::ExprId>) {
-        let decorators = self.ast(spec).list(decorators).iter().map(|&decorator| (block, decorator));
-        self.t.decorators[spec.index()].extend(decorators);
+        let ast = self.ast(spec);
+        for &decorator in ast.list(decorators) {
+            let span = ast.expr_span(decorator);
+            if matches!(ast.expr(decorator), Expr::Name) && ast.text_of(span) == "public" {
+                let message = "a member cannot be `@@public`: it is as visible as its type".to_owned();
+                self.error(Code::Dx(50115), message, self.at(spec, span), "not allowed here");
+            }
+            self.t.decorators[spec.index()].push((block, decorator));
+        }
     }
 
     /// Where `@@public` stands, and the text of `@@obsolete`.
@@ -633,8 +641,8 @@ impl<'i> Pass<'i> {
     fn configuration_call(&mut self, spec: SpecId, block: BlockId, expr: ast::ExprId) {
         let kind = self.t.program.specs[spec.index()].kind;
         if !matches!(kind, SpecKind::Config | SpecKind::Module) {
-            // The expression of a probe becomes its value.
-            if spec.index() < self.t.input.specs.len() {
+            // The expression of a probe becomes its value; a rule says all there is to say about calls of old versions.
+            if spec.index() < self.t.input.specs.len() && !is_old_call(self.ast(spec), expr) {
                 self.t.strays[spec.index()].push((block, expr));
             }
             return;
@@ -669,19 +677,26 @@ impl<'i> Pass<'i> {
             self.t.asts.push(&probe.ast);
             self.t.blocks[self.t.file_blocks[spec.index()].0 as usize].parent = Some(file_block);
             let block = self.t.file_blocks[spec.index()];
-            let expression = probe.ast.list(probe.ast.body).iter().find_map(|&id| match probe.ast.stmt(id) {
-                Stmt::Expr(expr) => Some(expr),
-                _ => None,
-            });
-            let decl = expression.map(|expr| {
+            self.statements(spec, block, probe.ast.body);
+            let mut first = None;
+            for &id in probe.ast.list(probe.ast.body) {
+                let Stmt::Expr(expr) = probe.ast.stmt(id) else { continue };
                 let kind = DeclKind::Value { function: u32::MAX };
                 let span = probe.ast.expr_span(expr);
-                let name = self.t.intern(&probe.name);
-                self.push_decl(spec, block, name, span, &Marks::default(), kind, Node::Expression(expr))
-            });
-            self.t.probes.push(decl);
+                let name = if first.is_none() { self.t.intern(&probe.name) } else { self.t.known.empty };
+                let node = Node::Expression(expr);
+                let decl = self.push_decl(spec, block, name, span, &Marks::default(), kind, node);
+                first = first.or(Some(decl));
+            }
+            self.t.probes.push(first);
         }
     }
+}
+
+/// Whether an expression is a call by which files once said for which qualifiers they are.
+fn is_old_call(ast: &Ast, expr: ast::ExprId) -> bool {
+    let Expr::Call { callee, .. } = ast.expr(expr) else { return false };
+    matches!(ast.text_of(ast.expr_span(callee)), "project" | "qualifierSpace" | "declareQualifierSpace")
 }
 
 /// What a linked entry is to the rest of the program.

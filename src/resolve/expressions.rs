@@ -38,6 +38,8 @@ impl Lowerer<'_, '_> {
                 Expr::String(self.string(&text))
             }
             ast::Expr::Template { tag, parts } => return self.template(span, tag, parts),
+            // What stands between two commas: `[1,,2]`.
+            ast::Expr::Hole => Expr::Undefined,
             ast::Expr::Array { items } => {
                 let items: Vec<ExprId> = ast.list(items).iter().map(|&item| self.expr(item)).collect();
                 Expr::Array(self.expr_list(&items))
@@ -199,6 +201,14 @@ impl Lowerer<'_, '_> {
         let constant = if assignment { 9231 } else { 9232 };
         let verb = if assignment { "assigned" } else { "changed" };
         if !matches!(ast.expr(at), ast::Expr::Name) {
+            if let ast::Expr::Update { .. } | ast::Expr::Assign { .. } = ast.expr(at) {
+                // The inner one is the mistake: `----x` is one, not two.
+                let inner = self.diagnostics.len();
+                self.expr(at);
+                if self.diagnostics.len() > inner {
+                    return None;
+                }
+            }
             if !matches!(ast.expr(at), ast::Expr::Error) {
                 self.expr(at);
                 let message = format!("only a local variable can be {verb}; values never change");

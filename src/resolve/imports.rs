@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use super::ImportTarget;
 use super::tables::Tables;
 use crate::diagnostics::{Code, Diagnostic, nearest};
+use crate::paths::RelativeError;
 use crate::program::{Module, NamespaceId, Semantics, SpecId};
 use crate::source::Location;
 
@@ -32,11 +33,27 @@ pub(super) fn find(
         let path = t.program.specs[spec.index()].path;
         let folder = t.program.paths.parent(path).unwrap_or(path);
         let base = if name.starts_with(['/', '\\']) { module.folder } else { folder };
-        let found = t.program.paths.walk(base, name).ok().and_then(|path| t.specs_by_path.get(&path));
-        return match found {
+        let path = match t.program.paths.walk(base, name) {
+            Ok(path) => path,
+            Err(RelativeError::AboveRoot { .. }) => {
+                let message = format!("`{name}` leads above the root of the file system");
+                let diagnostic = Diagnostic::error(Code::Dx(9219), message).at(place, "not a path");
+                return Err(Some(Box::new(diagnostic.help("correct the path"))));
+            }
+            // A rule reports illegal characters.
+            Err(_) => return Err(None),
+        };
+        return match t.specs_by_path.get(&path) {
             Some(found) if t.module_of_spec(*found) == importer => Ok(t.spec_roots[found.index()]),
-            Some(_) => Err(Some(Box::new(error(format!("`{name}` belongs to another module"), "not of this module")))),
-            None => Err(Some(Box::new(error(format!("there is no spec `{name}`"), "not found")))),
+            Some(_) => {
+                let diagnostic = error(format!("`{name}` belongs to another module"), "not of this module");
+                Err(Some(Box::new(diagnostic.help("import that module by its name"))))
+            }
+            None => {
+                let diagnostic = error(format!("there is no spec `{name}` in module `{}`", module.name), "not found");
+                let help = "its specs are those that `projects` lists, or else all below its folder";
+                Err(Some(Box::new(diagnostic.help(help))))
+            }
         };
     }
     match t.input.imports.get(importer, name) {

@@ -153,8 +153,12 @@ impl Linker<'_, '_> {
                 .iter()
                 .filter(|(_, entry)| self.shows(entry, namespace, viewer))
                 .map(|(name, _)| self.t.text(*name));
-            let help = nearest(&text, names).map(|known| format!("did you mean `{known}`?"));
-            let message = format!("module `{module}` has no member `{text}`");
+            let near = nearest(&text, names).map(|known| format!("did you mean `{known}`?"));
+            // Some modules of an SDK have one namespace of their name, others have their names bare.
+            let whole = || format!("for the module as a whole, write `import * as {text} from \"{module}\";`");
+            let is_its_name = module.rsplit('.').next() == Some(&*text);
+            let help = near.or_else(|| is_its_name.then(whole));
+            let message = format!("{} has no member `{text}`", self.t.root_name(namespace));
             let diagnostic = Diagnostic::error(Code::Dx(9226), message).at(*place, "not found").maybe_help(help);
             self.diagnostics.push(diagnostic);
             return (None, None);

@@ -72,11 +72,18 @@ impl Lowerer<'_, '_> {
         match (decl.kind, item.node) {
             (DeclKind::Value { .. }, Node::Variable(declarator)) => {
                 self.maybe_ty(declarator.ty);
-                Some(self.thunk(name, declarator.span, declarator.init))
+                let outer = if name == self.t.known.template { self.outer_template() } else { None };
+                if Some(self.viewer) != self.t.program.prelude {
+                    self.no_mutable_value(id, declarator);
+                }
+                Some(self.thunk(name, declarator.span, declarator.init, outer))
             }
-            (DeclKind::Value { .. }, Node::Expression(expr)) => Some(self.thunk(name, name_span, Some(expr))),
-            (DeclKind::Value { .. }, _) => Some(self.thunk(name, name_span, None)),
-            (DeclKind::Function { .. }, Node::Function(function)) => Some(self.function(function, Some(name))),
+            (DeclKind::Value { .. }, Node::Expression(expr)) => Some(self.thunk(name, name_span, Some(expr), None)),
+            (DeclKind::Value { .. }, _) => Some(self.thunk(name, name_span, None, None)),
+            (DeclKind::Function { .. }, Node::Function(function)) => {
+                self.no_mutable_signature(id, function);
+                Some(self.function(function, Some(name)))
+            }
             (DeclKind::Native { .. }, Node::Function(function)) => {
                 self.signature_types(function);
                 None
@@ -143,13 +150,35 @@ impl Lowerer<'_, '_> {
         self.error(9226, span, format!("there is no decorator `{text}` in scope"), "not found", help);
     }
 
-    /// The function that computes a top-level value.
-    fn thunk(&mut self, name: Symbol, span: Span, value: Option<ast::ExprId>) -> u32 {
+    /// The template around the namespace that is being lowered.
+    fn outer_template(&self) -> Option<DeclId> {
+        let namespaces = &self.t.program.namespaces;
+        let mut at = namespaces[self.t.block(self.block).namespace.index()].parent;
+        while let Some(id) = at {
+            let namespace = &namespaces[id.index()];
+            if namespace.template.is_some() {
+                return namespace.template;
+            }
+            at = namespace.parent;
+        }
+        None
+    }
+
+    /// The function that computes a top-level value; that of a template is merged over the one around it.
+    fn thunk(&mut self, name: Symbol, span: Span, value: Option<ast::ExprId>, outer: Option<DeclId>) -> u32 {
         self.frames.push(Frame::default());
         self.frame().open();
         let body = match value {
             Some(value) => self.expr(value),
             None => self.push(span, Expr::Undefined),
+        };
+        let body = match outer {
+            Some(outer) => {
+                let object = self.push(span, Expr::Global(outer));
+                let arguments = self.expr_list(&[body]);
+                self.push(span, Expr::CallMember { object, name: self.t.known.merge, arguments })
+            }
+            None => body,
         };
         self.finish_function(ir::Function {
             span,

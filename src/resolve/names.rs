@@ -3,17 +3,18 @@
 use super::ir::{CaptureSource, Expr, ExprId};
 use super::link::not_public;
 use super::lower::Lowerer;
+use super::static_types::TypeRef;
 use super::tables::{Entry, Target};
 use super::variables::Stage;
-use crate::diagnostics::{Code as Number, Diagnostic, nearest};
+use crate::diagnostics::{Code as Number, DEFAULT_LIMIT, Diagnostic, nearest};
 use crate::program::{DeclId, DeclKind, EnumId, NamespaceId};
 use crate::source::{Location, Span, Symbol};
 use crate::syntax::ast;
 
 /// What an expression means, as far as it is known before evaluation.
 pub(super) enum Operand {
-    /// A value; the declaration it comes from if it is one.
-    Value { expr: ExprId, decl: Option<DeclId> },
+    /// A value; the declaration it comes from if it is one, else its type if that is known.
+    Value { expr: ExprId, decl: Option<DeclId>, ty: Option<TypeRef> },
     /// A namespace, with the objects of `withQualifier` calls in order.
     Namespace { id: NamespaceId, qualifiers: Vec<ExprId>, span: Span },
     /// An enum.
@@ -34,7 +35,12 @@ impl Lowerer<'_, '_> {
             ast::Expr::Name => self.name(self.ast.expr_span(id)),
             ast::Expr::Member { object, name } => {
                 let operand = self.operand(object);
-                self.member(operand, name, self.ast.expr_span(id))
+                let known = self.known_type(&operand);
+                let found = self.known_member(object, known, name, false);
+                match self.member(operand, name, self.ast.expr_span(id)) {
+                    Operand::Value { expr, decl: None, .. } => Operand::Value { expr, decl: None, ty: found },
+                    other => other,
+                }
             }
             ast::Expr::Call { callee, type_arguments, arguments } => {
                 self.types(type_arguments);
@@ -43,10 +49,19 @@ impl Lowerer<'_, '_> {
             ast::Expr::Paren(inner) => self.operand(inner),
             ast::Expr::Cast { ty, operand, .. } => {
                 self.ty(ty);
-                self.operand(operand)
+                let operand = self.operand(operand);
+                self.cast(operand, ty)
             }
             _ => plain(self.expr(id)),
         })
+    }
+
+    /// The type of an operand, as far as it is known.
+    pub(super) fn known_type(&self, operand: &Operand) -> Option<TypeRef> {
+        match operand {
+            Operand::Value { ty, decl, .. } => ty.or_else(|| self.t.value_type((*decl)?)),
+            _ => None,
+        }
     }
 
     /// An operand as a value.
@@ -181,7 +196,7 @@ impl Lowerer<'_, '_> {
         while let Some(id) = at {
             let namespace = &self.t.program.namespaces[id.index()];
             if let Some(decl) = namespace.template {
-                return Operand::Value { expr: self.push(span, Expr::Global(decl)), decl: Some(decl) };
+                return Operand::Value { expr: self.push(span, Expr::Global(decl)), decl: Some(decl), ty: None };
             }
             at = namespace.parent;
         }
@@ -201,11 +216,11 @@ impl Lowerer<'_, '_> {
             return Operand::Enum { id, decl, span };
         }
         if qualifiers.is_empty() {
-            return Operand::Value { expr: self.push(span, Expr::Global(decl)), decl: Some(decl) };
+            return Operand::Value { expr: self.push(span, Expr::Global(decl)), decl: Some(decl), ty: None };
         }
         let namespace = self.t.program.decls[decl.index()].namespace;
         let namespace = self.namespace_value(namespace, &qualifiers, span);
-        Operand::Value { expr: self.push(span, Expr::Qualified { namespace, decl }), decl: Some(decl) }
+        Operand::Value { expr: self.push(span, Expr::Qualified { namespace, decl }), decl: Some(decl), ty: None }
     }
 
     fn warn_obsolete(&mut self, decl: DeclId, span: Span) {
@@ -281,8 +296,10 @@ impl Lowerer<'_, '_> {
         let place = self.place(name.span);
         let namespace = &self.t.program.namespaces[id.index()];
         let (owner, number) = match namespace.parent {
-            None if namespace.module == self.viewer => ("the root namespace of this module".to_owned(), 9342),
-            None => (format!("module `{}`", self.t.module_name(id)), 9340),
+            None if id == self.t.spec_roots[self.spec.index()] => {
+                ("the root namespace of this module".to_owned(), 9342)
+            }
+            None => (self.t.root_name(id), if namespace.module == self.viewer { 9342 } else { 9340 }),
             Some(_) => (format!("namespace `{}`", self.t.program.namespace_name(id)), 9342),
         };
         if let Some(ty) = entry.and_then(|entry| entry.ty) {
@@ -306,10 +323,17 @@ impl Lowerer<'_, '_> {
         } else {
             let visible = |entry: &Entry| entry.value.is_some_and(|value| self.t.visible(&value, id, self.viewer));
             let members = self.t.members[id.index()].iter().filter(|(_, entry)| visible(entry));
-            let known = nearest(text, members.map(|(name, _)| self.t.text(*name)));
+            let known =
+                if self.may_suggest() { nearest(text, members.map(|(name, _)| self.t.text(*name))) } else { None };
             diagnostic = diagnostic.maybe_help(known.map(|known| format!("did you mean `{known}`?")));
         }
         self.diagnostics.push(diagnostic);
+    }
+
+    /// Whether a mistake still gets a "did you mean": looking through all names takes long where a whole spec is wrong,
+    /// and no one reads that many.
+    fn may_suggest(&self) -> bool {
+        self.diagnostics.len() < DEFAULT_LIMIT
     }
 
     /// Reports a name that is not in scope, unless that follows from a mistake reported elsewhere.
@@ -341,13 +365,30 @@ impl Lowerer<'_, '_> {
             self.diagnostics.push(diagnostic.help(help));
             return;
         }
+        if !self.may_suggest() {
+            self.diagnostics.push(diagnostic);
+            return;
+        }
         let mut names = self.t.names_in_scope(self.block);
         names.extend(self.frames.iter().flat_map(|frame| frame.names()).map(|name| self.t.text(name)));
         let help = nearest(text, names).map(|known| format!("did you mean `{known}`?"));
-        self.diagnostics.push(diagnostic.maybe_help(help));
+        self.diagnostics.push(diagnostic.maybe_help(foreign(text).map(str::to_owned).or(help)));
     }
 }
 
+/// What to write instead of a name that JavaScript has everywhere.
+fn foreign(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "require" => "write `importFrom(\"Module.Name\")`",
+        "console" => "write `Debug.writeLine(…)`",
+        "parseInt" | "parseFloat" => "write `Number.parseInt(…)`",
+        "JSON" => "import `Sdk.Json`",
+        "process" => "variables are read with `Environment.getStringValue(…)`",
+        "super" => "DScript has no classes",
+        _ => return None,
+    })
+}
+
 pub(super) fn plain(expr: ExprId) -> Operand {
-    Operand::Value { expr, decl: None }
+    Operand::Value { expr, decl: None, ty: None }
 }

@@ -143,6 +143,7 @@ pub(super) struct WellKnown {
     pub undefined: Symbol,
     pub qualifier: Symbol,
     pub template: Symbol,
+    pub merge: Symbol,
     pub root: Symbol,
     pub import_from: Symbol,
     pub import_file: Symbol,
@@ -258,6 +259,16 @@ impl Tables<'_> {
         names
     }
 
+    /// [`Tables::names_in_scope`] for completion: each once, sorted by text, without the names of natives that only the
+    /// SDK is meant to call.
+    pub fn visible_names(&self, block: Option<BlockId>) -> Vec<Symbol> {
+        let mut names: Vec<&str> = block.map(|block| self.names_in_scope(block)).unwrap_or_default();
+        names.retain(|name| !name.is_empty() && !name.starts_with('_'));
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter().map(|name| self.intern(name)).collect()
+    }
+
     /// Where a name that a spec does not see is declared after all: in another file of its module (then with the
     /// place), or in an SDK module; and what to do. `meaning` gives the place of the wanted meaning of an entry, and
     /// whether other modules see it.
@@ -308,6 +319,22 @@ impl Tables<'_> {
     /// Whether a declaration is a value whose definition is evaluated in order (not a function, enum or type).
     pub fn is_variable(&self, decl: DeclId) -> bool {
         matches!(self.program.decls[decl.index()].kind, DeclKind::Value { .. })
+    }
+
+    /// How messages call a root namespace: `` module `M` ``, or the file in a module with explicit semantics, whose files
+    /// are imported one by one.
+    pub fn root_name(&self, namespace: NamespaceId) -> String {
+        let module = self.module_name(namespace);
+        let of_module = self.program.modules.iter().any(|module| module.root == namespace);
+        let spec = self.spec_roots.iter().position(|root| *root == namespace).filter(|_| !of_module);
+        match spec {
+            Some(spec) => {
+                let path = self.program.specs[spec].path;
+                let name = self.program.paths.name(path).map_or("", |name| self.text(name));
+                format!("file `{name}` of module `{module}`")
+            }
+            None => format!("module `{module}`"),
+        }
     }
 
     /// How messages call the module of a namespace.

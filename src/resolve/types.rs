@@ -237,8 +237,8 @@ impl Seeker<'_, '_> {
         }
         let message = match namespace {
             None => format!("there is no {what} `{text}` in scope"),
-            Some(id) if t.program.namespaces[id.index()].parent.is_none() && owner != t.module_of_spec(spec) => {
-                format!("module `{}` has no {what} `{text}`", t.module_name(id))
+            Some(id) if t.program.namespaces[id.index()].parent.is_none() && id != t.spec_roots[spec.index()] => {
+                format!("{} has no {what} `{text}`", t.root_name(id))
             }
             Some(id) if t.program.namespaces[id.index()].parent.is_none() => {
                 format!("the root namespace of this module has no {what} `{text}`")

@@ -224,7 +224,11 @@ impl<'t> Builder<'t> {
             inner = next;
         }
         let expr = self.nodes.exprs[inner.0 as usize];
-        if !matches!(expr, Expr::Name | Expr::Member { .. } | Expr::Index { .. } | Expr::Error) {
+        // What is itself assigned or counted up was looked at before: `----1` is one mistake.
+        let whole = self.nodes.span_of(target);
+        let seen = matches!(expr, Expr::Assign { .. } | Expr::Update { .. })
+            && self.errors.last().is_some_and(|error| whole.start <= error.span.start && error.span.end <= whole.end);
+        if !seen && !matches!(expr, Expr::Name | Expr::Member { .. } | Expr::Index { .. } | Expr::Error) {
             let help = "only a variable can stand to the left of an assignment; to compare, write `===`";
             self.error(self.nodes.span_of(target), "this cannot be assigned to", Some(help));
         }

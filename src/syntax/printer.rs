@@ -639,7 +639,9 @@ impl Printer<'_> {
                     pieces.extend([Text(" "), Source(implements)]);
                 }
                 pieces.push(Text(" "));
-                pieces.extend(self.type_members(span, members));
+                // Decorators stand on lines of their own; that says nothing about the members.
+                let body = Span::new(name.span.end, span.end);
+                pieces.extend(self.type_members(body, members));
             }
             Stmt::TypeAlias { modifiers, name, type_parameters, ty } => {
                 pieces.extend(self.modifiers(modifiers));
@@ -653,7 +655,7 @@ impl Printer<'_> {
                 let members = ast.list(members);
                 pieces.extend(self.bracketed(
                     ["{", "}"],
-                    span,
+                    Span::new(name.span.end, span.end),
                     members,
                     |member| member.span.start,
                     |pieces, member| {

@@ -293,7 +293,8 @@ impl Relabel<'_> {
         }
         // A key of an object or a member of an interface.
         if tok != Tok::Ident && matches!(next, Some(Tok::Colon)) && tok != Tok::Default {
-            return self.push(index, tok);
+            // Other words are names where the grammar wants one; `new` also begins a signature.
+            return self.push(index, if tok == Tok::New { Tok::Ident } else { tok });
         }
         match tok {
             Tok::Ident => {
@@ -372,11 +373,12 @@ impl Relabel<'_> {
             }
             b"declare" if declaration(next) && same_line(self) => Tok::Declare,
             b"abstract" | b"public" | b"private" | b"protected" | b"static"
-                if (matches!(
-                    next,
-                    Some(Tok::Const | Tok::Let | Tok::Var | Tok::Function | Tok::Class | Tok::Enum)
-                ) || (next == Some(Tok::Ident)
-                    && matches!(self.text(index + 1), b"interface" | b"type" | b"namespace" | b"abstract")))
+                if self.prev() != Some(Tok::At)
+                    && (matches!(
+                        next,
+                        Some(Tok::Const | Tok::Let | Tok::Var | Tok::Function | Tok::Class | Tok::Enum)
+                    ) || (next == Some(Tok::Ident)
+                        && matches!(self.text(index + 1), b"interface" | b"type" | b"namespace" | b"abstract")))
                     && same_line(self) =>
             {
                 Tok::OtherModifier

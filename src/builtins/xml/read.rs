@@ -17,21 +17,32 @@ const DEPTH: usize = 1_000;
 
 /// `read(file)`: the document in a source file.
 pub(super) fn read<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
-    let (path, text) = file::read_source(m, args)?;
+    let bytes = file::read_source(m, args)?;
+    let text = match std::str::from_utf8(&bytes) {
+        Err(error) if !bytes.starts_with(&[0xFE, 0xFF]) && !bytes.starts_with(&[0xFF, 0xFE]) => {
+            let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+            return Err(not_xml(m, args, &before, "the bytes are not UTF-8"));
+        }
+        _ => file::decode(&bytes),
+    };
     let reader = NodeReader { text: &text, scopes: Scopes::new(), open: Vec::new(), nodes: Vec::new(), words: None };
     match reader.document(m, args) {
         Ok(document) => Ok(document),
         Err(Stop::Raised(raised)) => Err(raised),
         Err(Stop::Wrong { at, problem }) => {
             let end = (0..=at.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
-            let before = &text[..end];
-            let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-            let path = args.get(0).as_path().map_or(path, |path| m.show(path));
-            let message = format!("`{path}` is not XML: {problem} (line {line}, column {column})");
-            Err(m.fail(Diagnostic::error(Code::Dx(9411), message).at(args.site.argument(0), "")))
+            Err(not_xml(m, args, &text[..end], &problem))
         }
     }
+}
+
+/// Stops because of what comes after `before` in the file (DX9411).
+fn not_xml<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, before: &str, problem: &str) -> Raised {
+    let path = args.get(0).as_path().map_or_else(String::new, |path| m.show(path));
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let message = format!("`{path}` is not XML: {problem} (line {line}, column {column})");
+    m.fail(Diagnostic::error(Code::Dx(9411), message).at(args.site.argument(0), ""))
 }
 
 /// Why reading stopped.
@@ -89,7 +100,7 @@ impl<'h> NodeReader<'_, 'h> {
             let at = position(reader.buffer_position());
             let event = match reader.read_event() {
                 Ok(event) => event,
-                Err(error) => return wrong(position(reader.error_position()), error.to_string()),
+                Err(error) => return wrong(position(reader.error_position()), told(&error)),
             };
             m.count_step(args.site.location())?;
             match &event {
@@ -196,7 +207,13 @@ impl<'h> NodeReader<'_, 'h> {
         for attribute in start.attributes().with_checks(false) {
             let attribute = match attribute {
                 Ok(attribute) => attribute,
-                Err(error) => return wrong(at, error.to_string()),
+                Err(error) => {
+                    // The crate counts from the name of the tag and says so in front.
+                    let text = error.to_string();
+                    let placed = text.strip_prefix("position ").and_then(|rest| rest.split_once(": "));
+                    let (offset, problem) = placed.unwrap_or(("0", &text));
+                    return wrong(at + 1 + offset.parse::<usize>().unwrap_or(0), problem);
+                }
             };
             let name = attribute.key.into_inner().to_owned();
             if attribute.value.contains('<') {
@@ -268,6 +285,15 @@ impl<'h> NodeReader<'_, 'h> {
         };
         let fields = [("namespace", uri.as_str()), ("prefix", prefix.unwrap_or_default()), ("local", local)];
         Ok(m.object_of(&fields.map(|(field, text)| (field, m.string(text)))))
+    }
+}
+
+/// What the crate says, without the kind of error in front.
+fn told(error: &quick_xml::Error) -> String {
+    match error {
+        quick_xml::Error::Syntax(error) => error.to_string(),
+        quick_xml::Error::IllFormed(error) => error.to_string(),
+        other => other.to_string(),
     }
 }
 

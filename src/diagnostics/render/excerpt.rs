@@ -235,9 +235,8 @@ fn pieces(text: &str, view: &LineView) -> Vec<Range<usize>> {
 
 /// The character itself, or a stand-in where a terminal or ariadne would do something else than show it.
 fn safe(character: char, charset: Charset) -> char {
-    let steers = matches!(character, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     match character {
-        _ if character.is_control() || steers => match charset {
+        _ if super::steers(character) => match charset {
             Charset::Unicode => '\u{FFFD}',
             Charset::Ascii => '?',
         },

@@ -292,7 +292,7 @@ fn one_line(text: &str) -> String {
 }
 
 fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{FFFD}' } else { c }).collect()
+    text.chars().map(|c| if super::steers(c) && c != '\t' { '\u{FFFD}' } else { c }).collect()
 }
 
 /// The excerpts under the numbers of their files, for ariadne.

@@ -94,7 +94,14 @@ pub fn shown_path(path: &Path, base: &Path) -> String {
         None => path.strip_prefix("./").unwrap_or(path),
     };
     // A line break or an escape sequence in a file name must not be able to fake output.
-    shown.to_string_lossy().chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
+    shown.to_string_lossy().chars().map(|c| if steers(c) { '\u{FFFD}' } else { c }).collect()
+}
+
+/// Whether a character does something else to a terminal than show itself: control characters, line ends, and the marks
+/// that turn the direction of text around and make it read as something else.
+fn steers(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The word for a severity, as used in every format.
