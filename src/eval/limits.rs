@@ -14,6 +14,7 @@ pub(super) const LARGEST: usize = 128 << 20;
 
 /// How many steps pass before evaluation looks whether it is to stop: a fraction of a second.
 pub(super) const STEPS_BETWEEN_PAUSES: u64 = 100_000;
+
 /// How many items or bytes a native looks at in about the time of one call.
 const ITEMS_OF_A_STEP: usize = 32;
 

@@ -94,3 +94,26 @@ fn a_prompt_can_be_interrupted() {
     // The next input runs as if nothing had been.
     assert_eq!(prompt.enter("1 + 1").values.len(), 1);
 }
+
+/// The files of the embedded SDK that were read, without the prelude.
+fn read_of_sdk(workspace: &Workspace) -> Vec<String> {
+    let below = |file: &crate::source::SourceFile| {
+        let path = file.path().strip_prefix(sdk::EMBEDDED_ROOT).ok()?;
+        (!path.starts_with("prelude")).then(|| path.display().to_string())
+    };
+    let mut read: Vec<String> = workspace.files().iter().filter_map(below).collect();
+    read.sort();
+    read
+}
+
+#[test]
+fn only_modules_that_are_imported_are_read() {
+    let workspace = open(&[("config.dsc", "config({});"), ("a.dsc", "export const x = 1;")]);
+    assert!(!workspace.evaluate(&[]).has_errors());
+    assert_eq!(read_of_sdk(&workspace), Vec::<String>::new());
+
+    let spec = "import {Hashing} from \"Sdk.Hashing\"; export const x = Hashing.sha256(\"\");";
+    let workspace = open(&[("config.dsc", "config({});"), ("a.dsc", spec)]);
+    assert!(!workspace.evaluate(&[]).has_errors());
+    assert_eq!(read_of_sdk(&workspace), ["Sdk.Hashing/hashing.dsc"]);
+}
