@@ -14,6 +14,7 @@ use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Evaluation, to_display};
 use crate::program::SpecKind;
 use crate::resolve::{Probe, resolve};
+use crate::syntax::ast::Stmt;
 use crate::syntax::token::Tok;
 use crate::syntax::tokens;
 
@@ -45,8 +46,9 @@ pub(super) fn as_statement(text: &str) -> String {
         tokens(text).0.iter().rfind(|token| token.tok != Tok::Semi).map_or(text.len(), |token| token.end as usize);
     let (text, rest) = text.split_at(end);
     let rest = rest.trim_start_matches([';', ' ']);
-    // At the start of a statement, `{` would open a block.
-    if text.starts_with('{') { format!("({text});{rest}") } else { format!("{text};{rest}") }
+    // At the start of a statement, `{` would open a block. The `;` stands on a line of its own, which excerpts of
+    // the expression do not show.
+    if text.starts_with('{') { format!("({text}\n);{rest}") } else { format!("{text}\n;{rest}") }
 }
 
 impl Workspace {
@@ -87,7 +89,15 @@ impl Workspace {
             files.push(file.ast.file);
             // What a spec may not hold is all that an expression is.
             file.lint.retain(|one| one.code != Code::Dx(9037));
-            syntax.push([file.syntax, file.lint].concat());
+            let mut said = [file.syntax, file.lint].concat();
+            let statements = file.ast.list(file.ast.body).iter().map(|id| file.ast.stmt(*id));
+            if said.is_empty() && statements.filter(|stmt| !matches!(stmt, Stmt::Empty)).count() > 1 {
+                let message = "these are several statements, not one expression";
+                said.push(
+                    Diagnostic::error(Code::Ds(307), message).help("write one expression, or each as one of its own"),
+                );
+            }
+            syntax.push(said);
             input.probes.push(Probe { spec: at, ast: file.ast, name: "".into() });
         }
         let (resolved, found) = self.session.run(|| resolve(input));
