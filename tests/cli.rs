@@ -1,7 +1,7 @@
 //! The command line as users meet it: the built program, its exit codes and its streams.
 //!
 //! Each file under `tests/cases/cli/` is one run: words about it, then sections that start with `===`:
-//! `file NAME` (any number), `run` with the command line, then what is expected: `exit N`, `stdout`, `stderr`.
+//! `file NAME` (any number), `stdin`, `run` with the command line, then what is expected: `exit N`, `stdout`, `stderr`.
 //! `UPDATE=1 cargo test --test cli` writes the expected sections anew.
 
 #![allow(clippy::disallowed_methods, reason = "tests read their own cases")]
@@ -72,12 +72,21 @@ fn run_case(path: &Path) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let mut kept = String::new();
     let mut words = None;
-    for section in text.split("=== ") {
+    let mut input = "";
+    // Sections begin at the beginning of a line: specs hold `===` too.
+    let mut sections: Vec<&str> = text.split_inclusive("\n=== ").collect();
+    let count = sections.len();
+    for section in &mut sections[..count - 1] {
+        *section = section.strip_suffix("=== ").unwrap_or(section);
+    }
+    for section in sections {
         let (title, body) = section.split_once('\n').unwrap_or((section, ""));
         if let Some(name) = title.strip_prefix("file ") {
             let file = folder.path().join(name);
             fs::create_dir_all(file.parent().ok_or("a file needs a name")?)?;
             fs::write(file, body)?;
+        } else if title == "stdin" {
+            input = body;
         } else if title == "run" {
             words = Some(split_words(body.trim()));
         }
@@ -92,7 +101,15 @@ fn run_case(path: &Path) -> Result<(), Failed> {
     let words = words.ok_or("there is no `=== run` section")?;
     let [name, args @ ..] = words.as_slice() else { return Err("the command line is empty".into()) };
     check(name == "dscript", || "the command line starts with `dscript`".to_owned())?;
-    let output = program(folder.path()).args(args).output()?;
+    let mut child = program(folder.path())
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    // A program that does not read its input has closed it.
+    let _ = child.stdin.take().ok_or("standard input is piped")?.write_all(input.as_bytes());
+    let output = child.wait_with_output()?;
 
     let shown = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes).replace(&*folder.path().to_string_lossy(), "$DIR");

@@ -6,7 +6,8 @@
 //!   that is not such a comment itself,
 //! - `//? DX7502 part of the message`: likewise a message that is no error,
 //! - `//@ file PATH text`, `//@ folder PATH`, `//@ env NAME=value`, `//@ allowUnsafe true` and `//@ unitTest true`: what
-//!   the spec finds.
+//!   the spec finds,
+//! - `//@ host win`: the operating system that it is evaluated for.
 //!
 //! Every value with `//=` must be computed, and every error and message must be expected. What a user sees of them stands
 //! beside the file in `NAME.expected`; `UPDATE=1 cargo test --test eval` writes these snapshots anew.
@@ -30,12 +31,15 @@ use std::sync::Arc;
 use dscript::builtins::natives;
 use dscript::diagnostics::render::{Format, Renderer};
 use dscript::diagnostics::{Code, Diagnostic, Severity, sort_and_cap};
-use dscript::eval::{Evaluation, Host, Limits, NativeTable, Receiver, TestWorld, to_inline};
+use dscript::eval::{Evaluation, Host, Limits, NativeTable, Receiver, SystemFolders, TestWorld, to_inline};
 use dscript::graph::Mount;
 use dscript::paths::Paths;
 use dscript::program::{DeclKind, ModuleId, Origin, QualifierId, Qualifiers, Semantics, SpecKind};
 use dscript::resolve::{ImportMap, ImportTarget, Input, ModuleInput, Resolved, SpecSource, resolve};
-use dscript::source::system::{Environment, MapEnvironment, MemoryFileSystem};
+use dscript::source::system::{
+    AnyCaseFileSystem, Environment, Host as SystemHost, HostEnvironment, MapEnvironment, MemoryFileSystem,
+    OperatingSystem,
+};
 use dscript::source::{Files, Symbols};
 use dscript::syntax::ast::{Ast, PropertyName, Stmt, TypeMember, TypeMemberKind};
 use dscript::syntax::parse;
@@ -85,9 +89,13 @@ struct Loaded {
 const SPEC: &str = "/w/src/case.dsc";
 
 fn load(text: &str) -> Loaded {
+    load_on(text, OperatingSystem::Unix)
+}
+
+fn load_on(text: &str, os: OperatingSystem) -> Loaded {
     let files = Files::new();
     let symbols = Arc::new(Symbols::new());
-    let paths = Arc::new(Paths::new(symbols.clone()));
+    let paths = Arc::new(Paths::on(symbols.clone(), os));
     let mut specs = Vec::new();
     let mut diagnostics = Vec::new();
     let mut prelude = Vec::new();
@@ -146,6 +154,7 @@ struct Expected {
     files: MemoryFileSystem,
     environment: MapEnvironment,
     allow_unsafe: bool,
+    os: Option<OperatingSystem>,
     unit_test: bool,
 }
 
@@ -164,6 +173,7 @@ fn expected(text: &str) -> Expected {
                     expected.files.insert(path, content);
                 }
                 "folder" => expected.files.insert_dir(rest),
+                "host" => expected.os = Some(rest.parse().expect("`//@ host win`, `macOS` or `unix`")),
                 "allowUnsafe" => expected.allow_unsafe = rest == "true",
                 "unitTest" => expected.unit_test = rest == "true",
                 "env" => {
@@ -203,7 +213,8 @@ struct Evaluated {
 
 fn evaluate(text: &str, table: &NativeTable) -> Evaluated {
     let mut expected = expected(text);
-    let Loaded { files, resolved, mut diagnostics, .. } = load(text);
+    let os = expected.os.unwrap_or(OperatingSystem::Unix);
+    let Loaded { files, resolved, mut diagnostics, .. } = load_on(text, os);
     let program = &resolved.program;
     let at = |text: &str| program.paths.parse_absolute(text).unwrap();
     let mount = |name: &str, path: &str, writable| Mount {
@@ -214,10 +225,14 @@ fn evaluate(text: &str, table: &NativeTable) -> Evaluated {
         scrubbable: writable,
         location: None,
     };
-    let environment: Arc<dyn Environment> = Arc::new(std::mem::take(&mut expected.environment));
+    let environment = Arc::new(std::mem::take(&mut expected.environment));
+    let environment: Arc<dyn Environment> = Arc::new(HostEnvironment::new(environment, SystemHost::usual(os)));
     let test = expected.unit_test.then(|| Arc::new(TestWorld::new(environment.clone())));
     let host = Host {
-        file_system: Arc::new(std::mem::take(&mut expected.files)),
+        file_system: match (os.has_case_blind_paths(), std::mem::take(&mut expected.files)) {
+            (true, files) => Arc::new(AnyCaseFileSystem::new(Arc::new(files))),
+            (false, files) => Arc::new(files),
+        },
         environment: test.clone().map_or(environment, |test| test),
         mounts: vec![mount("SourceRoot", "/w/src", false), mount("ObjectRoot", "/w/out", true)],
         source_root: at("/w/src"),
@@ -226,8 +241,9 @@ fn evaluate(text: &str, table: &NativeTable) -> Evaluated {
         engine_directory: at("/engine"),
         home: at("/home/user"),
         limits: Limits::default(),
-        system: dscript::eval::SystemFolders::unix(&program.paths),
+        system: SystemFolders::of(os, &program.paths, |_| None),
         allow_unsafe_ambient: expected.allow_unsafe,
+        interrupted: None,
         functions: Default::default(),
         test,
     };

@@ -16,11 +16,33 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() {
     let folder = support::project().join("tests/cases/testing");
-    let trials = support::files_below(&folder, ".fixture")
+    let mut trials: Vec<Trial> = support::files_below(&folder, ".fixture")
         .into_iter()
         .map(|path| Trial::test(support::name_of(&path), move || case(&path)))
         .collect();
+    trials.push(Trial::test("the tests in docs/unit-tests.md pass", the_page));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// The specs of the page for users, with the golden file that it shows.
+fn the_page() -> Result<(), Failed> {
+    let page = std::fs::read_to_string(support::project().join("docs/unit-tests.md"))?;
+    let folder = tempfile::tempdir()?;
+    let mut specs = 0;
+    for (number, block) in page.split("\n```").enumerate() {
+        if let Some(spec) = block.strip_prefix("dscript\n") {
+            specs += 1;
+            std::fs::write(folder.path().join(format!("spec{number}.dsc")), spec)?;
+            if spec.contains("function copies()") {
+                let golden = page.split("```text\n").find(|block| block.starts_with("Transformer.copyFile"));
+                let golden = golden.and_then(|block| block.split("```").next()).ok_or("there is no golden file")?;
+                std::fs::create_dir(folder.path().join(format!("spec{number}")))?;
+                std::fs::write(folder.path().join(format!("spec{number}/copies.lkg")), golden)?;
+            }
+        }
+    }
+    let ran = support::run(folder.path(), &["test"])?.fine()?;
+    if specs >= 4 && ran.stdout.contains("test result: ok.") { Ok(()) } else { Err(ran.stdout.into()) }
 }
 
 fn case(path: &Path) -> Result<(), Failed> {

@@ -2,8 +2,9 @@
 //! what a user would see is compared with the `.expected` file beside it. `UPDATE=1` writes the snapshots anew.
 //!
 //! A fixture says on its first line what it shows. Then come options, one a line (`open: folder`, `qualifier: k=v`,
-//! `env: NAME=VALUE`, `probe: SPEC: EXPRESSION`, `show: contents` for whole files, `crlf: yes` for files of Windows), and after each `//// path` the text
-//! of that file. Fixtures named `.ok.fixture` must give no diagnostic and have no snapshot.
+//! `env: NAME=VALUE`, `host: win`, `probe: SPEC: EXPRESSION`, `show: contents` for whole files, `crlf: yes` for files of
+//! Windows), and after each `//// path` the text of that file. Fixtures named `.ok.fixture` must give no diagnostic and
+//! have no snapshot.
 
 #![allow(clippy::disallowed_methods, reason = "tests read their data")]
 
@@ -110,6 +111,7 @@ fn run(fixture: &Fixture<'_>, threads: usize) -> Result<String, Failed> {
         threads: threads.try_into().ok(),
         file_system: Arc::new(files),
         environment: Arc::new(environment),
+        host: values("host").next().map(str::parse).transpose()?,
         ..OpenOptions::default()
     };
     let path = root.join(values("open").next().unwrap_or("."));

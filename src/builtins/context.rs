@@ -256,16 +256,21 @@ fn get_template<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 
 fn get_current_host<'h>(m: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eval<'h> {
     let host = m.host().environment.host();
-    let os = match host.os {
-        OperatingSystem::Windows => "win",
-        OperatingSystem::MacOs => "macOS",
-        OperatingSystem::Unix => "unix",
-    };
     // The language knows two architectures; everything of 64 bits counts as the first.
     let architecture = if host.architecture == "x86" { "x86" } else { "x64" };
-    let (os, architecture) = (m.string(os), m.string(architecture));
+    let (os, architecture) = (m.string(host.os.name()), m.string(architecture));
     let elevated = Value::Bool(host.is_elevated);
-    Ok(m.object_of(&[("os", os), ("cpuArchitecture", architecture), ("isElevated", elevated)]))
+    let kernel = match host.kernel {
+        Some(kernel) => m.object_of(&[
+            ("kernelVersion", Value::Number(kernel.version.into())),
+            ("kernelMajorRevision", Value::Number(kernel.major.into())),
+            ("kernelMinorRevision", Value::Number(kernel.minor.into())),
+        ]),
+        None => Value::Undefined,
+    };
+    let fields = [("os", os), ("cpuArchitecture", architecture), ("isElevated", elevated), ("linuxSystemInfo", kernel)];
+    let known = if kernel.is_undefined() { &fields[..3] } else { &fields };
+    Ok(m.object_of(known))
 }
 
 fn is_windows<'h>(m: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eval<'h> {

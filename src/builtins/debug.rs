@@ -62,8 +62,8 @@ fn plain<'h>(m: &Machine<'_, 'h>, value: Value<'h>) -> Option<String> {
         Value::String(text) => Some(text.text.to_owned()),
         Value::Number(number) => Some(number.to_string()),
         Value::Atom(atom) => Some(m.symbols().text(atom).to_owned()),
-        Value::Relative(relative) => Some(RelativePath::from_atoms(relative.atoms.to_vec()).display(m.symbols())),
-        _ => value.as_path().map(|path| m.paths().display(path)),
+        Value::Relative(relative) => Some(RelativePath::from_atoms(relative.atoms.to_vec()).native(m.paths())),
+        _ => value.as_path().map(|path| m.paths().native(path)),
     }
 }
 
@@ -189,7 +189,7 @@ fn expand_paths<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
             out.push_str("{}");
         } else {
             match RelativePath::parse(inner, m.symbols()) {
-                Ok(relative) => out.push_str(&m.paths().display(m.paths().join(folder, &relative))),
+                Ok(relative) => out.push_str(&m.paths().native(m.paths().join(folder, &relative))),
                 Err(error) => return Err(relative_error(m, args, 0, &error)),
             }
         }

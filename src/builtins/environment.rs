@@ -159,11 +159,11 @@ fn get_directory_values<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eva
 }
 
 fn on_windows(m: &Machine<'_, '_>) -> bool {
-    m.host().environment.host().os == OperatingSystem::Windows
+    m.paths().os() == OperatingSystem::Windows
 }
 
 fn new_line<'h>(m: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eval<'h> {
-    Ok(m.string(m.host().new_line()))
+    Ok(m.string(m.paths().os().new_line()))
 }
 
 /// Puts the values of variables into a text: `%NAME%` on Windows, `$NAME` elsewhere. Variables without a value stay

@@ -120,7 +120,7 @@ impl<'a> Search<'a> {
                     Wanted::Files => kind == Some(EntryKind::File),
                     Wanted::Folders => kind == Some(EntryKind::Directory),
                 };
-                if wanted && skip == 0 && matches(self.pattern, &entry.name) {
+                if wanted && skip == 0 && self.matches(&entry.name) {
                     self.found.push(path);
                 }
                 if kind == Some(EntryKind::Directory)
@@ -134,6 +134,14 @@ impl<'a> Search<'a> {
             pending.extend(below.into_iter().rev());
         }
         Ok(())
+    }
+
+    /// Whether the pattern means this name.
+    fn matches(&self, name: &str) -> bool {
+        match self.paths.os().has_case_blind_paths() {
+            true => matches(&self.pattern.to_lowercase(), &name.to_lowercase()),
+            false => matches(self.pattern, name),
+        }
     }
 
     /// Whether a link to a folder leads somewhere new.

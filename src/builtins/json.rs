@@ -69,7 +69,7 @@ fn write<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
         Value::Undefined => PathRendering::None,
         _ => rendering_option(m, args, 5, "the options of `Json.write`")?,
     };
-    let mut writer = Writer { pieces: Pieces::default(), indent: 0, quote };
+    let mut writer = Writer { pieces: Pieces::default(), indent: 0, quote, new_line: m.paths().os().new_line() };
     writer.object(m, args, data)?;
     let contents = writer.pieces.finish(m);
     let write = WriteFilePip { destination, contents, path_rendering, tags, description };
@@ -82,6 +82,7 @@ struct Writer {
     pieces: Pieces,
     indent: usize,
     quote: char,
+    new_line: &'static str,
 }
 
 impl Writer {
@@ -95,7 +96,7 @@ impl Writer {
 
     fn line(&mut self) {
         let out = self.pieces.text();
-        out.push('\n');
+        out.push_str(self.new_line);
         for _ in 0..self.indent {
             out.push_str("  ");
         }
@@ -228,7 +229,7 @@ impl Writer {
             Value::Atom(atom) => self.quoted(m.symbols().text(atom)),
             Value::Relative(relative) => {
                 let atoms: Vec<Symbol> = relative.atoms.to_vec();
-                self.quoted(&RelativePath::from_atoms(atoms).display(m.symbols()));
+                self.quoted(&RelativePath::from_atoms(atoms).native(m.paths()));
             }
             Value::Path(path) | Value::Directory(path) => self.path(m, path),
             Value::File(file) => self.path(m, file.path),

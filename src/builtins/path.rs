@@ -47,7 +47,7 @@ pub(super) fn this(args: &Args<'_, '_>) -> PathId {
     args.this.as_path().unwrap_or(PathId::ROOT)
 }
 
-/// The name of the receiver; none for the root.
+/// The name of the receiver; none for a root.
 fn last<'h>(m: &Machine<'_, 'h>, args: &Args<'_, 'h>) -> Option<&'h str> {
     m.paths().name(this(args)).map(|name| m.symbols().text(name))
 }
@@ -64,8 +64,8 @@ fn parent<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     Ok(m.paths().parent(this(args)).map_or(Value::Undefined, Value::Path))
 }
 
-fn has_parent<'h>(_: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
-    Ok(Value::Bool(this(args) != PathId::ROOT))
+fn has_parent<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    Ok(Value::Bool(m.paths().parent(this(args)).is_some()))
 }
 
 fn name<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
@@ -93,12 +93,12 @@ fn path<'h>(_: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     Ok(Value::Path(this(args)))
 }
 
-fn path_root<'h>(_: &mut Machine<'_, 'h>, _: &Args<'_, 'h>) -> Eval<'h> {
-    Ok(Value::Path(PathId::ROOT))
+fn path_root<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    Ok(Value::Path(m.paths().root_of(this(args))))
 }
 
 fn to_diagnostic_string<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
-    Ok(m.string(&m.paths().display(this(args))))
+    Ok(m.string(&m.paths().native(this(args))))
 }
 
 /// A path, directory or sealed directory: what can contain others.
@@ -186,7 +186,7 @@ fn interpolate<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 }
 
 fn absolute<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, text: &str) -> Result<PathId, Raised> {
-    let parsed = m.paths().parse_absolute(text);
+    let parsed = m.paths().check_names(text).and_then(|()| m.paths().parse_absolute(text));
     // Whatever is wrong with the text, it is the whole path that is not valid.
     parsed.map_err(|error| m.fail_at(args, 0, Code::Dx(9406), error.to_string()))
 }

@@ -54,7 +54,7 @@ fn last<'h>(m: &Machine<'_, 'h>, args: &Args<'_, 'h>) -> Option<&'h str> {
 
 fn create<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let text = m.string_arg(args, 0)?;
-    match RelativePath::parse(text, m.symbols()) {
+    match m.paths().check_names(text).and_then(|()| RelativePath::parse(text, m.symbols())) {
         Ok(relative) => Ok(m.relative(relative.atoms())),
         Err(error) => Err(relative_error(m, args, 0, &error)),
     }

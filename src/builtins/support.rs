@@ -100,7 +100,7 @@ pub(super) fn atom_of<'h>(
     index: usize,
     text: &str,
 ) -> Result<Symbol, Raised> {
-    match RelativePath::check_atom(text) {
+    match RelativePath::check_atom(text).and_then(|()| m.paths().check_names(text)) {
         Ok(()) => Ok(m.symbols().intern(text)),
         Err(error) => Err(invalid_atom(m, args, index, text, &error)),
     }
@@ -113,7 +113,7 @@ fn invalid_atom<'h>(
     text: &str,
     error: &RelativeError,
 ) -> Raised {
-    if let RelativeError::TooLong { .. } = error {
+    if let RelativeError::TooLong { .. } | RelativeError::NotOnWindows { .. } = error {
         return m.fail_at(args, index, Code::Dx(9354), error.to_string());
     }
     let shown = text.escape_debug();
@@ -157,10 +157,12 @@ pub(super) fn push_fragment<'h>(
     match value {
         Value::Atom(atom) => atoms.push(atom),
         Value::Relative(relative) => atoms.extend_from_slice(relative.atoms),
-        Value::String(text) => match RelativePath::parse(text.text, m.symbols()) {
-            Ok(relative) => atoms.extend_from_slice(relative.atoms()),
-            Err(error) => return Err(relative_error(m, args, index, &error)),
-        },
+        Value::String(text) => {
+            match m.paths().check_names(text.text).and_then(|()| RelativePath::parse(text.text, m.symbols())) {
+                Ok(relative) => atoms.extend_from_slice(relative.atoms()),
+                Err(error) => return Err(relative_error(m, args, index, &error)),
+            }
+        }
         _ => return Err(expected_fragment(m, args, index, value, "a PathAtom, a RelativePath or a string")),
     }
     Ok(())
@@ -189,7 +191,7 @@ pub(super) fn relative_error<'h>(
     error: &RelativeError,
 ) -> Raised {
     let code = match error {
-        RelativeError::IllegalCharacter { .. } => Code::Dx(9354),
+        RelativeError::IllegalCharacter { .. } | RelativeError::NotOnWindows { .. } => Code::Dx(9354),
         _ => Code::Dx(9406),
     };
     m.fail_at(args, index, code, error.to_string())

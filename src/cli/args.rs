@@ -9,6 +9,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 
 use super::Failure;
 use crate::diagnostics::{DEFAULT_LIMIT, Level};
+use crate::source::system::OperatingSystem;
 
 /// What a command line asks for.
 pub(super) enum Parsed {
@@ -66,14 +67,18 @@ pub(super) enum Command {
         Nothing is printed when all is well. `dscript graph` finds the same, and what shows only when values\n\
         are computed and pips are put together.")]
     Check(CheckArgs),
-    /// Evaluate expressions as if they were written in a spec
+    /// Evaluate expressions as if they were written in a spec; without one, at a prompt
     #[command(after_help = "Examples:\n  \
+        dscript eval                                     a prompt; :help there says more\n  \
+        dscript eval --at src/app.dsc                    a prompt that sees what the spec sees\n  \
         dscript eval '[1, 2, 3].map(x => x * 2)'\n  \
         dscript eval --at src/app.dsc 'exe.getOutputFile(p`out/app`)'\n  \
         dscript eval my-workspace --at my-workspace/src/app.dsc --format json name version\n\n\
         Results come in the order of the expressions, with `--format json` one a line. An expression that\n\
         fails does not stop the others; the exit code is then 1. No workspace is needed without `--at`.\n\
-        An expression that starts with `-` goes after `--`.")]
+        An expression that starts with `-` goes after `--`.\n\n\
+        Without an expression, inputs are read from standard input, on a terminal with a prompt. Each sees\n\
+        the declarations and imports before it.")]
     Eval(EvalArgs),
     /// Run the unit tests that are written in DScript
     #[command(after_help = "Examples:\n  \
@@ -82,9 +87,9 @@ pub(super) enum Command {
         dscript test --update                write the golden files that are missing or differ\n  \
         dscript test tests/flatten.dsc       a single spec, without a workspace\n  \
         dscript test --message-format json   one JSON object a test, and one that counts them\n\n\
-        A test is a function with the decorator @@Testing.unitTest(). The pips that it makes are compared with\n\
-        its golden file: NAME.lkg in a folder beside the spec that is called as the spec. A folder without a\n\
-        config.dsc is searched for specs with tests.")]
+        A test is a function with the decorator @@Testing.unitTest(). The pips that it makes are\n\
+        compared with its golden file, NAME.lkg in a folder beside the spec that is called as the spec.\n\
+        A folder without a config.dsc is searched for specs with tests.")]
     Test(TestArgs),
     /// Check the syntax of files, or print their syntax trees
     #[command(after_help = "Examples:\n  \
@@ -149,11 +154,11 @@ pub(super) struct CheckArgs {
 
 /// Arguments of `eval`. Which of the operands is PATH is decided in `eval.rs`.
 #[derive(Args, Debug)]
-#[command(override_usage = "dscript eval [OPTIONS] [PATH] [--at SPEC] EXPR...")]
+#[command(override_usage = "dscript eval [OPTIONS] [PATH] [--at SPEC] [EXPR]...")]
 pub(super) struct EvalArgs {
     /// Expressions to evaluate. The workspace (a folder, its config.dsc, or a spec) may stand before them; otherwise it
-    /// is the current folder
-    #[arg(value_name = "EXPR", required = true, allow_negative_numbers = true)]
+    /// is the current folder. Without an expression there is a prompt
+    #[arg(value_name = "EXPR", allow_negative_numbers = true)]
     pub(super) operands: Vec<String>,
     /// Evaluate as if written in this spec: its imports, its values, its private names
     #[arg(long, value_name = "SPEC", value_hint = ValueHint::FilePath)]
@@ -196,9 +201,9 @@ pub(super) struct TestArgs {
     /// Use the SDK modules in this folder instead of the built-in ones; several folders are searched in order
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) sdk: Vec<PathBuf>,
-    /// Pretend to be on another system: what `Context.getCurrentHost` says
-    #[arg(long, value_name = "HOST")]
-    pub(super) host: Option<HostName>,
+    /// Evaluate for a machine with this operating system [default: that of this machine]
+    #[arg(long, value_name = "OS")]
+    pub(super) host: Option<HostSystem>,
     /// How many tests run at a time; the result is always the same [default: one for each processor]
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZeroUsize>,
@@ -211,18 +216,6 @@ pub(super) struct TestArgs {
     /// Draw with ASCII characters only
     #[arg(long)]
     pub(super) ascii: bool,
-}
-
-/// The systems that can be evaluated for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum HostName {
-    /// Windows
-    Win,
-    /// macOS
-    #[value(name = "macOS")]
-    MacOs,
-    /// Linux and other Unix systems
-    Unix,
 }
 
 /// How results of tests are written.
@@ -301,6 +294,9 @@ pub(super) struct EvaluationArgs {
     /// Set an environment variable that specs read with `Environment`
     #[arg(short = 'D', long = "env", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(super) environment: Vec<(String, String)>,
+    /// Evaluate for a machine with this operating system [default: that of this machine]
+    #[arg(long, value_name = "OS")]
+    pub(super) host: Option<HostSystem>,
     /// Use the SDK modules in this folder instead of the built-in ones
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) sdk: Option<PathBuf>,
@@ -310,6 +306,29 @@ pub(super) struct EvaluationArgs {
     /// Print what was done and how long it took to standard error
     #[arg(long)]
     pub(super) stats: bool,
+}
+
+/// An operating system, named as specs name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum HostSystem {
+    /// Windows: drives, letter case in paths and names of variables does not matter
+    Win,
+    /// macOS: letter case in paths does not matter
+    #[value(name = "macOS", alias = "macos")]
+    MacOs,
+    /// Linux
+    Unix,
+}
+
+impl HostSystem {
+    /// What the library calls it.
+    pub(super) fn os(self) -> OperatingSystem {
+        match self {
+            Self::Win => OperatingSystem::Windows,
+            Self::MacOs => OperatingSystem::MacOs,
+            Self::Unix => OperatingSystem::Unix,
+        }
+    }
 }
 
 /// How diagnostics are shown.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::{EvalArgs, ValueFormat};
 use super::output::Output;
 use super::report::{Reporter, statistics};
-use super::{Failure, Outcome, library};
+use super::{Failure, Outcome, library, prompt};
 use crate::source::system::{DiskFileSystem, FileSystem, Stopwatch};
 
 pub(super) fn run(args: EvalArgs) -> Result<Outcome, Failure> {
@@ -16,9 +16,13 @@ pub(super) fn run(args: EvalArgs) -> Result<Outcome, Failure> {
         _ => return Err(Failure::Usage("expressions are evaluated under one qualifier: give `-q` once".to_owned())),
     };
     let is_there = |path: &Path| DiskFileSystem.kind(path).is_some();
-    let (path, expressions) = operands(&args.operands, args.before_at, is_there)?;
+    let (path, expressions) = operands(&args.operands, args.before_at, is_there);
     let at = args.at.as_deref().map(|spec| locate(spec, &path, is_there)).transpose()?;
 
+    if expressions.is_empty() {
+        let workspace = library::open(&path, &args.options, reporter.levels(), at.is_none())?;
+        return prompt::run(&workspace, at.as_deref(), qualifier.as_ref(), args.format, &reporter);
+    }
     let watch = Stopwatch::start();
     let workspace = library::open(&path, &args.options, reporter.levels(), at.is_none())?;
     let results = workspace.eval_at(at.as_deref(), expressions, qualifier.as_ref());
@@ -44,20 +48,11 @@ pub(super) fn run(args: EvalArgs) -> Result<Outcome, Failure> {
 }
 
 /// Tells the workspace from the expressions. What stands before `--at` is the workspace. Without that hint, the first
-/// of several operands is the workspace if there is such a file or folder: `.`, `config.dsc`.
-fn operands(
-    all: &[String],
-    before_at: usize,
-    is_there: impl Fn(&Path) -> bool,
-) -> Result<(PathBuf, &[String]), Failure> {
+/// operand is the workspace if there is such a file or folder: `.`, `config.dsc`.
+fn operands(all: &[String], before_at: usize, is_there: impl Fn(&Path) -> bool) -> (PathBuf, &[String]) {
     match all {
-        [first, rest @ ..] if !rest.is_empty() && (before_at == 1 || is_there(Path::new(first))) => {
-            Ok((PathBuf::from(first), rest))
-        }
-        [_] if before_at == 1 => {
-            Err(Failure::Usage("no expression was given: expressions stand after `--at SPEC`".to_owned()))
-        }
-        _ => Ok((PathBuf::from("."), all)),
+        [first, rest @ ..] if before_at == 1 || is_there(Path::new(first)) => (PathBuf::from(first), rest),
+        _ => (PathBuf::from("."), all),
     }
 }
 
@@ -79,16 +74,17 @@ mod tests {
         let split = |all: &[&str], before_at| {
             let all: Vec<String> = all.iter().map(|one| (*one).to_owned()).collect();
             let there = |path: &Path| path == Path::new("app");
-            operands(&all, before_at, there).map(|(path, rest)| (path.display().to_string(), rest.to_vec())).ok()
+            let (path, rest) = operands(&all, before_at, there);
+            (path.display().to_string(), rest.to_vec())
         };
-        let expect = |path: &str, rest: &[&str]| {
-            Some((path.to_owned(), rest.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>()))
-        };
+        let expect =
+            |path: &str, rest: &[&str]| (path.to_owned(), rest.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>());
         assert_eq!(split(&["1 + 1"], 0), expect(".", &["1 + 1"]));
         assert_eq!(split(&["app", "x"], 0), expect("app", &["x"]));
         assert_eq!(split(&["nope", "x"], 1), expect("nope", &["x"]));
         assert_eq!(split(&["a", "b"], 0), expect(".", &["a", "b"]));
-        assert_eq!(split(&["app"], 0), expect(".", &["app"]));
-        assert_eq!(split(&["app"], 1), None);
+        assert_eq!(split(&["app"], 0), expect("app", &[]));
+        assert_eq!(split(&["nope"], 1), expect("nope", &[]));
+        assert_eq!(split(&[], 0), expect(".", &[]));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Failure;
-use super::args::{EvaluationArgs, GraphFormat};
+use super::args::{EvaluationArgs, GraphFormat, HostSystem};
 use crate::diagnostics::{Code, Diagnostic, Levels, Severity, catalogue};
 use crate::graph::PipGraph;
 use crate::graph::export::{self, TextOptions};
@@ -110,6 +110,7 @@ pub(super) fn open(
         threads: options.threads,
         sdk: options.sdk.iter().cloned().collect(),
         environment: Arc::new(environment),
+        host: options.host.map(HostSystem::os),
         levels: levels.clone(),
         allow_missing_config,
         ..OpenOptions::default()

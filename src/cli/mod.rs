@@ -13,6 +13,7 @@ mod graph;
 mod library;
 mod output;
 mod parse;
+mod prompt;
 mod report;
 mod test;
 

@@ -57,16 +57,29 @@ impl Reporter {
 
     /// Shows the diagnostics and tells whether one of them is an error.
     pub(super) fn report(&self, mut diagnostics: Vec<Diagnostic>, files: &Files) -> Outcome {
-        self.levels.apply(&mut diagnostics);
+        let (outcome, hidden) = self.prepare(&mut diagnostics, files);
+        // Nobody is left to tell when standard error cannot be written; the exit code still says it.
+        let _ = self.write(&diagnostics, hidden, files);
+        outcome
+    }
+
+    /// Shows the diagnostics of one input of a prompt, without a closing line, and tells whether one is an error.
+    pub(super) fn show(&self, mut diagnostics: Vec<Diagnostic>, files: &Files) -> Result<Outcome, Failure> {
+        let (outcome, _) = self.prepare(&mut diagnostics, files);
+        let mut out = BufWriter::new(io::stderr().lock());
+        self.renderer.render(&diagnostics, files, &mut out).and_then(|()| out.flush()).map_err(Failure::output)?;
+        Ok(outcome)
+    }
+
+    /// Applies what the user wants to see, and sorts.
+    fn prepare(&self, diagnostics: &mut Vec<Diagnostic>, files: &Files) -> (Outcome, Hidden) {
+        self.levels.apply(diagnostics);
         if self.quiet {
             diagnostics.retain(Diagnostic::is_error);
         }
         let outcome =
             if diagnostics.iter().any(|one| one.severity == Severity::Error) { Outcome::Errors } else { Outcome::Fine };
-        let hidden = sort_and_cap(&mut diagnostics, files, self.limit);
-        // Nobody is left to tell when standard error cannot be written; the exit code still says it.
-        let _ = self.write(&diagnostics, hidden, files);
-        outcome
+        (outcome, sort_and_cap(diagnostics, files, self.limit))
     }
 
     fn write(&self, diagnostics: &[Diagnostic], hidden: Hidden, files: &Files) -> io::Result<()> {

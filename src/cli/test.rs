@@ -2,18 +2,15 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde_json::json;
 
-use super::args::{ColorWhen, HostName, TestArgs, TestFormat};
+use super::args::{ColorWhen, HostSystem, TestArgs, TestFormat};
 use super::output::Output;
 use super::{Failure, Outcome};
 use crate::diagnostics::render::{Charset, Format, Renderer};
 
-use crate::source::system::{
-    DiskFileSystem, Environment, FileSystem, ForeignHost, Host, OperatingSystem, ProcessEnvironment,
-};
+use crate::source::system::{DiskFileSystem, FileSystem};
 use crate::testing::{self, Repair, Status, TestError, TestOptions, TestReport, TestResult};
 
 pub(super) fn run(args: TestArgs) -> Result<Outcome, Failure> {
@@ -22,24 +19,15 @@ pub(super) fn run(args: TestArgs) -> Result<Outcome, Failure> {
     }
     let base = std::env::current_dir().unwrap_or_default();
     let paths: Vec<PathBuf> = args.paths.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
-    let mut environment: Arc<dyn Environment> = Arc::new(ProcessEnvironment::new());
-    if let Some(host) = args.host {
-        let os = match host {
-            HostName::Win => OperatingSystem::Windows,
-            HostName::MacOs => OperatingSystem::MacOs,
-            HostName::Unix => OperatingSystem::Unix,
-        };
-        environment = Arc::new(ForeignHost::new(environment, Host { os, ..Host::current() }));
-    }
     let options = TestOptions {
         sdk: args.sdk.clone(),
         filter: args.filter.clone(),
         threads: args.threads,
         base: base.clone(),
-        environment,
+        host: args.host.map(HostSystem::os),
         ..TestOptions::default()
     };
-    let report = testing::run(&paths, &options).map_err(|error| failure(error, &args))?;
+    let report = testing::run(&paths, &options).map_err(failure)?;
     let printer = Printer { args: &args, base };
     let repaired = if args.update { printer.repair(&report)? } else { 0 };
     printer.broken(&report)?;
@@ -61,10 +49,9 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     Ok(absolute.components().collect())
 }
 
-fn failure(error: TestError, args: &TestArgs) -> Failure {
+fn failure(error: TestError) -> Failure {
     match error {
         TestError::Unreadable(path, error) => Failure::file("read", &path, error),
-        TestError::Open(_) | TestError::Threads(_) if args.paths.is_empty() => Failure::Usage(error.to_string()),
         error => Failure::Usage(error.to_string()),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::machine::Machine;
 use super::native::{Eval, Site};
-use super::shared::Event;
+use super::shared::{Event, ThunkId};
 use super::value::Value;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::graph::Mount;
@@ -31,11 +31,12 @@ impl TestWorld {
 
     /// Sets an environment variable, or takes it away.
     pub fn set_variable(&self, name: &str, value: Option<&str>) {
+        let os = self.machine.host().os;
         let mut variables = self.variables.write().unwrap_or_else(PoisonError::into_inner);
-        match value {
-            Some(value) => variables.insert(name.to_owned(), value.to_owned()),
-            None => variables.remove(name),
-        };
+        variables.retain(|known, _| !os.is_same_variable(known, name));
+        if let Some(value) = value {
+            variables.insert(name.to_owned(), value.to_owned());
+        }
     }
 
     /// Adds a mount; one of the same name gives way.
@@ -70,7 +71,10 @@ impl TestWorld {
 
 impl Environment for TestWorld {
     fn variable(&self, name: &str) -> Option<String> {
-        self.variables.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        let variables = self.variables.read().unwrap_or_else(PoisonError::into_inner);
+        let os = self.machine.host().os;
+        let same = || variables.iter().find(|(known, _)| os.is_same_variable(known, name)).map(|(_, value)| value);
+        variables.get(name).or_else(same).cloned()
     }
 
     fn user_home(&self) -> Option<PathBuf> {
@@ -169,9 +173,33 @@ impl<'h> Machine<'_, 'h> {
             None => Vec::new(),
         };
         if result.is_err() {
-            said.extend(self.error.take().map(|error| *error));
+            match (self.error.take(), self.failed) {
+                (Some(error), _) => said.push(*error),
+                // The value may have failed, and told why, before.
+                (None, Some(failed)) => said.extend(self.errors_of(failed)),
+                (None, None) => {}
+            }
         }
         self.emit(Event::FailureEnds(Box::new(ExpectedFailure { location, said, messages })));
         Ok(Value::Undefined)
+    }
+
+    /// Why a top-level value failed: what it said itself, or the value that it needed last.
+    fn errors_of(&self, failed: ThunkId) -> Vec<Diagnostic> {
+        let mut at = Some(failed);
+        while let Some(record) = at.and_then(|id| self.shared.thunk(id).record.get()) {
+            let errors = record.diagnostics.iter().filter(|one| one.is_error());
+            let errors: Vec<Diagnostic> = errors.cloned().collect();
+            if !errors.is_empty() {
+                return errors;
+            }
+            let events = record.events.lock().unwrap_or_else(PoisonError::into_inner);
+            let has_failed = |id: &ThunkId| matches!(self.shared.thunk(*id).result.get(), Some(None));
+            at = events.iter().rev().find_map(|event| match event {
+                Event::Needed(id) => Some(*id).filter(has_failed),
+                _ => None,
+            });
+        }
+        Vec::new()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rustc_hash::FxHashMap;
 
@@ -36,6 +37,8 @@ pub struct Host {
     pub allow_unsafe_ambient: bool,
     /// The folders of the system, for tools that say they depend on them.
     pub system: SystemFolders,
+    /// Evaluation stops, without a message, soon after somebody sets this.
+    pub interrupted: Option<Arc<AtomicBool>>,
     /// Functions of the host program by dotted name; the prelude declares them like natives.
     pub functions: FxHashMap<String, HostFunction>,
     /// The world of a unit test while one runs; its mounts stand for `mounts` then.
@@ -43,11 +46,6 @@ pub struct Host {
 }
 
 impl Host {
-    /// What ends a line in files that the build writes.
-    pub fn new_line(&self) -> &'static str {
-        if self.environment.host().os == OperatingSystem::Windows { "\r\n" } else { "\n" }
-    }
-
     /// The mounts that `Context` knows, in the order of their definition.
     pub fn context_mounts(&self) -> Cow<'_, [Mount]> {
         match &self.test {
@@ -61,23 +59,55 @@ impl Host {
 pub type HostFunction = Arc<dyn for<'s, 'h> Fn(&mut Machine<'s, 'h>, &Args<'_, 'h>) -> Eval<'h> + Send + Sync>;
 
 /// What a program that depends on the folders of the system may use untracked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SystemFolders {
     /// Entries that are untracked themselves, not what lies below them.
     pub paths: Arc<[PathId]>,
     /// Folders with everything below them.
     pub scopes: Arc<[PathId]>,
+    /// Folders in which the user's programs keep data, with everything below them: for tools that say they depend on
+    /// those.
+    pub application_data: Arc<[PathId]>,
 }
 
 impl SystemFolders {
-    /// Those of Unix.
-    pub fn unix(paths: &Paths) -> Self {
+    /// Those of an operating system. `folder` gives the folders that lie elsewhere on every machine, by the names of
+    /// their mounts; one that it does not know is left out. Only Windows has such folders.
+    pub fn of(os: OperatingSystem, paths: &Paths, folder: impl Fn(&str) -> Option<PathId>) -> Self {
         // Constants that are all absolute.
-        let known = |list: &[&str]| list.iter().filter_map(|path| paths.parse_absolute(path).ok()).collect();
-        Self { paths: known(&UNIX_PATHS), scopes: known(&UNIX_SCOPES) }
+        let known = |lists: &[&[&str]]| -> Arc<[PathId]> {
+            lists.iter().copied().flatten().filter_map(|path| paths.parse_absolute(path).ok()).collect()
+        };
+        let below = |list: &[(&str, &str)]| -> Arc<[PathId]> {
+            list.iter().filter_map(|(name, rest)| paths.walk(folder(name)?, rest).ok()).collect()
+        };
+        match os {
+            OperatingSystem::Windows => Self {
+                scopes: below(&WINDOWS_SCOPES),
+                application_data: below(&WINDOWS_APPLICATION_DATA),
+                ..Self::default()
+            },
+            OperatingSystem::MacOs => {
+                Self { paths: known(&[&UNIX_PATHS]), scopes: known(&[&UNIX_SCOPES, &MAC_SCOPES]), ..Self::default() }
+            }
+            OperatingSystem::Unix => {
+                Self { paths: known(&[&UNIX_PATHS]), scopes: known(&[&UNIX_SCOPES]), ..Self::default() }
+            }
+        }
     }
 }
 
+/// Mounts of Windows, and what is meant below each.
+const WINDOWS_SCOPES: [(&str, &str); 6] = [
+    ("Windows", ""),
+    ("InternetCache", ""),
+    ("InternetHistory", ""),
+    ("ProgramFiles", "Windows Defender"),
+    ("ProgramFilesX86", "Windows Defender"),
+    ("ProgramData", "Microsoft/Windows Defender"),
+];
+const WINDOWS_APPLICATION_DATA: [(&str, &str); 2] = [("AppData", ""), ("LocalAppData", "")];
+const MAC_SCOPES: [&str; 4] = ["/AppleInternal", "/Applications", "/Library", "/System/Library"];
 const UNIX_PATHS: [&str; 7] =
     ["/etc", "/etc/hosts", "/etc/ld.so.cache", "/etc/localtime", "/etc/nsswitch.conf", "/etc/passwd", "/tmp"];
 const UNIX_SCOPES: [&str; 18] = [

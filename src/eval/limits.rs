@@ -12,6 +12,9 @@ use super::value::Value;
 /// The most bytes that one text or one array may take.
 pub(super) const LARGEST: usize = 128 << 20;
 
+/// How many steps pass before evaluation looks whether it is to stop: a fraction of a second.
+pub(super) const STEPS_BETWEEN_PAUSES: u64 = 100_000;
+
 /// How many items or bytes a native looks at in about the time of one call.
 const ITEMS_OF_A_STEP: usize = 32;
 
@@ -26,7 +29,7 @@ impl<'h> Machine<'_, 'h> {
     #[inline(always)]
     pub(super) fn step(&mut self, reference: impl FnOnce() -> Location) -> Result<(), Raised> {
         self.steps += 1;
-        if self.steps > self.most_steps || self.heap.allocated_bytes() != self.counted {
+        if self.steps > self.pause_at || self.heap.allocated_bytes() != self.counted {
             return self.check_limits(reference());
         }
         Ok(())
@@ -54,6 +57,10 @@ impl<'h> Machine<'_, 'h> {
     #[cold]
     fn check_limits(&mut self, reference: Location) -> Result<(), Raised> {
         let limits = self.host().limits;
+        if self.host().interrupted.as_ref().is_some_and(|interrupted| interrupted.load(Ordering::Relaxed)) {
+            return Err(Raised);
+        }
+        self.pause_at = (self.steps + STEPS_BETWEEN_PAUSES).min(limits.steps);
         if self.steps > limits.steps {
             let message = format!("one value has taken {} calls and rounds of loops", limits.steps);
             let error = Diagnostic::error(Code::Ds(403), message)

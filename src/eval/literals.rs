@@ -2,7 +2,7 @@
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::graph::FileArtifact;
-use crate::paths::{PathId, RelativePath};
+use crate::paths::{PathId, RelativePath, begins_with_drive};
 use crate::resolve::ir::{ExprId, List, Part, PathKind};
 use crate::source::Location;
 
@@ -110,6 +110,10 @@ impl<'h> Machine<'_, 'h> {
             let message = format!("this path would be longer than {LONGEST_PATH} bytes");
             return Err(self.fail(Diagnostic::error(Code::Dx(9207), message).at(place, "")));
         }
+        if let Err(error) = self.paths().check_names(&text) {
+            let code = if kind == PathKind::Atom { Code::Dx(9354) } else { Code::Dx(9207) };
+            return Err(self.fail(Diagnostic::error(code, error.to_string()).at(place, "")));
+        }
         match kind {
             PathKind::Atom => {
                 if let Err(error) = RelativePath::check_atom(&text) {
@@ -137,7 +141,12 @@ impl<'h> Machine<'_, 'h> {
                         PathKind::File => Value::File(FileArtifact { path, rewrite: 0 }),
                         _ => Value::Path(path),
                     }),
-                    Err(error) => Err(self.fail(Diagnostic::error(Code::Dx(9207), error.to_string()).at(place, ""))),
+                    Err(error) => {
+                        let drive = begins_with_drive(&text) && !self.paths().os().has_drives();
+                        let help = drive.then(|| "only Windows has drives: `--host win` evaluates for it".to_owned());
+                        let error = Diagnostic::error(Code::Dx(9207), error.to_string()).at(place, "");
+                        Err(self.fail(error.maybe_help(help)))
+                    }
                 }
             }
         }

@@ -42,14 +42,16 @@ pub struct Machine<'s, 'h> {
     pub(super) callees: Box<Callees<'h>>,
     /// Calls and rounds of loops of the running value so far.
     pub(super) steps: u64,
-    /// How many it may take.
-    pub(super) most_steps: u64,
+    /// After how many steps to see whether somebody wants evaluation to stop. Never above the limit of steps.
+    pub(super) pause_at: u64,
     /// The bytes in the arena that the workers' common count knows of.
     pub(super) counted: usize,
     /// The top-level values being computed, innermost last.
     pub(super) running: Vec<Running>,
     /// Why evaluation is unwinding; none while it is not, or when the reason was reported already.
     pub(super) error: Option<Box<Diagnostic>>,
+    /// The top-level value that was needed last and had failed.
+    pub(super) failed: Option<ThunkId>,
     /// The symbols of string literals by the address of their text: most arguments of processes are literals, and the
     /// table of all strings is shared by all workers.
     pub(super) literals: FxHashMap<usize, Symbol>,

@@ -20,6 +20,7 @@ mod introspect;
 mod limits;
 mod literals;
 mod machine;
+mod member_names;
 mod native;
 mod operators;
 mod places;

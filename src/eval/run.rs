@@ -73,6 +73,16 @@ impl Evaluation<'_> {
     pub fn values<R>(
         &self,
         roots: &[Root],
+        take: impl FnMut(&mut Machine<'_, '_>, Option<Value<'_>>) -> R,
+    ) -> (Vec<R>, Vec<Diagnostic>) {
+        self.values_beside(roots, |_| false, take)
+    }
+
+    /// [`Evaluation::values`] without the messages of values for which `told` says that they were shown before.
+    pub fn values_beside<R>(
+        &self,
+        roots: &[Root],
+        told: impl Fn(DeclId) -> bool,
         mut take: impl FnMut(&mut Machine<'_, '_>, Option<Value<'_>>) -> R,
     ) -> (Vec<R>, Vec<Diagnostic>) {
         let mut heaps = self.heaps();
@@ -81,7 +91,11 @@ impl Evaluation<'_> {
         let Some((last, heaps)) = heaps.split_last_mut() else { return (Vec::new(), Vec::new()) };
         compute(&shared, &batches(&shared, roots), heaps, |_| {});
         let mut diagnostics = Vec::new();
-        shared.each_record(|record| diagnostics.extend(record.diagnostics.iter().cloned()));
+        shared.each_record(|decl, record| {
+            if !told(decl) {
+                diagnostics.extend(record.diagnostics.iter().cloned());
+            }
+        });
         let mut machine = Machine::new(&shared, last, u32::MAX);
         let results = roots
             .iter()
@@ -187,10 +201,11 @@ impl<'s, 'h> Machine<'s, 'h> {
             growths: Vec::new(),
             callees: Box::new([None; _]),
             steps: 0,
-            most_steps: shared.host.limits.steps,
+            pause_at: shared.host.limits.steps.min(super::limits::STEPS_BETWEEN_PAUSES),
             counted: 0,
             running: Vec::new(),
             error: None,
+            failed: None,
             literals: FxHashMap::default(),
             last_coercion: (QualifierId::EMPTY, SpaceId::EMPTY, QualifierId::EMPTY),
         }

@@ -177,10 +177,10 @@ impl<'h> Shared<'h> {
     }
 
     /// What each value did that was computed, in no particular order.
-    pub fn each_record(&self, mut see: impl FnMut(&Record)) {
+    pub fn each_record(&self, mut see: impl FnMut(DeclId, &Record)) {
         for (_, thunk) in &self.thunks {
             if let Some(record) = thunk.record.get() {
-                see(record);
+                see(thunk.decl, record);
             }
         }
     }

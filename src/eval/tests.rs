@@ -10,7 +10,7 @@ use crate::graph::{GraphBuilder, GraphOptions, Mount};
 use crate::paths::Paths;
 use crate::program::{ModuleId, Origin, QualifierId, Qualifiers, Semantics, SpecKind};
 use crate::resolve::{ImportMap, ImportTarget, Input, ModuleInput, SpecSource, resolve};
-use crate::source::system::{MapEnvironment, MemoryFileSystem};
+use crate::source::system::{MapEnvironment, MemoryFileSystem, OperatingSystem};
 use crate::source::{Files, Symbols};
 use crate::syntax::parse;
 
@@ -93,7 +93,8 @@ fn evaluate(text: &str, threads: usize) -> (String, Vec<String>) {
         home: path("/home"),
         limits: Limits::default(),
         allow_unsafe_ambient: false,
-        system: SystemFolders::unix(&paths),
+        system: SystemFolders::of(OperatingSystem::Unix, &paths, |_| None),
+        interrupted: None,
         functions: Default::default(),
         test: None,
     };

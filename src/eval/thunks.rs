@@ -73,7 +73,10 @@ impl<'h> Machine<'_, 'h> {
         }
         self.note_need(id);
         // The value that failed has reported why; what needs it fails without a word.
-        thunk.result.get().copied().flatten().ok_or(Raised)
+        thunk.result.get().copied().flatten().ok_or_else(|| {
+            self.failed = Some(id);
+            Raised
+        })
     }
 
     /// Remembers that the running value needed another one that has something to tell.

@@ -6,6 +6,8 @@ use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 
 use super::relative::{RelativeError, RelativePath, split};
+use super::rules::{PathRules, begins_with_drive, begins_with_machine};
+use crate::source::system::OperatingSystem;
 use crate::source::{Symbol, Symbols};
 
 /// An absolute path, interned: equal paths have equal ids. Its number depends on the order of interning, so nothing
@@ -31,17 +33,26 @@ pub struct Paths {
     symbols: Arc<Symbols>,
     /// The atom `.`, which leads nowhere.
     dot: Symbol,
+    rules: PathRules,
+    /// By the atom that stands for all spellings of a name.
     children: DashMap<(PathId, Symbol), PathId, FxBuildHasher>,
     nodes: boxcar::Vec<Node>,
 }
 
 impl Paths {
-    /// Only the root.
+    /// Only the root, under the rules of Unix.
     pub fn new(symbols: Arc<Symbols>) -> Self {
+        Self::on(symbols, OperatingSystem::Unix)
+    }
+
+    /// Only the root, under the rules of an operating system. Where the case of letters does not matter, a path keeps
+    /// the spelling in which it was interned first. Where there are drives, they lie below the root, and no path leads
+    /// from a drive up to it.
+    pub fn on(symbols: Arc<Symbols>, os: OperatingSystem) -> Self {
         let nodes = boxcar::Vec::new();
         nodes.push(Node { parent: PathId::ROOT, name: symbols.intern(""), depth: 0 });
         let dot = symbols.intern(".");
-        Self { symbols, dot, children: DashMap::default(), nodes }
+        Self { symbols, dot, rules: PathRules::of(os), children: DashMap::default(), nodes }
     }
 
     /// The strings that atoms are interned in.
@@ -49,15 +60,21 @@ impl Paths {
         &self.symbols
     }
 
+    /// The operating system whose rules these paths follow.
+    pub fn os(&self) -> OperatingSystem {
+        self.rules.os
+    }
+
     /// `parent/name`; `parent` itself for the atom `.`.
     pub fn child(&self, parent: PathId, name: Symbol) -> PathId {
         if name == self.dot {
             return parent;
         }
-        if let Some(known) = self.children.get(&(parent, name)) {
+        let key = (parent, self.rules.fold(name, &self.symbols));
+        if let Some(known) = self.children.get(&key) {
             return *known;
         }
-        *self.children.entry((parent, name)).or_insert_with(|| {
+        *self.children.entry(key).or_insert_with(|| {
             let depth = self.nodes[parent.0 as usize].depth + 1;
             PathId(self.nodes.push(Node { parent, name, depth }) as u32)
         })
@@ -68,14 +85,28 @@ impl Paths {
         self.child(parent, self.symbols.intern(name))
     }
 
-    /// The folder that holds this path; none for the root.
+    /// The folder that holds this path; none for the root and for drives.
     pub fn parent(&self, path: PathId) -> Option<PathId> {
-        (path != PathId::ROOT).then(|| self.nodes[path.0 as usize].parent)
+        (path != PathId::ROOT && !self.is_drive(path)).then(|| self.nodes[path.0 as usize].parent)
     }
 
-    /// The last atom; none for the root.
+    /// Where the path begins: its drive, or else the root.
+    pub fn root_of(&self, path: PathId) -> PathId {
+        self.ancestors(path).last().unwrap_or(PathId::ROOT)
+    }
+
+    /// Whether this is a drive or the name of another machine.
+    fn is_drive(&self, path: PathId) -> bool {
+        if !self.rules.drives() {
+            return false;
+        }
+        let node = self.nodes[path.0 as usize];
+        node.depth == 1 && is_drive(self.symbols.text(node.name))
+    }
+
+    /// The last atom; none for the root and for drives.
     pub fn name(&self, path: PathId) -> Option<Symbol> {
-        (path != PathId::ROOT).then(|| self.nodes[path.0 as usize].name)
+        (path != PathId::ROOT && !self.is_drive(path)).then(|| self.nodes[path.0 as usize].name)
     }
 
     /// How many atoms below the root.
@@ -112,6 +143,12 @@ impl Paths {
         (at == container).then(|| RelativePath::from_atoms(atoms))
     }
 
+    /// The text of the path as programs of its operating system write it: [`Paths::display`], with `\` on Windows.
+    pub fn native(&self, path: PathId) -> String {
+        let text = self.display(path);
+        if self.rules.drives() { text.replace('/', "\\") } else { text }
+    }
+
     /// The text of the path, with `/` between the atoms.
     pub fn display(&self, path: PathId) -> String {
         if path == PathId::ROOT {
@@ -129,6 +166,13 @@ impl Paths {
             text.push('/');
             text.push_str(atom);
         }
+        if self.rules.drives() && atoms.last().is_some_and(|first| is_drive(first)) {
+            // No slash stands before a drive, and one after it where nothing else does.
+            text.remove(0);
+            if atoms.len() == 1 && text.ends_with(':') {
+                text.push('/');
+            }
+        }
         text
     }
 
@@ -137,6 +181,20 @@ impl Paths {
     /// # Errors
     /// When the text is not absolute or climbs above the root.
     pub fn parse_absolute(&self, text: &str) -> Result<PathId, RelativeError> {
+        if self.rules.drives() && is_drive(text) {
+            let length =
+                if begins_with_drive(text) { 2 } else { text[2..].find(['/', '\\']).map_or(text.len(), |at| at + 2) };
+            let (drive, rest) = text.split_at(length);
+            let drive = match begins_with_drive(drive) {
+                true => drive.to_ascii_uppercase(),
+                false => format!("//{}", &drive[2..]),
+            };
+            let found = self.walk(self.child_named(PathId::ROOT, &drive), rest);
+            return found.map_err(|error| match error {
+                RelativeError::AboveRoot { .. } => RelativeError::AboveRoot { text: text.to_owned() },
+                other => other,
+            });
+        }
         if !text.starts_with(['/', '\\']) {
             return Err(RelativeError::NotAbsolute { text: text.to_owned() });
         }
@@ -162,6 +220,23 @@ impl Paths {
             }
         }
         Ok(at)
+    }
+
+    /// Whether all names in a text may be names on the operating system of these paths, besides what
+    /// [`RelativePath::check_atom`] refuses everywhere. The text may begin with a drive.
+    ///
+    /// # Errors
+    /// When a name holds a character that it may not hold there.
+    pub fn check_names(&self, text: &str) -> Result<(), RelativeError> {
+        if !self.rules.drives() {
+            return Ok(());
+        }
+        let names = if begins_with_drive(text) { &text[2..] } else { text };
+        let wrong = |atom: &str| Some((atom.to_owned(), atom.chars().find(|c| r#"<>:"|?*"#.contains(*c))?));
+        match split(names).find_map(wrong) {
+            Some((atom, character)) => Err(RelativeError::NotOnWindows { atom, character }),
+            None => Ok(()),
+        }
     }
 
     /// `base` followed by the atoms of `relative`.
@@ -200,6 +275,11 @@ impl Paths {
     }
 }
 
+/// Whether an atom or path begins with a drive or the name of another machine, as Windows reads it.
+fn is_drive(text: &str) -> bool {
+    begins_with_drive(text) || begins_with_machine(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +296,37 @@ mod tests {
         assert_eq!(a, b);
         assert_eq!(paths.display(a), "/w/src/a.dsc");
         assert!(paths.walk(PathId::ROOT, "..").is_err());
+    }
+
+    #[test]
+    fn case_matters_as_the_system_has_it() {
+        for os in OperatingSystem::ALL {
+            let paths = Paths::on(Arc::new(Symbols::new()), os);
+            let first = paths.parse_absolute("/Out/Straße").unwrap();
+            let second = paths.parse_absolute("/out/STRAßE").unwrap();
+            assert_eq!(first == second, os != OperatingSystem::Unix, "{os:?}");
+            assert_eq!(paths.display(first), "/Out/Straße");
+            let below = paths.walk(second, "a").unwrap();
+            assert_eq!(paths.is_within(below, first), os != OperatingSystem::Unix);
+        }
+    }
+
+    #[test]
+    fn drives_are_where_paths_begin() {
+        let paths = Paths::on(Arc::new(Symbols::new()), OperatingSystem::Windows);
+        let file = paths.parse_absolute(r"c:\Windows/System32").unwrap();
+        assert_eq!(paths.display(file), "C:/Windows/System32");
+        assert_eq!(paths.native(file), r"C:\Windows\System32");
+        assert_eq!(paths.display(paths.root_of(file)), "C:/");
+        assert_eq!(paths.parent(paths.root_of(file)), None);
+        assert!(paths.parse_absolute("C:/..").is_err());
+        assert!(paths.parse_absolute("C:x").is_err());
+        let shared = paths.parse_absolute(r"\\machine/share\x").unwrap();
+        assert_eq!(paths.display(shared), "//machine/share/x");
+        assert_eq!(paths.native(shared), r"\\machine\share\x");
+        assert_eq!(paths.display(paths.root_of(shared)), "//machine");
+        assert!(paths.walk(shared, "../../..").is_err());
+        assert!(self::paths().parse_absolute("C:/x").is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::Paths;
 use crate::source::{Symbol, Symbols};
 
 /// Why a text is not a path.
@@ -20,6 +21,14 @@ pub enum RelativeError {
         atom: String,
         /// The character, escaped.
         shown: String,
+    },
+    /// An atom with a character that no name on Windows may hold.
+    #[error("`{atom}` holds `{character}`, which no name on Windows can hold")]
+    NotOnWindows {
+        /// The atom.
+        atom: String,
+        /// The character.
+        character: char,
     },
     /// An atom that is longer than any file system takes.
     #[error("the name `{start}…` is longer than {MAX_ATOM} bytes")]
@@ -123,6 +132,12 @@ impl RelativePath {
     /// The last atom.
     pub fn name(&self) -> Option<Symbol> {
         self.atoms.last().copied()
+    }
+
+    /// The text as programs of the operating system of `paths` write it: with `\` on Windows.
+    pub fn native(&self, paths: &Paths) -> String {
+        let text = self.display(paths.symbols());
+        if paths.os().has_drives() { text.replace('/', "\\") } else { text }
     }
 
     /// The text, with `/` between the atoms.

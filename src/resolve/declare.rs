@@ -677,17 +677,18 @@ impl<'i> Pass<'i> {
             self.t.asts.push(&probe.ast);
             self.t.blocks[self.t.file_blocks[spec.index()].0 as usize].parent = Some(file_block);
             let block = self.t.file_blocks[spec.index()];
-            let expression = probe.ast.list(probe.ast.body).iter().find_map(|&id| match probe.ast.stmt(id) {
-                Stmt::Expr(expr) => Some(expr),
-                _ => None,
-            });
-            let decl = expression.map(|expr| {
+            self.statements(spec, block, probe.ast.body);
+            let mut first = None;
+            for &id in probe.ast.list(probe.ast.body) {
+                let Stmt::Expr(expr) = probe.ast.stmt(id) else { continue };
                 let kind = DeclKind::Value { function: u32::MAX };
                 let span = probe.ast.expr_span(expr);
-                let name = self.t.intern(&probe.name);
-                self.push_decl(spec, block, name, span, &Marks::default(), kind, Node::Expression(expr))
-            });
-            self.t.probes.push(decl);
+                let name = if first.is_none() { self.t.intern(&probe.name) } else { self.t.known.empty };
+                let node = Node::Expression(expr);
+                let decl = self.push_decl(spec, block, name, span, &Marks::default(), kind, node);
+                first = first.or(Some(decl));
+            }
+            self.t.probes.push(first);
         }
     }
 }

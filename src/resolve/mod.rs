@@ -36,7 +36,7 @@ use rustc_hash::FxHashMap;
 use crate::diagnostics::Diagnostic;
 use crate::paths::{PathId, Paths};
 use crate::program::{DeclId, DeclKind, ModuleId, Origin, Program, Qualifiers, Semantics, SpecId, SpecKind};
-use crate::source::{Location, Symbols};
+use crate::source::{Location, Symbol, Symbols};
 use crate::syntax::ast::Ast;
 
 use ir::Code;
@@ -63,7 +63,7 @@ pub struct ModuleInput {
 }
 
 /// A parsed file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SpecSource {
     /// The module it belongs to.
     pub module: ModuleId,
@@ -105,19 +105,21 @@ impl ImportMap {
     }
 }
 
-/// An expression to be evaluated as if it stood in a spec: `dscript eval --at SPEC EXPR`.
-#[derive(Debug)]
+/// An expression to be evaluated as if it stood in a spec: `dscript eval --at SPEC EXPR`. It may stand beside
+/// declarations, which only it and the probes that name it see.
+#[derive(Clone, Debug)]
 pub struct Probe {
-    /// The spec whose names it sees: an index into [`Input::specs`].
+    /// The spec whose names it sees: an index into [`Input::specs`], or past its end that of an earlier probe, whose
+    /// declarations and imports are seen as well.
     pub spec: SpecId,
-    /// A file with one expression statement.
-    pub ast: Ast,
-    /// What its value is called; empty for no name.
+    /// A file with expression statements and declarations.
+    pub ast: Arc<Ast>,
+    /// What the value of its first expression is called; empty for no name.
     pub name: Arc<str>,
 }
 
 /// Everything that was parsed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Input {
     /// The interned strings.
     pub symbols: Arc<Symbols>,
@@ -160,8 +162,10 @@ pub struct Resolved {
     pub program: Program,
     /// The code of each spec, by [`SpecId`]; that of the probes follows.
     pub code: Vec<Code>,
-    /// The value of each probe; none where its text has no expression.
+    /// The value of the first expression of each probe; none where its text has no expression.
     pub probes: Vec<Option<DeclId>>,
+    /// The names of values that the last probe sees, sorted.
+    pub names: Vec<Symbol>,
     /// The calls of configuration files in order.
     pub configurations: Vec<ConfigurationCall>,
 }
@@ -169,6 +173,7 @@ pub struct Resolved {
 /// Resolves all files. The result can be evaluated as far as it goes even when there are errors: what could not be
 /// resolved is [`ir::Expr::Error`]. Diagnostics come in the order of the files.
 pub fn resolve(input: Input) -> (Resolved, Vec<Diagnostic>) {
+    let input_has_probes = !input.probes.is_empty();
     let (mut tables, mut diagnostics) = declare::declare(&input);
     link::link(&mut tables, &mut diagnostics);
     enums::compute(&mut tables, &mut diagnostics);
@@ -178,6 +183,10 @@ pub fn resolve(input: Input) -> (Resolved, Vec<Diagnostic>) {
     let count = tables.program.specs.len();
     let lowered: Vec<lower::LoweredSpec> =
         (0..count).into_par_iter().map(|index| lower::lower_spec(&tables, SpecId(index as u32))).collect();
+    let names = match input_has_probes {
+        true => tables.visible_names(tables.file_blocks.last().copied()),
+        false => Vec::new(),
+    };
     let mut program = tables.program;
     let mut code = Vec::with_capacity(count);
     for spec in lowered {
@@ -190,6 +199,7 @@ pub fn resolve(input: Input) -> (Resolved, Vec<Diagnostic>) {
         code.push(spec.code);
         diagnostics.extend(spec.diagnostics);
     }
-    let resolved = Resolved { program, code, probes: tables.probes, configurations: tables.configurations };
+    let (probes, configurations) = (tables.probes, tables.configurations);
+    let resolved = Resolved { program, code, probes, names, configurations };
     (resolved, diagnostics)
 }

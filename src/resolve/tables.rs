@@ -259,6 +259,16 @@ impl Tables<'_> {
         names
     }
 
+    /// [`Tables::names_in_scope`] for completion: each once, sorted by text, without the names of natives that only the
+    /// SDK is meant to call.
+    pub fn visible_names(&self, block: Option<BlockId>) -> Vec<Symbol> {
+        let mut names: Vec<&str> = block.map(|block| self.names_in_scope(block)).unwrap_or_default();
+        names.retain(|name| !name.is_empty() && !name.starts_with('_'));
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter().map(|name| self.intern(name)).collect()
+    }
+
     /// Where a name that a spec does not see is declared after all: in another file of its module (then with the
     /// place), or in an SDK module; and what to do. `meaning` gives the place of the wanted meaning of an entry, and
     /// whether other modules see it.

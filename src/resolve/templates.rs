@@ -2,7 +2,7 @@
 
 use super::ir::{Expr, ExprId, Part, PathKind};
 use super::lower::Lowerer;
-use crate::paths::{PathId, RelativePath};
+use crate::paths::{PathId, RelativePath, begins_with_drive, begins_with_machine};
 use crate::source::Span;
 use crate::syntax::ast::{self, TemplatePart};
 use crate::syntax::literals::template_text;
@@ -74,9 +74,32 @@ impl Lowerer<'_, '_> {
         self.t.program.paths.parent(path).unwrap_or(path)
     }
 
+    /// Whether a literal begins with a drive, or with the name of another machine where that is how paths begin.
+    fn has_drive(&self, text: &str) -> bool {
+        begins_with_drive(text) || begins_with_machine(text) && self.t.program.paths.os().has_drives()
+    }
+
+    /// Where a literal starts that begins with a separator: at the root of the file system, and where there are drives
+    /// at the folder of the module.
+    fn root(&self) -> PathId {
+        let program = &self.t.program;
+        if !program.paths.os().has_drives() {
+            return PathId::ROOT;
+        }
+        program.modules[program.specs[self.spec.index()].module.index()].folder
+    }
+
     /// A literal without holes.
     fn path_text(&mut self, span: Span, kind: PathKind, text: &str) -> ExprId {
         let paths = &self.t.program.paths;
+        if let Err(error) = paths.check_names(text) {
+            let number = match kind {
+                PathKind::Atom => 9211,
+                PathKind::Relative => 9210,
+                PathKind::Path | PathKind::Directory | PathKind::File => 9209,
+            };
+            return self.error(number, span, error.to_string(), "", None);
+        }
         let expr = match kind {
             // Rules report atoms and relative paths that are none: their text alone decides.
             PathKind::Atom => match RelativePath::check_atom(text) {
@@ -94,13 +117,13 @@ impl Lowerer<'_, '_> {
                 if text.is_empty() {
                     return self.push(span, Expr::Error);
                 }
-                if has_drive(text) {
+                if self.has_drive(text) {
                     // Only refused where it is evaluated: specs for several systems name paths of each.
                     let text = self.string(text);
                     let parts = self.part_list(&[Part::Text(text)]);
                     return self.push(span, Expr::PathTemplate { kind, base: None, parts });
                 }
-                let base = if text.starts_with(['/', '\\']) { PathId::ROOT } else { self.folder() };
+                let base = if text.starts_with(['/', '\\']) { self.root() } else { self.folder() };
                 match paths.walk(base, text) {
                     Ok(path) => match kind {
                         PathKind::Directory => Expr::Directory(path),
@@ -152,19 +175,11 @@ impl Lowerer<'_, '_> {
         let base = match (&first_text, kind) {
             (_, PathKind::Atom | PathKind::Relative) => None,
             (None, _) => None,
-            (Some(text), _) if has_drive(text) => None,
-            (Some(text), _) if text.starts_with(separator) => Some(PathId::ROOT),
+            (Some(text), _) if self.has_drive(text) => None,
+            (Some(text), _) if text.starts_with(separator) => Some(self.root()),
             (Some(_), _) => Some(self.folder()),
         };
         let parts = self.part_list(&lowered);
         self.push(span, Expr::PathTemplate { kind, base, parts })
     }
-}
-
-/// Whether a text begins with a drive letter: a path of Windows.
-fn has_drive(text: &str) -> bool {
-    let mut chars = text.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic())
-        && chars.next() == Some(':')
-        && chars.next().is_none_or(|c| matches!(c, '/' | '\\'))
 }

@@ -193,7 +193,7 @@ fn read_fixture(text: &str) -> (World, bool) {
         let (ast, diagnostics) = parse(file, world.files.get(file).text().clone());
         world.syntax.extend(diagnostics);
         let spec = world.find_spec(path);
-        world.input.probes.push(Probe { spec, ast, name: "".into() });
+        world.input.probes.push(Probe { spec, ast: ast.into(), name: "".into() });
     }
     (world, wants_dump)
 }

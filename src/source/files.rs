@@ -86,6 +86,11 @@ impl Files {
         FileId(self.files.push(file) as u32)
     }
 
+    /// All files, in the order in which they were added.
+    pub fn iter(&self) -> impl Iterator<Item = &SourceFile> {
+        self.files.iter().map(|(_, file)| file)
+    }
+
     /// The file with this id.
     ///
     /// # Panics

@@ -18,7 +18,8 @@ pub fn pair(tokens: &mut Vec<Token>, text: &str, errors: &mut SyntaxErrors<'_>) 
     }
 }
 
-fn closer(open: Tok) -> Tok {
+/// What closes a bracket.
+pub fn closer(open: Tok) -> Tok {
     match open {
         Tok::ParenOpen => Tok::ParenClose,
         Tok::SquareOpen => Tok::SquareClose,

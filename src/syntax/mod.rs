@@ -18,6 +18,7 @@ mod relabel;
 pub mod shape;
 pub mod token;
 mod tree;
+mod unfinished;
 
 #[allow(missing_docs, unused, clippy::all, clippy::pedantic)]
 mod grammar {
@@ -29,3 +30,4 @@ pub use json::to_json;
 pub use lexer::tokens;
 pub use parse::parse;
 pub use printer::print;
+pub use unfinished::is_unfinished;

@@ -72,7 +72,7 @@ fn parse_tokens(text: &str, mut tokens: Vec<Token>, errors: &mut SyntaxErrors<'_
     }
 }
 
-fn run(tokens: &[Token], builder: &mut Builder<'_>) -> Result<List<StmtId>, Stop> {
+pub(super) fn run(tokens: &[Token], builder: &mut Builder<'_>) -> Result<List<StmtId>, Stop> {
     let mut read = 0;
     let input = tokens.iter().map(|token| {
         read += 1;

@@ -9,17 +9,22 @@ use crate::graph::{
 use crate::paths::PathId;
 use crate::source::Symbol;
 
-/// All pips of a graph. Paths are shown relative to its workspace folder.
-///
-/// `list_separator` is what the host sets between the paths of a variable: it goes without saying.
-pub(super) fn statements(graph: &PipGraph, list_separator: &str) -> Vec<Node> {
-    let dump = Dump { graph, list_separator };
+/// Stands in texts for the absolute path of the folder of the test.
+pub(super) const TEST_FOLDER: &str = "{testFolder}";
+
+/// All pips of a graph. Paths are shown relative to its workspace folder, and to the folders of the machine that are
+/// known by the name of a mount.
+pub(super) fn statements(graph: &PipGraph, known: &[(PathId, &str)]) -> Vec<Node> {
+    // What the host sets between the paths of a variable goes without saying.
+    let list_separator = graph.paths().os().path_list_separator();
+    let dump = Dump { graph, list_separator, known };
     graph.ids().map(|id| dump.pip(graph.pip(id))).collect()
 }
 
 struct Dump<'a> {
     graph: &'a PipGraph,
     list_separator: &'a str,
+    known: &'a [(PathId, &'a str)],
 }
 
 impl Dump<'_> {
@@ -219,8 +224,15 @@ impl Dump<'_> {
         non_empty(tags.iter().map(|tag| self.text(*tag)))
     }
 
+    /// A text. The absolute path of the folder of the test in it would be another one on every machine.
     fn text(&self, text: Symbol) -> Node {
-        Node::string(self.graph.text(text))
+        let (text, paths, root) = (self.graph.text(text), self.graph.paths(), self.graph.workspace_root());
+        if root == PathId::ROOT {
+            // Any slash would be taken for it.
+            return Node::string(text);
+        }
+        let text = text.replace(&paths.display(root), TEST_FOLDER);
+        Node::string(&text.replace(&paths.native(root), TEST_FOLDER))
     }
 
     fn file(&self, file: FileArtifact) -> Node {
@@ -243,7 +255,18 @@ impl Dump<'_> {
         let text = match paths.relative_to(path, root) {
             Some(_) if path == root => ".".to_owned(),
             Some(below) => format!("./{}", below.display(paths.symbols())),
-            None => paths.display(path),
+            None => {
+                let around = self.known.iter().filter(|(folder, _)| paths.is_within(path, *folder));
+                let Some((folder, name)) = around.max_by_key(|(folder, _)| paths.depth(*folder)) else {
+                    return Node::tagged(tag, &paths.display(path));
+                };
+                let mut text = format!("${{Context.getMount('{name}').path}}");
+                if let Some(below) = paths.relative_to(path, *folder).filter(|_| path != *folder) {
+                    text.push('/');
+                    text.push_str(&below.display(paths.symbols()));
+                }
+                text
+            }
         };
         Node::tagged(tag, &text)
     }

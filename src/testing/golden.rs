@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use indexmap::IndexMap;
-use regex::Regex;
+use regex::{Captures, Regex};
 
+use super::dump::TEST_FOLDER;
 use super::node::{Node, print};
 use crate::source::Files;
 use crate::syntax::ast::{Ast, Expr, ExprId, MemberKind, PropertyName, Stmt};
@@ -47,9 +48,15 @@ fn read(text: &str) -> Result<Vec<Node>, String> {
     let place = |id: ExprId| files.get(file).line_column(ast.expr_span(id).start).line;
     let mut statements = Vec::new();
     for id in ast.list(ast.body) {
-        if let Stmt::Expr(expr) = ast.stmt(*id) {
-            statements.push(node(&ast, expr).map_err(|odd| format!("line {}: {}", place(odd), ODD))?);
-        }
+        let expr = match ast.stmt(*id) {
+            Stmt::Expr(expr) if matches!(ast.expr(expr), Expr::Call { .. }) => expr,
+            Stmt::Empty => continue,
+            _ => {
+                let line = files.get(file).line_column(ast.stmt_span(*id).start).line;
+                return Err(format!("line {line}: {ODD}"));
+            }
+        };
+        statements.push(node(&ast, expr).map_err(|odd| format!("line {}: {ODD}", place(odd)))?);
     }
     Ok(statements)
 }
@@ -125,33 +132,50 @@ fn walk(node: &mut Node, visit: &mut impl FnMut(&mut Node)) {
 /// The unique folders of BuildXL (`k/w/` and 24 characters) and ours (the module, the value and eight digits), each
 /// with the name that was asked for. BuildXL counts names that repeat, and calls all temporary folders `t`.
 static UNIQUE: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r"^([pfda]`\./)(obj_test|tmp_test)/(?:k/w/[0-9a-z]{24}|[^/`]+/[^/`]+-[0-9a-f]{8})/([^/`]+)";
+    let pattern =
+        r#"(`\.|\{testFolder\})/(obj_test|tmp_test)/(?:k/w/[0-9a-z]{24}|[^/`"]+/[^/`"]+-[0-9a-f]{8})/([^/`"\\; ]+)"#;
+    Regex::new(pattern).expect("the pattern is sound")
+});
+
+/// The folder of a test on a machine that BuildXL's golden files were written on.
+static RECORDED: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r#"[A-Za-z]:/(?:[^/"';= ]+/)*k/b/[0-9a-z]{24}/t(?:_[0-9]+)?/[^/"';= ]+/[^/"';= \\]+"#;
     Regex::new(pattern).expect("the pattern is sound")
 });
 
 fn plain(text: &str, ignore_case: bool, places: &mut IndexMap<String, usize>) -> String {
-    let mut text = text.to_owned();
     let is_path = text.starts_with(['p', 'f', 'd']) && text[1..].starts_with('`');
     if !is_path {
-        return text.replace(r"\\\\", "/").replace(r"\\", "/").replace(r"\r\n", r"\n");
+        let text = text.replace(r"\\\\", "/").replace(r"\\", "/").replace(r"\r\n", r"\n");
+        return unique(&RECORDED.replace_all(&text, TEST_FOLDER), places);
     }
-    if let Some(found) = UNIQUE.captures(&text) {
-        let whole = found[0][found[1].len()..].to_owned();
-        let next = places.len() + 1;
-        let number = *places.entry(whole).or_insert(next);
-        let name = found[3].rsplit_once('_').filter(|(_, count)| count.bytes().all(|c| c.is_ascii_digit()));
-        let name = if &found[2] == "tmp_test" { "t" } else { name.map_or(&found[3], |(name, _)| name) };
-        text = format!("{}{}/{number}/{name}{}", &found[1], &found[2], &text[found[0].len()..]);
-    }
+    let text = unique(text, places);
     if ignore_case {
         return text.to_lowercase();
     }
-    // The layout names this folder with a capital, tests usually do not: BuildXL's own files have it either way.
+    // The layout names these folders with capitals, tests usually do not: BuildXL's own files have them either way.
     let (tag, path) = text.split_at(2);
-    match path.strip_prefix("./Out").filter(|rest| rest.starts_with(['/', '`'])) {
-        Some(rest) => format!("{tag}./out{rest}"),
-        None => text,
+    let below = |path: &str, folder: &str| {
+        let rest = path.strip_prefix(folder).filter(|rest| rest.starts_with(['/', '`']));
+        rest.map(str::to_owned)
+    };
+    match (below(path, "./Out/Temp"), below(path, "./Out")) {
+        (Some(rest), _) => format!("{tag}./out/temp{rest}"),
+        (None, Some(rest)) => format!("{tag}./out{rest}"),
+        (None, None) => text,
     }
+}
+
+/// Unique folders by numbers in the order in which they are named first.
+fn unique(text: &str, places: &mut IndexMap<String, usize>) -> String {
+    let replaced = UNIQUE.replace_all(text, |found: &Captures<'_>| {
+        let next = places.len() + 1;
+        let number = *places.entry(found[0][found[1].len()..].to_owned()).or_insert(next);
+        let name = found[3].rsplit_once('_').filter(|(_, count)| count.bytes().all(|c| c.is_ascii_digit()));
+        let name = if &found[2] == "tmp_test" { "t" } else { name.map_or(&found[3], |(name, _)| name) };
+        format!("{}/{}/{number}/{name}", &found[1], &found[2])
+    });
+    replaced.into_owned()
 }
 
 /// Whether an item is the variable that only Unix has for temporary files.
@@ -203,3 +227,68 @@ const HOST: [&str; 33] = [
     "p`/usr/share`",
     "p`/usr`",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(golden: &str, pips: &str) -> bool {
+        agree(golden, pips, false)
+    }
+
+    fn agree(golden: &str, pips: &str, ignore_case: bool) -> bool {
+        let pips = read(pips).unwrap();
+        difference(golden, &pips, ignore_case).unwrap().is_none()
+    }
+
+    #[test]
+    fn layout_does_not_matter_and_content_does() {
+        assert!(same("\r\n\r\nf({a: 1,\r\n  b: [2,\r\n 3,],});", "f({a: 1, b: [2, 3]});"));
+        assert!(!same("f({a: 1});", "f({a: 2});"));
+        assert!(!same("f({a: 1, b: 2});", "f({b: 2, a: 1});"));
+        assert!(!same("f();", "f(); f();"));
+        assert!(!same("f();", "g();"));
+    }
+
+    #[test]
+    fn separators_and_case() {
+        assert!(same(r#"f("a\\b\r\n");"#, r#"f("a/b\n");"#));
+        assert!(same(r#"f("{'r': 'a\\\\b'}");"#, r#"f("{'r': 'a/b'}");"#));
+        assert!(same("f(f`./Out/a`, d`./Out/Temp`, d`./Out`);", "f(f`./out/a`, d`./out/temp`, d`./out`);"));
+        assert!(!same("f(f`./Outer/a`);", "f(f`./outer/a`);"));
+        assert!(!same("f(p`./A`);", "f(p`./a`);"));
+        assert!(agree("f(p`./A`);", "f(p`./a`);", true));
+        assert!(!agree("f(\"A\");", "f(\"a\");", true));
+    }
+
+    #[test]
+    fn unique_folders_are_the_same_where_they_were() {
+        let golden =
+            "f(p`./obj_test/k/w/6k5ykzrovlnle3hdbgx4lv7q/x/y`, p`./obj_test/k/w/6k5ykzrovlnle3hdbgx4lv7q/x_1`);";
+        let ours = |first: &str, second: &str| format!("f(p`./obj_test/M/{first}/x/y`, p`./obj_test/M/{second}/x`);");
+        assert!(same(golden, &ours("v-00000000", "v-00000001")));
+        assert!(!same(golden, &ours("v-00000000", "v-00000000")));
+        assert!(!same(golden, &ours("v-00000000", "v-00000001").replace("/x/y", "/z/y")));
+        assert!(same("f(p`./tmp_test/k/w/6k5ykzrovlnle3hdbgx4lv7q/t`);", "f(p`./tmp_test/M/v-00000000/name`);"));
+    }
+
+    #[test]
+    fn what_belongs_to_the_host() {
+        let scopes = |items: &str| format!("f({{unsafe: {{untrackedScopes: [{items}]}}}});");
+        let windows = r"p`\${Context.getMount('Windows').path}`, p`./a`";
+        assert!(same(&scopes(windows), &scopes("p`/usr/bin`, p`./a`")));
+        assert!(same(&scopes(r"p`\${Context.getMount('Windows').path}`"), "f({});"));
+        assert!(!same(&scopes("p`./a`"), "f({});"));
+        assert!(!same("f([p`/usr/bin`]);", "f([]);"));
+        let variables = "f({environmentVariables: [{name: \"TMP\", value: 1}, {name: \"TMPDIR\", value: 1}]});";
+        assert!(same(variables, "f({environmentVariables: [{name: \"TMP\", value: 1}]});"));
+        assert!(same("f([a, undefined]);", "f([a]);"));
+    }
+
+    #[test]
+    fn what_is_no_golden_file() {
+        assert_eq!(read("f(;").unwrap_err().split(':').next(), Some("line 1"));
+        assert_eq!(read("f(1);\nf(a + b);").unwrap_err(), "line 2: only calls with literals can stand here");
+        assert_eq!(read("f(1);\nconst x = 1;").unwrap_err(), "line 2: only calls with literals can stand here");
+    }
+}

@@ -6,6 +6,41 @@
 //! golden file, and the other way round, unless it calls `Testing.dontValidatePips()`.
 //!
 //! Nothing is written here: what should become of golden files is part of the [`TestReport`].
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use dscript::source::system::MemoryFileSystem;
+//! use dscript::testing::{Repair, Status, TestOptions, run};
+//!
+//! let spec = r#"
+//!     import {Assert, Testing} from "Sdk.Testing";
+//!     import {Transformer} from "Sdk.Transformers";
+//!
+//!     @@Testing.unitTest()
+//!     export function adds() {
+//!         Assert.areEqual(1 + 1, 2);
+//!     }
+//!
+//!     @@Testing.unitTest()
+//!     export function copies() {
+//!         Transformer.copyFile(f`a.txt`, p`out/a.txt`);
+//!     }
+//! "#;
+//! let files = MemoryFileSystem::from([("/w/config.dsc", "config({});"), ("/w/tests.dsc", spec)]);
+//! let options = TestOptions { file_system: Arc::new(files), base: "/w".into(), ..TestOptions::default() };
+//!
+//! let report = run(&["/w".into()], &options)?;
+//! let [adds, copies] = report.results.as_slice() else { panic!("two tests were expected") };
+//! assert_eq!((&*adds.id, adds.status), ("tests.dsc::adds", Status::Pass));
+//!
+//! // It makes a pip, but there is no golden file yet.
+//! assert_eq!(copies.status, Status::Fail);
+//! let Some(Repair::Write(path, text)) = &copies.repair else { panic!("a file is missing") };
+//! assert_eq!(path.to_str(), Some("/w/tests/copies.lkg"));
+//! assert_eq!(text, "Transformer.copyFile(f`./a.txt`, f`./out/a.txt`);\n");
+//! # Ok::<(), dscript::testing::TestError>(())
+//! ```
 
 mod dump;
 mod find;
@@ -21,7 +56,7 @@ use thiserror::Error;
 
 use crate::diagnostics::Diagnostic;
 use crate::source::Files;
-use crate::source::system::{DiskFileSystem, Environment, FileSystem, ProcessEnvironment};
+use crate::source::system::{DiskFileSystem, Environment, FileSystem, OperatingSystem, ProcessEnvironment};
 use crate::workspace::Workspace;
 
 pub use run::run;
@@ -41,6 +76,8 @@ pub struct TestOptions {
     pub file_system: Arc<dyn FileSystem>,
     /// The variables that configurations see, and facts about the machine. Tests see no variables but their own.
     pub environment: Arc<dyn Environment>,
+    /// The operating system that is built for; none: that of `environment`.
+    pub host: Option<OperatingSystem>,
 }
 
 impl Default for TestOptions {
@@ -53,6 +90,7 @@ impl Default for TestOptions {
             base: PathBuf::new(),
             file_system: Arc::new(DiskFileSystem),
             environment: Arc::new(ProcessEnvironment::new()),
+            host: None,
         }
     }
 }

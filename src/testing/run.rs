@@ -4,12 +4,12 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use indexmap::IndexSet;
 use rayon::prelude::*;
 
 use super::node::print;
 use super::{Repair, Status, Suite, TestError, TestOptions, TestReport, TestResult, dump, find, golden};
 use crate::diagnostics::Diagnostic;
-use crate::source::system::OperatingSystem;
 use crate::workspace::{OpenOptions, UnitTests, Workspace};
 
 /// Bytes of stack of each thread: specs nested up to the parser's limit are walked by recursion.
@@ -20,10 +20,11 @@ const STACK: usize = 8 << 20;
 /// # Errors
 /// When a path cannot be read. What is wrong in the specs is part of the report.
 pub fn run(paths: &[PathBuf], options: &TestOptions) -> Result<TestReport, TestError> {
-    let mut targets = Vec::new();
+    let mut targets = IndexSet::new();
     for path in paths {
         targets.extend(find::targets(path, options)?);
     }
+    let targets: Vec<PathBuf> = targets.into_iter().collect();
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads.map_or(0, NonZeroUsize::get))
         .stack_size(STACK)
@@ -36,6 +37,7 @@ pub fn run(paths: &[PathBuf], options: &TestOptions) -> Result<TestReport, TestE
             sdk: options.sdk.clone(),
             file_system: options.file_system.clone(),
             environment: options.environment.clone(),
+            host: options.host,
             ..OpenOptions::default()
         };
         Workspace::open(target, options)
@@ -88,10 +90,11 @@ impl Job<'_, '_> {
         if run.diagnostics.iter().any(Diagnostic::is_error) {
             result.status = Status::Fail;
         } else {
-            let on_windows = options.environment.host().os == OperatingSystem::Windows;
-            let statements = dump::statements(&run.graph, if on_windows { ";" } else { ":" });
+            let statements = dump::statements(&run.graph, &self.tests.known_folders());
             let pips = Pips { statements: &statements, are_free: run.pips_are_free };
-            if let Some((mismatch, repair)) = pips.compare(golden, &path, options, on_windows) {
+            if let Some((mismatch, repair)) =
+                pips.compare(golden, &path, options, run.graph.paths().os().has_case_blind_paths())
+            {
                 result.status = Status::Fail;
                 result.mismatch = Some(mismatch);
                 result.repair = repair;

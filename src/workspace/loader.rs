@@ -10,7 +10,7 @@ use super::config_value::{Located, place};
 use super::session::Session;
 use crate::check::{FileKind, Policies, lint};
 use crate::diagnostics::{Code, Diagnostic, decode};
-use crate::paths::PathId;
+use crate::paths::{PathId, begins_with_drive};
 use crate::program::{Semantics, SpecKind};
 use crate::source::system::reason;
 use crate::source::{FileId, Location};
@@ -149,9 +149,14 @@ fn collect_imports(session: &Session, parsed: &mut Parsed) {
                 let Expr::Template { tag: Some(tag), parts } = ast.expr(*first) else { continue };
                 let ("f", [TemplatePart::Text(text)]) = (ast.name(tag), ast.list(parts)) else { continue };
                 let text = ast.text_of(*text);
-                // On Unix a path with a leading slash is absolute.
-                let base = if text.starts_with('/') { PathId::ROOT } else { folder };
-                if let Ok(value) = session.paths.walk(base, text) {
+                // With a leading slash a path is absolute; where there are drives it starts at the folder of the module,
+                // which is that of this file.
+                let absolute = text.starts_with('/') && !session.paths.os().has_drives();
+                let found = match begins_with_drive(text) {
+                    true => session.paths.parse_absolute(text),
+                    false => session.paths.walk(if absolute { PathId::ROOT } else { folder }, text),
+                };
+                if let Ok(value) = found {
                     let location = Some(ast.expr_span(*first).in_file(ast.file));
                     parsed.files.push(Located { value, location });
                 }

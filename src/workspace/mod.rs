@@ -4,6 +4,7 @@
 //! knows afterwards which modules there are. Specs are read when [`Workspace::check`] or [`Workspace::evaluate`] wants
 //! them. What is wrong never stops early where something more can be reported.
 
+mod completion;
 mod config;
 mod config_value;
 mod configuration;
@@ -17,10 +18,13 @@ mod mounts;
 mod open;
 mod prelude;
 mod probe;
+mod prompt;
 mod qualifiers;
 mod restricted;
+mod scene;
 mod sdk;
 mod session;
+mod system_folders;
 mod tree;
 mod unit_tests;
 mod value_json;
@@ -45,12 +49,14 @@ use loaded::{LoadOptions, Loaded};
 use prelude::Prelude;
 use session::Session;
 
+pub use completion::Completions;
 pub use config::Config;
 pub use host_functions::{HostFunctionError, HostValue};
 pub use module_file::{is_config_file, is_spec};
 pub use mounts::{FoundMount, Layout, Mount, Mounts};
 pub use open::OpenOptions;
 pub use probe::{Probed, ProbedValue};
+pub use prompt::{Entered, Prompt};
 pub use qualifiers::QualifierRequest;
 pub use unit_tests::{UnitTest, UnitTestRun, UnitTests};
 

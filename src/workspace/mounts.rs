@@ -6,10 +6,11 @@ use indexmap::IndexMap;
 use rustc_hash::FxHashMap;
 
 use super::config::{LayoutConfig, MountConfig};
+use super::system_folders::system_folders;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::paths::{PathId, Paths};
 use crate::source::Location;
-use crate::source::system::{Environment, OperatingSystem};
+use crate::source::system::Environment;
 
 /// A named folder with rights.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +87,7 @@ pub struct Mounts {
 }
 
 impl Mounts {
-    /// The predefined mounts.
+    /// The predefined mounts, those of the operating system that `environment` tells of among them.
     pub fn predefined(layout: &Layout, environment: &dyn Environment, paths: &Paths) -> Self {
         let mut mounts = Self::default();
         let mut add = |name: &str, path: PathId, writable: bool, scrubbable: bool, tracked: bool| {
@@ -100,29 +101,8 @@ impl Mounts {
         add("LogsDirectory", layout.logs, true, false, true);
         add("FrontEnd", layout.front_end, true, true, true);
         add("TempRoot", layout.temp, true, true, true);
-        let os = environment.host().os;
-        let home = environment.user_home().and_then(|home| paths.parse_absolute(&home.to_string_lossy()).ok());
-        if let Some(home) = home.filter(|_| os != OperatingSystem::Windows) {
-            add("UserProfile", home, false, false, true);
-            let below = |text: &str| paths.walk(home, text).unwrap_or(home);
-            add("AppData", below(".config"), false, false, true);
-            add("LocalAppData", below(".local/share"), false, false, true);
-        }
-        if os != OperatingSystem::Windows {
-            let system = [
-                ("ProgramData", "/usr/share"),
-                ("Bin", "/bin"),
-                ("UsrBin", "/usr/bin"),
-                ("UsrInclude", "/usr/include"),
-                ("UsrLib", "/usr/lib"),
-            ];
-            let apple = [("Applications", "/Applications"), ("Library", "/Library")];
-            let apple = apple.iter().filter(|_| os == OperatingSystem::MacOs);
-            for (name, path) in system.iter().chain(apple) {
-                if let Ok(path) = paths.parse_absolute(path) {
-                    add(name, path, false, false, true);
-                }
-            }
+        for folder in system_folders(environment, paths) {
+            add(folder.name, folder.path, false, false, folder.tracked);
         }
         mounts
     }

@@ -25,7 +25,10 @@ use crate::eval::{Host, Limits, SystemFolders};
 use crate::paths::PathId;
 use crate::program::{Origin, Semantics, SpecKind};
 use crate::source::Location;
-use crate::source::system::{DiskFileSystem, Environment, FileSystem, ProcessEnvironment};
+use crate::source::system::{
+    AnyCaseFileSystem, DiskFileSystem, Environment, FileSystem, Host as SystemHost, HostEnvironment, OperatingSystem,
+    ProcessEnvironment,
+};
 
 /// How a workspace is opened.
 #[derive(Clone)]
@@ -38,6 +41,9 @@ pub struct OpenOptions {
     pub file_system: Arc<dyn FileSystem>,
     /// Environment variables and facts about the machine.
     pub environment: Arc<dyn Environment>,
+    /// The operating system that is built for; none: that of `environment`. For another one, letter case in paths and
+    /// names of variables, mounts, and all that specs can ask about the host are as on a usual machine with it.
+    pub host: Option<OperatingSystem>,
     /// Levels of diagnostics, on top of those that the configuration sets.
     pub levels: Levels,
     /// What `Context.getBuildEngineDirectory` gives; none: a folder in the build's own output folder.
@@ -55,6 +61,7 @@ impl Default for OpenOptions {
             sdk: Vec::new(),
             file_system: Arc::new(DiskFileSystem),
             environment: Arc::new(ProcessEnvironment::new()),
+            host: None,
             levels: Levels::new(),
             engine_folder: None,
             allow_missing_config: false,
@@ -106,8 +113,12 @@ pub(super) fn opened(path: &Path, options: OpenOptions, config_optional: bool) -
 /// Gives the folders of the SDK and which specs are the configuration's own, too.
 fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace, Vec<PathId>, Own) {
     let mut diagnostics = Vec::new();
-    let file_system: Arc<dyn FileSystem> = Arc::new(WithSdk::new(options.file_system));
-    let session = Session::new(file_system, options.environment, options.threads);
+    let environment = environment_of(options.environment, options.host);
+    let mut file_system: Arc<dyn FileSystem> = Arc::new(WithSdk::new(options.file_system));
+    if environment.host().os.has_case_blind_paths() {
+        file_system = Arc::new(AnyCaseFileSystem::new(file_system));
+    }
+    let session = Session::new(file_system, environment, options.threads);
     let paths = session.paths.clone();
     let opened = locate(&session, path, config_optional, options.allow_missing_config, &mut diagnostics);
     let _ = session.folder.set(opened.folder);
@@ -162,6 +173,16 @@ fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace
         session,
     };
     (workspace, sdk, opened.own)
+}
+
+/// An environment as seen from the operating system that is built for.
+fn environment_of(environment: Arc<dyn Environment>, os: Option<OperatingSystem>) -> Arc<dyn Environment> {
+    let host = environment.host();
+    match os.filter(|os| *os != host.os) {
+        Some(os) => Arc::new(HostEnvironment::new(environment, SystemHost::usual(os))),
+        None if host.os.has_case_blind_variables() => Arc::new(HostEnvironment::new(environment, host)),
+        None => environment,
+    }
 }
 
 /// Finds the modules, reads their files, and adds their mounts.
@@ -311,6 +332,10 @@ fn normal(path: &Path) -> PathBuf {
 /// The world that an evaluation sees.
 pub(super) fn host(session: &Session, layout: &Layout, mounts: &Mounts, environment: Arc<dyn Environment>) -> Host {
     let home = environment.user_home().and_then(|home| session.paths.parse_absolute(home.to_str()?).ok());
+    // The folders of the system stay what they are when a configuration gives their names to others, or hides variables.
+    let known = Mounts::predefined(layout, &*session.environment, &session.paths);
+    let folder = |name: &str| known.iter().find(|mount| *mount.name == *name).map(|mount| mount.path);
+    let system = SystemFolders::of(session.environment.host().os, &session.paths, folder);
     Host {
         file_system: session.file_system.clone(),
         environment,
@@ -322,7 +347,8 @@ pub(super) fn host(session: &Session, layout: &Layout, mounts: &Mounts, environm
         home: home.unwrap_or(layout.source),
         limits: Limits::default(),
         allow_unsafe_ambient: false,
-        system: SystemFolders::unix(&session.paths),
+        system,
+        interrupted: None,
         functions: FxHashMap::default(),
         test: None,
     }

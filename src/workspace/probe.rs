@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::loaded::Loaded;
 use super::loader::{Wanted, parse_text};
 use super::qualifiers::requested_qualifiers;
+use super::scene::Scene;
 use super::value_json::to_json;
 use super::{QualifierRequest, Workspace, config_value};
-use crate::diagnostics::{Code, Diagnostic, nearest};
+use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Evaluation, to_display};
-use crate::program::{ModuleId, Origin, Semantics, SpecId, SpecKind};
-use crate::resolve::{ModuleInput, Probe, SpecSource, resolve};
+use crate::program::SpecKind;
+use crate::resolve::{Probe, resolve};
 use crate::syntax::ast::Stmt;
+use crate::syntax::token::Tok;
+use crate::syntax::tokens;
 
 /// What expressions evaluate to.
 #[derive(Clone, Debug)]
@@ -34,6 +36,18 @@ pub struct ProbedValue {
     pub json: Json,
     /// What was found in the expression and on the way.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// An expression as a statement of a file.
+pub(super) fn as_statement(text: &str) -> String {
+    let text = text.trim();
+    // A comment at the end stays behind the `;`.
+    let end =
+        tokens(text).0.iter().rfind(|token| token.tok != Tok::Semi).map_or(text.len(), |token| token.end as usize);
+    let (text, rest) = text.split_at(end);
+    let rest = rest.trim_start_matches([';', ' ']);
+    // At the start of a statement, `{` would open a block.
+    if text.starts_with('{') { format!("({text});{rest}") } else { format!("{text};{rest}") }
 }
 
 impl Workspace {
@@ -56,44 +70,18 @@ impl Workspace {
             .enumerate()
             .map(|(index, text)| {
                 let path = self.session.paths.child_named(self.folder, &format!("<expression {}>", index + 1));
-                let text = text.trim().trim_end_matches(';');
-                // At the start of a statement, `{` would open a block.
-                // On a line of its own, the end is not part of a comment.
-                let text = if text.starts_with('{') { format!("({text}\n);") } else { format!("{text}\n;") };
-                parse_text(&self.session, &Wanted::new(path, SpecKind::Spec), text)
+                parse_text(&self.session, &Wanted::new(path, SpecKind::Spec), as_statement(text))
             })
             .collect();
         let imports: Vec<Arc<str>> = parsed.iter().flat_map(|file| file.imports.iter().cloned()).collect();
-        let mut loaded = Loaded::load(&self.load_options(), spec.is_some(), &imports);
-        diagnostics.extend(loaded.diagnostics.iter().cloned());
-        let mut input = loaded.input(&self.session, &self.catalogue, &self.prelude);
-        let at = match spec {
-            Some(spec) => match self.find_spec(spec, &input.specs) {
-                Ok(at) => at,
-                Err(wrong) => {
-                    diagnostics.push(*wrong);
-                    return failed(self.finish(diagnostics));
-                }
-            },
-            None => {
-                // An empty spec of a module of its own: it sees the prelude and nothing else.
-                let path = self.session.paths.child_named(self.folder, "<nowhere>");
-                let empty = parse_text(&self.session, &Wanted::new(path, SpecKind::Spec), String::new());
-                let module = ModuleId(input.modules.len() as u32);
-                input.modules.push(ModuleInput {
-                    name: "<nowhere>".into(),
-                    semantics: Semantics::Implicit,
-                    origin: Origin::Configuration,
-                    folder: self.folder,
-                    location: None,
-                    main: None,
-                    allowed_dependencies: None,
-                    cyclical_friends: Vec::new(),
-                });
-                input.specs.push(SpecSource { module, path, kind: SpecKind::Spec, ast: empty.ast });
-                SpecId(input.specs.len() as u32 - 1)
+        let Scene { mut input, at, loaded, diagnostics: found } = match self.scene(spec, &imports) {
+            Ok(scene) => scene,
+            Err(found) => {
+                diagnostics.extend(found);
+                return failed(self.finish(diagnostics));
             }
         };
+        diagnostics.extend(found);
         let mut syntax = Vec::new();
         let mut files = Vec::new();
         for mut file in parsed {
@@ -109,9 +97,7 @@ impl Workspace {
                 );
             }
             syntax.push(said);
-            if let Ok(ast) = Arc::try_unwrap(file.ast) {
-                input.probes.push(Probe { spec: at, ast, name: "".into() });
-            }
+            input.probes.push(Probe { spec: at, ast: file.ast, name: "".into() });
         }
         let (resolved, found) = self.session.run(|| resolve(input));
         // What stands in an expression is reported with it.
@@ -161,22 +147,5 @@ impl Workspace {
             values.push(ProbedValue { text, json, diagnostics: self.finish(found) });
         }
         Probed { values, diagnostics: self.finish(diagnostics) }
-    }
-
-    fn find_spec(&self, spec: &Path, specs: &[SpecSource]) -> Result<SpecId, Box<Diagnostic>> {
-        let paths = &self.session.paths;
-        let text = spec.to_string_lossy();
-        let wanted = paths.walk(self.folder, &text).ok().filter(|_| !spec.is_absolute());
-        let wanted = wanted.or_else(|| paths.parse_absolute(&text).ok());
-        if let Some(index) = specs.iter().position(|known| Some(known.path) == wanted) {
-            return Ok(SpecId(index as u32));
-        }
-        let below = |spec: &SpecSource| {
-            paths.relative_to(spec.path, self.folder).map(|path| path.display(&self.session.symbols))
-        };
-        let names: Vec<String> = specs.iter().filter_map(below).collect();
-        let help = nearest(&text, names.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
-        let message = format!("`{text}` is not a spec that this workspace loads");
-        Err(Box::new(Diagnostic::error(Code::Ds(308), message).maybe_help(help)))
     }
 }

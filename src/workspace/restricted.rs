@@ -20,7 +20,10 @@ impl RestrictedEnvironment {
 
 impl Environment for RestrictedEnvironment {
     fn variable(&self, name: &str) -> Option<String> {
-        self.allowed.contains(name).then(|| self.inner.variable(name))?
+        let any_case = self.inner.host().os.has_case_blind_variables();
+        let allowed = self.allowed.contains(name)
+            || any_case && self.allowed.iter().any(|known| known.eq_ignore_ascii_case(name));
+        allowed.then(|| self.inner.variable(name))?
     }
 
     fn user_home(&self) -> Option<PathBuf> {

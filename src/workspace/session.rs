@@ -22,16 +22,20 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// A session without files. No number of threads means one for each processor.
+    /// A session without files, for the operating system of `environment`. No number of threads means one for each
+    /// processor.
     pub fn new(
         file_system: Arc<dyn FileSystem>,
         environment: Arc<dyn Environment>,
         threads: Option<std::num::NonZeroUsize>,
     ) -> Self {
         let available = || std::thread::available_parallelism().unwrap_or(std::num::NonZeroUsize::MIN);
-        let threads = threads.unwrap_or_else(available).get();
+        let os = environment.host().os;
+        // Where letter case does not matter, a path is shown as it was spelled first. Several threads would make it a
+        // matter of chance which spelling that is.
+        let threads = if os.has_case_blind_paths() { 1 } else { threads.unwrap_or_else(available).get() };
         let symbols = Arc::new(Symbols::new());
-        let paths = Arc::new(Paths::new(symbols.clone()));
+        let paths = Arc::new(Paths::on(symbols.clone(), os));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK).build().ok();
         Self { symbols, paths, files: Files::new(), file_system, environment, folder: OnceLock::new(), threads, pool }
     }

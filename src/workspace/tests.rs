@@ -46,3 +46,74 @@ fn a_small_workspace_gives_a_graph() {
     let json = String::from_utf8(json).unwrap();
     assert!(json.contains("hello"), "{json}");
 }
+
+#[test]
+fn a_prompt_completes_names_and_members() {
+    let files = [
+        ("config.dsc", "config({});"),
+        ("a.dsc", "import {Cmd, Transformer} from \"Sdk.Transformers\";\nconst hidden = {size: 1, name: \"n\"};"),
+    ];
+    let workspace = open(&files);
+    let mut prompt = workspace.prompt(Some(Path::new("a.dsc")), None);
+    assert!(prompt.enter("const himself = [1, 2];").diagnostics.is_empty());
+    let names = |prompt: &mut Prompt<'_>, text: &str| prompt.complete(text).names;
+    assert_eq!(names(&mut prompt, "hi"), ["hidden", "himself"]);
+    assert_eq!(names(&mut prompt, "Context.getM"), ["getMount"]);
+    assert_eq!(names(&mut prompt, "1 + hidden.s"), ["size"]);
+    assert_eq!(names(&mut prompt, "himself.map(x => x + 1).zi"), ["zipWith"]);
+    assert_eq!(names(&mut prompt, "Cmd.opt"), ["option", "optionalBooleanFlag", "options"]);
+    assert_eq!(names(&mut prompt, "hidden.name.ends"), ["endsWith"]);
+    assert_eq!(names(&mut prompt, "importFrom(\"Sdk.Transformers\").Trans"), ["Transformer"]);
+    assert_eq!(names(&mut prompt, "_Pre"), [""; 0]);
+    // What cannot be computed, soon or at all, has no members.
+    assert_eq!(names(&mut prompt, "nope.x"), [""; 0]);
+    assert_eq!(names(&mut prompt, "Array.range(1, 1000000).map(x => x * 2).ma"), [""; 0]);
+    assert_eq!(prompt.complete("Context.getM").start, 8);
+    // What was typed is not what was entered.
+    assert_eq!(prompt.enter("hidden.size").values.len(), 1);
+}
+
+#[test]
+fn a_prompt_can_be_interrupted() {
+    let workspace = open(&[("config.dsc", "config({});")]);
+    let mut prompt = workspace.prompt(None, None);
+    let interrupted = prompt.interrupter();
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                interrupted.store(true, std::sync::atomic::Ordering::Relaxed);
+                std::thread::yield_now();
+            }
+        });
+        let spin = "(() => { let n = 0; for (let i = 0; i < 9000000; i += 1) { n += 1; } return n; })()";
+        let entered = prompt.enter(spin);
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(entered.interrupted && entered.values.is_empty() && entered.diagnostics.is_empty());
+    });
+    // The next input runs as if nothing had been.
+    assert_eq!(prompt.enter("1 + 1").values.len(), 1);
+}
+
+/// The files of the embedded SDK that were read, without the prelude.
+fn read_of_sdk(workspace: &Workspace) -> Vec<String> {
+    let below = |file: &crate::source::SourceFile| {
+        let path = file.path().strip_prefix(sdk::EMBEDDED_ROOT).ok()?;
+        (!path.starts_with("prelude")).then(|| path.display().to_string())
+    };
+    let mut read: Vec<String> = workspace.files().iter().filter_map(below).collect();
+    read.sort();
+    read
+}
+
+#[test]
+fn only_modules_that_are_imported_are_read() {
+    let workspace = open(&[("config.dsc", "config({});"), ("a.dsc", "export const x = 1;")]);
+    assert!(!workspace.evaluate(&[]).has_errors());
+    assert_eq!(read_of_sdk(&workspace), Vec::<String>::new());
+
+    let spec = "import {Hashing} from \"Sdk.Hashing\"; export const x = Hashing.sha256(\"\");";
+    let workspace = open(&[("config.dsc", "config({});"), ("a.dsc", spec)]);
+    assert!(!workspace.evaluate(&[]).has_errors());
+    assert_eq!(read_of_sdk(&workspace), ["Sdk.Hashing/hashing.dsc"]);
+}

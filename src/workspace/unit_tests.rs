@@ -8,12 +8,14 @@ use super::loaded::Loaded;
 use super::loader::{Wanted, parse_text};
 use super::mounts::{Layout, Mounts};
 use super::qualifiers::requested_qualifiers;
+use super::system_folders::system_folders;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Evaluation, TestWorld};
 use crate::graph::{GraphBuilder, Mount, PipGraph};
 use crate::paths::PathId;
 use crate::program::{DeclId, QualifierMap, SpecId, SpecKind};
 use crate::resolve::{Probe, Resolved, resolve};
+use crate::source::system::OperatingSystem;
 use crate::source::{FileId, Location, Span};
 use crate::syntax::ast::{Ast, Expr, ExprId, List, Stmt, StmtId};
 
@@ -77,9 +79,7 @@ impl Workspace {
             calls.push(call.ast.file);
             let name = Arc::from(test.name.as_str());
             tests.push(test);
-            if let Ok(ast) = Arc::try_unwrap(call.ast) {
-                input.probes.push(Probe { spec: SpecId(spec as u32), ast, name });
-            }
+            input.probes.push(Probe { spec: SpecId(spec as u32), ast: call.ast, name });
         }
         let (resolved, said) = self.session.run(|| resolve(input));
         diagnostics.extend(said.into_iter().filter(|one| !loaded.follows_from_syntax(one)));
@@ -93,6 +93,17 @@ impl UnitTests<'_> {
     /// The tests, in the order of the specs and of the functions in each.
     pub fn tests(&self) -> &[UnitTest] {
         &self.tests
+    }
+
+    /// Folders that lie elsewhere on every Windows machine, with the names of their mounts. Elsewhere there are none.
+    pub fn known_folders(&self) -> Vec<(PathId, &'static str)> {
+        let session = &self.workspace.session;
+        let all = system_folders(&*session.environment, &session.paths);
+        let windows = session.paths.os() == OperatingSystem::Windows;
+        // Golden files name what lies below these by the folders around them.
+        let inner = ["System", "INetCookies"];
+        let known = all.into_iter().filter(|folder| windows && !inner.contains(&folder.name));
+        known.map(|folder| (folder.path, folder.name)).collect()
     }
 
     /// What is wrong in the workspace itself. With an error among it no test makes sense.

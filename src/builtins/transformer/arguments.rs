@@ -86,7 +86,7 @@ impl<'a, 'h> CommandLine<'a, 'h> {
         let response = self.response.map(|(prefix, force)| ResponseFileData {
             path: None,
             prefix,
-            contents: line(self.within, m.symbols().intern("\n")),
+            contents: line(self.within, m.symbols().intern(m.paths().os().new_line())),
             force,
         });
         (line(self.before, self.space), response)
@@ -337,7 +337,7 @@ pub(super) fn primitive<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>) -> Option
         Value::Number(number) => Fragment::Text(m.symbols().intern(&number.to_string())),
         Value::Atom(atom) => Fragment::Text(atom),
         Value::Relative(relative) => {
-            let text = RelativePath::from_atoms(relative.atoms.to_vec()).display(m.symbols());
+            let text = RelativePath::from_atoms(relative.atoms.to_vec()).native(m.paths());
             Fragment::Text(m.symbols().intern(&text))
         }
         Value::Path(path) => Fragment::Path(path),

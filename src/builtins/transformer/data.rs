@@ -70,7 +70,7 @@ fn fragment<'h>(m: &mut Machine<'_, 'h>, value: Value<'h>, place: Location, dept
             let contents = field(m, object, "contents");
             let separator = match field(m, object, "separator") {
                 Value::String(separator) => Some(separator.text),
-                Value::Undefined => Some(m.host().new_line()),
+                Value::Undefined => Some(m.paths().os().new_line()),
                 _ => None,
             };
             if let (Some(separator), Value::Array(contents)) = (separator, contents) {

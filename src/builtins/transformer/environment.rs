@@ -6,14 +6,10 @@ use crate::diagnostics::{Code, Diagnostic};
 use crate::eval::{Machine, Raised, Value};
 use crate::graph::{EnvironmentValue, EnvironmentVariable, Fragment, PipData, ProcessPip};
 use crate::paths::PathId;
-use crate::source::system::OperatingSystem;
 
 use super::artifacts::extend_paths;
 use super::data::{joined_data, pip_data};
 use super::fields::{Fields, Spot};
-
-/// The build sets these itself, so that every process has a temporary folder of its own.
-const RESERVED: [&str; 3] = ["TEMP", "TMP", "TMPDIR"];
 
 /// Adds the variables listed in a field: `{name, value, separator}` each. A later one of the same name wins.
 pub(super) fn apply<'h>(
@@ -67,7 +63,9 @@ fn variable<'h>(m: &mut Machine<'_, 'h>, entry: &Fields<'_, 'h>) -> Result<(&'h 
         let error = refuse(m, "name", message);
         return Err(m.fail(error));
     }
-    if RESERVED.contains(&name) {
+    let os = m.paths().os();
+    // The build sets these itself, so that every process has a temporary folder of its own.
+    if os.temporary_folder_variables().iter().any(|reserved| os.is_same_variable(reserved, name)) {
         let message = format!(
             "the environment variable `{name}` cannot be set: the build gives each process a temporary folder of its own"
         );
@@ -81,8 +79,7 @@ fn variable<'h>(m: &mut Machine<'_, 'h>, entry: &Fields<'_, 'h>) -> Result<(&'h 
             return Err(m.fail(error.help("leave it out to use the one of lists of paths on this system")));
         }
         Some(separator) => separator,
-        None if m.host().environment.host().os == OperatingSystem::Windows => ";",
-        None => ":",
+        None => os.path_list_separator(),
     };
     let value = entry.get("value");
     let data = match value {
@@ -107,8 +104,7 @@ pub(super) fn set_fragment(m: &Machine<'_, '_>, process: &mut ProcessPip, name: 
 pub(super) fn set_temp(m: &Machine<'_, '_>, process: &mut ProcessPip, folder: PathId) {
     process.rare_mut().temp_directory = Some(folder);
     extend_paths(&mut process.untracked_scopes, &Arc::from([folder]));
-    let on_windows = m.host().environment.host().os == OperatingSystem::Windows;
-    for name in if on_windows { &RESERVED[..2] } else { &RESERVED[..] } {
+    for name in m.paths().os().temporary_folder_variables() {
         set_fragment(m, process, name, Fragment::Path(folder));
     }
 }
@@ -116,7 +112,9 @@ pub(super) fn set_temp(m: &Machine<'_, '_>, process: &mut ProcessPip, folder: Pa
 fn set(m: &Machine<'_, '_>, process: &mut ProcessPip, name: &str, value: EnvironmentValue) {
     let name = m.symbols().intern(name);
     let mut variables = std::mem::take(&mut process.environment).into_vec();
-    variables.retain(|variable| variable.name != name);
+    let os = m.paths().os();
+    let symbols = m.symbols();
+    variables.retain(|variable| !os.is_same_variable(symbols.text(variable.name), symbols.text(name)));
     variables.push(EnvironmentVariable { name, value });
     process.environment = variables.into();
 }

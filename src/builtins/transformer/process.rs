@@ -92,9 +92,11 @@ pub(super) fn read_inputs<'h>(
 pub(super) fn schedule<'h>(
     m: &mut Machine<'_, 'h>,
     mut process: ProcessPip,
-    artifacts: Artifacts,
+    mut artifacts: Artifacts,
     location: Location,
 ) -> &'h ExecuteResult<'h> {
+    // Exclusive directories come first, as the graph of BuildXL has them.
+    artifacts.directories.sort_by_key(|(_, kind)| *kind == SealKind::SharedOpaque);
     process.inputs = artifacts.inputs.into();
     process.directory_inputs = artifacts.directory_inputs.into();
     let kind = |kind: SealKind| match kind {

@@ -19,6 +19,7 @@ struct Needs {
     untracked_folders: Vec<PathId>,
     untracked_scopes: Vec<PathId>,
     system_folders: bool,
+    application_data: bool,
     temp: bool,
 }
 
@@ -42,6 +43,9 @@ pub(super) fn apply<'h>(
     extend_paths(&mut process.untracked_scopes, &needs.untracked_scopes.into());
     if needs.system_folders {
         add_system_folders(m, process);
+    }
+    if needs.application_data {
+        extend_paths(&mut process.untracked_scopes, &m.host().system.application_data);
     }
     Ok(needs.temp)
 }
@@ -92,9 +96,10 @@ fn add<'h>(
     needs.untracked_folders.extend(tool.paths(m, "untrackedDirectories")?);
     needs.untracked_scopes.extend(tool.paths(m, "untrackedDirectoryScopes")?);
     runtime_environment(m, tool, process)?;
-    let on_windows = m.host().environment.host().os == OperatingSystem::Windows;
+    let on_windows = m.paths().os() == OperatingSystem::Windows;
     needs.system_folders |= tool.flag(m, "dependsOnCurrentHostOSDirectories")?;
     needs.system_folders |= tool.flag(m, "dependsOnWindowsDirectories")? && on_windows;
+    needs.application_data |= tool.flag(m, "dependsOnAppDataDirectory")?;
     needs.temp |= tool.flag(m, "prepareTempDirectory")?;
     Ok(())
 }

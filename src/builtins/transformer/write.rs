@@ -24,7 +24,7 @@ pub(super) fn copy_file<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eva
 pub(super) fn write_file<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let destination = destination(m, args)?;
     let place = args.site.argument(1);
-    let separator = optional_string(m, args, 3)?.unwrap_or("\n");
+    let separator = optional_string(m, args, 3)?.unwrap_or(m.paths().os().new_line());
     let contents = match args.get(1) {
         Value::Array(values) => joined_data(m, values.items, separator, place)?,
         Value::Undefined => PipData::default(),
@@ -104,7 +104,7 @@ fn content<'h>(
         (_, Value::Undefined) => return Ok(PipData::default()),
         (Content::Data, data) => return pip_data(m, data, place),
         (Content::Lines, Value::Array(lines)) => {
-            let lines = joined_data(m, lines.items, m.host().new_line(), place)?;
+            let lines = joined_data(m, lines.items, m.paths().os().new_line(), place)?;
             return Ok(PipData { fragments: Box::new([Fragment::Nested(Box::new(lines))]), ..PipData::default() });
         }
         (Content::Text, Value::String(_)) => return pip_data(m, value, place),

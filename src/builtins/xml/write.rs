@@ -32,6 +32,7 @@ pub(super) fn write<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h
         empty: false,
         mixed: false,
         root: false,
+        new_line: m.paths().os().new_line(),
     };
     writer.text().push_str("<?xml version=\"1.0\" encoding=\"utf-8\"?>");
     writer.node(m, document, true)?;
@@ -57,6 +58,7 @@ struct Writer<'a, 'h> {
     mixed: bool,
     /// Whether there is a root element.
     root: bool,
+    new_line: &'static str,
 }
 
 /// An element whose end is still to come.
@@ -176,9 +178,9 @@ impl<'h> Writer<'_, 'h> {
         if self.mixed {
             return;
         }
-        let depth = self.open.len();
+        let (depth, new_line) = (self.open.len(), self.new_line);
         let out = self.text();
-        out.push('\n');
+        out.push_str(new_line);
         for _ in 0..depth {
             out.push_str("  ");
         }
@@ -466,7 +468,7 @@ impl<'h> Writer<'_, 'h> {
             Value::Atom(atom) => m.symbols().text(atom).to_owned(),
             Value::Relative(relative) => {
                 let atoms: Vec<Symbol> = relative.atoms.to_vec();
-                RelativePath::from_atoms(atoms).display(m.symbols())
+                RelativePath::from_atoms(atoms).native(m.paths())
             }
             Value::Path(path) | Value::Directory(path) => {
                 self.path(m, path, place);

@@ -11,9 +11,6 @@ use crate::graph::{
 };
 use crate::paths::PathId;
 
-/// Variables that name a temporary folder.
-const TEMP_VARIABLES: [&str; 3] = ["TEMP", "TMP", "TMPDIR"];
-
 /// Makes the lists of a process complete and free of repetitions: the program and standard input are inputs, the
 /// console files are outputs.
 pub(super) fn normalize(process: &mut ProcessPip) {
@@ -219,7 +216,7 @@ impl GraphBuilder {
         for variable in &process.environment {
             let EnvironmentValue::Data(data) = &variable.value else { continue };
             let name = symbols.text(variable.name);
-            if TEMP_VARIABLES.iter().any(|temp| temp.eq_ignore_ascii_case(name)) {
+            if self.paths.os().temporary_folder_variables().iter().any(|temp| temp.eq_ignore_ascii_case(name)) {
                 match self.single_path(data) {
                     // The folder itself is checked with the other temporary ones.
                     Some(path) if process.rare.as_ref().is_some_and(|rare| rare.temp_directory == Some(path)) => {}

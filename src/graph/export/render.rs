@@ -152,9 +152,11 @@ fn append_fragment(graph: &PipGraph, fragment: &Fragment, paths: PathRendering, 
     }
 }
 
-fn path_text(graph: &PipGraph, path: PathId, rendering: PathRendering) -> String {
+/// A path relative to the workspace, or absolute elsewhere.
+pub(super) fn path_text(graph: &PipGraph, path: PathId, rendering: PathRendering) -> String {
     let shown = graph.display(path);
     match rendering {
+        PathRendering::None if graph.paths().os().has_drives() => shown.replace('/', "\\"),
         PathRendering::None | PathRendering::ForwardSlashes => shown,
         PathRendering::BackSlashes => shown.replace('/', "\\"),
         PathRendering::EscapedBackSlashes => shown.replace('/', "\\\\"),

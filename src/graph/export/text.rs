@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::render::{arguments, render};
+use super::render::{arguments, path_text, render};
 use crate::graph::{
     DirectoryId, Existence, FilterKind, PathRendering, Pip, PipGraph, PipId, ProcessPip, Provenance, SealDirectoryPip,
     SealKind, ServiceKind, ServiceOptions, Summary,
@@ -104,6 +104,7 @@ fn plain(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' => '\u{240A}',
+            '\r' => '\u{240D}',
             '\t' => ' ',
             c if c.is_control() => '\u{FFFD}',
             c => c,
@@ -276,7 +277,7 @@ impl Lines<'_> {
         if let Some(rare) = &process.rare {
             self.service(&rare.service)?;
         }
-        let mut command = vec![graph.display(process.executable.path)];
+        let mut command = vec![path_text(graph, process.executable.path, PathRendering::None)];
         command.extend(arguments(graph, &process.arguments));
         command.extend(self.response(process));
         let command: Vec<String> = command.into_iter().map(quoted).collect();

@@ -1,50 +1,11 @@
-//! Environment variables and facts about the host.
+//! Environment variables.
 
 use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-/// The operating systems that DScript tells apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum OperatingSystem {
-    /// Windows.
-    Windows,
-    /// macOS.
-    MacOs,
-    /// Linux and other Unix systems.
-    Unix,
-}
-
-/// What specs may know about the machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host {
-    /// The operating system.
-    pub os: OperatingSystem,
-    /// The processor as Rust names it: `x86_64`, `aarch64`, `x86`.
-    pub architecture: String,
-    /// Whether the user may do everything.
-    pub is_elevated: bool,
-}
-
-impl Host {
-    /// This machine. Elevation is not asked for: no result may depend on it.
-    pub fn current() -> Self {
-        let os = match env::consts::OS {
-            "windows" => OperatingSystem::Windows,
-            "macos" => OperatingSystem::MacOs,
-            _ => OperatingSystem::Unix,
-        };
-        Self { os, architecture: env::consts::ARCH.to_owned(), is_elevated: false }
-    }
-}
-
-impl Default for Host {
-    /// A fixed machine, the same on every machine: Linux on `x86_64`.
-    fn default() -> Self {
-        Self { os: OperatingSystem::Unix, architecture: "x86_64".to_owned(), is_elevated: false }
-    }
-}
+use super::Host;
 
 /// What specs may see besides files.
 pub trait Environment: Send + Sync {
@@ -52,11 +13,30 @@ pub trait Environment: Send + Sync {
     /// bytes replaced.
     fn variable(&self, name: &str) -> Option<String>;
 
+    /// The value of an environment variable whose name may differ from `name` in the case of letters, as names do on
+    /// Windows. The exact name comes first, then the first of the others by its characters.
+    ///
+    /// Environments that do not know the names of their variables look for the exact name only.
+    fn variable_in_any_case(&self, name: &str) -> Option<String> {
+        self.variable(name)
+    }
+
     /// The home folder of the user.
     fn user_home(&self) -> Option<PathBuf>;
 
     /// Facts about the machine.
     fn host(&self) -> Host;
+}
+
+/// The value of a name that is equal in any letter case, the exact name first.
+fn in_any_case<'a>(
+    variables: impl Iterator<Item = (&'a String, &'a String)> + Clone,
+    name: &str,
+) -> Option<&'a String> {
+    let folded = name.to_lowercase();
+    let mut exact = variables.clone().filter(|(known, _)| *known == name);
+    let mut others = variables.filter(|(known, _)| known.to_lowercase() == folded);
+    exact.next().or_else(|| others.next()).map(|(_, value)| value)
 }
 
 /// The environment of this process, with some variables set differently.
@@ -91,6 +71,20 @@ impl Environment for ProcessEnvironment {
         env::var_os(name).map(|value| value.to_string_lossy().into_owned())
     }
 
+    fn variable_in_any_case(&self, name: &str) -> Option<String> {
+        // What was set for specs comes before what the process has.
+        if let Some(value) = in_any_case(self.overrides.iter(), name) {
+            return Some(value.clone());
+        }
+        if let Some(value) = self.variable(name) {
+            return Some(value);
+        }
+        let known: BTreeMap<String, String> = env::vars_os()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .collect();
+        in_any_case(known.iter(), name).cloned()
+    }
+
     fn user_home(&self) -> Option<PathBuf> {
         let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
         self.variable(variable).filter(|home| !home.is_empty()).map(PathBuf::from)
@@ -98,34 +92,6 @@ impl Environment for ProcessEnvironment {
 
     fn host(&self) -> Host {
         Host::current()
-    }
-}
-
-/// Another environment's variables, on another machine.
-#[derive(Clone)]
-pub struct ForeignHost {
-    inner: Arc<dyn Environment>,
-    host: Host,
-}
-
-impl ForeignHost {
-    /// The variables of `inner` on the machine `host`.
-    pub fn new(inner: Arc<dyn Environment>, host: Host) -> Self {
-        Self { inner, host }
-    }
-}
-
-impl Environment for ForeignHost {
-    fn variable(&self, name: &str) -> Option<String> {
-        self.inner.variable(name)
-    }
-
-    fn user_home(&self) -> Option<PathBuf> {
-        self.inner.user_home()
-    }
-
-    fn host(&self) -> Host {
-        self.host.clone()
     }
 }
 
@@ -170,6 +136,10 @@ impl Environment for MapEnvironment {
         self.variables.get(name).cloned()
     }
 
+    fn variable_in_any_case(&self, name: &str) -> Option<String> {
+        in_any_case(self.variables.iter(), name).cloned()
+    }
+
     fn user_home(&self) -> Option<PathBuf> {
         self.home.clone()
     }
@@ -196,13 +166,20 @@ impl<E: Environment> RecordingEnvironment<E> {
     pub fn used(&self) -> BTreeMap<String, Option<String>> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    fn note(&self, name: &str, value: Option<String>) -> Option<String> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value.clone());
+        value
+    }
 }
 
 impl<E: Environment> Environment for RecordingEnvironment<E> {
     fn variable(&self, name: &str) -> Option<String> {
-        let value = self.inner.variable(name);
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value.clone());
-        value
+        self.note(name, self.inner.variable(name))
+    }
+
+    fn variable_in_any_case(&self, name: &str) -> Option<String> {
+        self.note(name, self.inner.variable_in_any_case(name))
     }
 
     fn user_home(&self) -> Option<PathBuf> {
@@ -218,6 +195,10 @@ impl<E: Environment> Environment for RecordingEnvironment<E> {
 impl<E: Environment + ?Sized> Environment for std::sync::Arc<E> {
     fn variable(&self, name: &str) -> Option<String> {
         (**self).variable(name)
+    }
+
+    fn variable_in_any_case(&self, name: &str) -> Option<String> {
+        (**self).variable_in_any_case(name)
     }
 
     fn user_home(&self) -> Option<PathBuf> {
