@@ -46,8 +46,9 @@ pub(super) fn as_statement(text: &str) -> String {
         tokens(text).0.iter().rfind(|token| token.tok != Tok::Semi).map_or(text.len(), |token| token.end as usize);
     let (text, rest) = text.split_at(end);
     let rest = rest.trim_start_matches([';', ' ']);
-    // At the start of a statement, `{` would open a block.
-    if text.starts_with('{') { format!("({text});{rest}") } else { format!("{text};{rest}") }
+    // At the start of a statement, `{` would open a block. The `;` stands on a line of its own, which excerpts of
+    // the expression do not show.
+    if text.starts_with('{') { format!("({text}\n);{rest}") } else { format!("{text}\n;{rest}") }
 }
 
 impl Workspace {
