@@ -211,36 +211,42 @@ impl<'h> Machine<'_, 'h> {
         }
     }
 
-    /// `callee(…)`; what it gives is left in `returned`.
+    /// Calls a declared function or a native; what it gives is left in `returned`.
     #[inline(never)]
     pub(super) fn run_call(
         &mut self,
         frame: &Frame<'h>,
         id: ExprId,
-        callee: ExprId,
+        decl: DeclId,
         arguments: ir::List<ExprId>,
     ) -> Result<(), Raised> {
         let arguments = frame.code.exprs_of(arguments);
-        if let Expr::Global(decl) = frame.code.exprs[callee.0 as usize] {
-            if let Some(callee) = self.callee(decl) {
-                let base = self.push_arguments(frame, arguments)?;
-                let reference = frame.location(id);
-                let Ok(qualifier) = self.coerce_to(frame.qualifier, callee.space, decl, reference) else {
-                    self.stack.truncate(base);
-                    return Err(Raised);
-                };
-                return self.call_declared(callee, qualifier, base, reference);
-            }
-            if let DeclKind::Native { .. } = self.program().decls[decl.index()].kind {
-                let values = self.collect_arguments(frame, arguments)?;
-                self.returned = self.call_native(decl, &values, frame.site(id))?;
-                return Ok(());
-            }
-        }
+        let Some(callee) = self.callee(decl) else {
+            let values = self.collect_arguments(frame, arguments)?;
+            self.returned = self.call_native(decl, &values, frame.site(id))?;
+            return Ok(());
+        };
+        let base = self.push_arguments(frame, arguments)?;
+        let reference = frame.location(id);
+        let Ok(qualifier) = self.coerce_to(frame.qualifier, callee.space, decl, reference) else {
+            self.stack.truncate(base);
+            return Err(Raised);
+        };
+        self.call_declared(callee, qualifier, base, reference)
+    }
+
+    /// `callee(…)`
+    #[inline(never)]
+    pub(super) fn eval_call(
+        &mut self,
+        frame: &Frame<'h>,
+        id: ExprId,
+        callee: ExprId,
+        arguments: ir::List<ExprId>,
+    ) -> Eval<'h> {
         let function = self.eval(frame, callee)?;
-        let values = self.collect_arguments(frame, arguments)?;
-        self.returned = self.call_value(function, &values, frame.site(id))?;
-        Ok(())
+        let values = self.collect_arguments(frame, frame.code.exprs_of(arguments))?;
+        self.call_value(function, &values, frame.site(id))
     }
 
     #[inline(always)]

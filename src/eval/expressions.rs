@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::graph::FileArtifact;
 use crate::program::{DeclId, DeclKind, NamespaceId, NamespaceMember, QualifierId, QualifierMap};
-use crate::resolve::ir::{BinaryOp, CaptureSource, Expr, ExprId, List, Variable};
+use crate::resolve::ir::{BinaryOp, CaptureSource, Expr, ExprId, List, Operands, Variable};
 use crate::source::{Location, Symbol};
 
 use super::calls::Frame;
@@ -45,12 +45,21 @@ impl<'h> Machine<'_, 'h> {
         }
     }
 
-    /// The numbers that two operands are.
+    /// The numbers that two operands are, when that is known without evaluating anything.
     #[inline(always)]
-    pub(super) fn numbers_at(&self, frame: &Frame<'h>, left: ExprId, right: ExprId) -> Option<(i32, i32)> {
-        let left = self.number_at(frame, left)?;
-        let right = self.number_at(frame, right)?;
-        Some((left, right))
+    pub(super) fn numbers_at(&self, frame: &Frame<'h>, operands: Operands) -> Option<(i32, i32)> {
+        let (left, right) = match operands {
+            Operands::LocalNumber(left, right) => (left, right),
+            Operands::Locals(left, right) => match self.stack[frame.base + usize::from(right)] {
+                Value::Number(right) => (left, right),
+                _ => return None,
+            },
+            Operands::Any => return None,
+        };
+        match self.stack[frame.base + usize::from(left)] {
+            Value::Number(left) => Some((left, right)),
+            _ => None,
+        }
     }
 
     /// Evaluates an expression of the running function.
@@ -64,11 +73,12 @@ impl<'h> Machine<'_, 'h> {
             Expr::Number(number) => Ok(Value::Number(number)),
             Expr::String(text) => Ok(self.literal(frame, text)),
             Expr::Capture(index) => Ok(frame.captures[index as usize]),
-            Expr::Binary { op, left, right } => self.eval_binary(frame, id, op, left, right),
-            Expr::Call { callee, arguments } => {
-                self.run_call(frame, id, callee, arguments)?;
+            Expr::Binary { op, left, right, operands } => self.eval_binary(frame, id, op, left, right, operands),
+            Expr::CallGlobal { decl, arguments } => {
+                self.run_call(frame, id, decl, arguments)?;
                 Ok(self.returned)
             }
+            Expr::Call { callee, arguments } => self.eval_call(frame, id, callee, arguments),
             Expr::CallMember { object, name, arguments } => self.eval_call_member(frame, id, object, name, arguments),
             Expr::Member { object, name } => self.eval_member(frame, id, object, name),
             Expr::Object { shape, values } => self.eval_object(frame, shape, values),
@@ -84,6 +94,7 @@ impl<'h> Machine<'_, 'h> {
             | Expr::String(_)
             | Expr::Capture(_)
             | Expr::Binary { .. }
+            | Expr::CallGlobal { .. }
             | Expr::Call { .. }
             | Expr::CallMember { .. }
             | Expr::Member { .. }
@@ -151,15 +162,15 @@ impl<'h> Machine<'_, 'h> {
     /// Whether a condition holds.
     #[inline(always)]
     pub(super) fn holds(&mut self, frame: &Frame<'h>, id: ExprId) -> Result<bool, Raised> {
-        let Expr::Binary { op, left, right } = frame.code.exprs[id.0 as usize] else {
+        let Expr::Binary { op, left, right, operands } = frame.code.exprs[id.0 as usize] else {
             return self.operand(frame, id).map(Value::is_truthy);
         };
-        if let Some((a, b)) = self.numbers_at(frame, left, right)
+        if let Some((a, b)) = self.numbers_at(frame, operands)
             && let Some(answer) = compare(op, a, b)
         {
             return Ok(answer);
         }
-        self.eval_binary(frame, id, op, left, right).map(Value::is_truthy)
+        self.eval_binary(frame, id, op, left, right, operands).map(Value::is_truthy)
     }
 
     /// Evaluates an expression for what it does, not for what it gives.
@@ -200,9 +211,9 @@ impl<'h> Machine<'_, 'h> {
     #[inline(always)]
     pub(super) fn give(&mut self, frame: &Frame<'h>, id: ExprId) -> Result<(), Raised> {
         match frame.code.exprs[id.0 as usize] {
-            Expr::Call { callee, arguments } => return self.run_call(frame, id, callee, arguments),
-            Expr::Binary { op, left, right } => {
-                if let Some((a, b)) = self.numbers_at(frame, left, right)
+            Expr::CallGlobal { decl, arguments } => return self.run_call(frame, id, decl, arguments),
+            Expr::Binary { op, operands, .. } => {
+                if let Some((a, b)) = self.numbers_at(frame, operands)
                     && let Some(result) = calculate(op, a, b)
                 {
                     Value::Number(result).store(&mut self.returned);

@@ -57,7 +57,8 @@ impl<'h> Machine<'_, 'h> {
             (ir::Growth::Texts, _) => {
                 let mut parts: SmallVec<[_; 4]> = SmallVec::new();
                 let mut left = value;
-                while let Expr::Binary { op: BinaryOp::Add, left: inner, right } = frame.code.exprs[left.0 as usize] {
+                while let Expr::Binary { op: BinaryOp::Add, left: inner, right, .. } = frame.code.exprs[left.0 as usize]
+                {
                     parts.push((left, right));
                     left = inner;
                 }

@@ -53,7 +53,9 @@ impl Site<'_> {
     /// Where an argument of the call stands; the whole call when it has no such argument of its own.
     pub fn argument(&self, index: usize) -> Location {
         let arguments = match self.code.exprs[self.expr.0 as usize] {
-            ir::Expr::Call { arguments, .. } | ir::Expr::CallMember { arguments, .. } => self.code.exprs_of(arguments),
+            ir::Expr::CallGlobal { arguments, .. }
+            | ir::Expr::Call { arguments, .. }
+            | ir::Expr::CallMember { arguments, .. } => self.code.exprs_of(arguments),
             _ => &[],
         };
         // After a spread the positions no longer match the text.

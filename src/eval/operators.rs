@@ -5,7 +5,7 @@ use std::num::IntErrorKind;
 use smallvec::{SmallVec, smallvec};
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::resolve::ir::{BinaryOp, Expr, ExprId};
+use crate::resolve::ir::{BinaryOp, Expr, ExprId, Operands};
 
 use super::calls::Frame;
 use super::limits::LARGEST;
@@ -23,8 +23,9 @@ impl<'h> Machine<'_, 'h> {
         op: BinaryOp,
         left: ExprId,
         right: ExprId,
+        operands: Operands,
     ) -> Eval<'h> {
-        if let Some((a, b)) = self.numbers_at(frame, left, right) {
+        if let Some((a, b)) = self.numbers_at(frame, operands) {
             return self.apply_numbers(op, a, b, frame.site(id));
         }
         if op == BinaryOp::Add && matches!(frame.code.exprs[left.0 as usize], Expr::Binary { op: BinaryOp::Add, .. }) {
@@ -43,7 +44,7 @@ impl<'h> Machine<'_, 'h> {
     fn eval_sum(&mut self, frame: &Frame<'h>, id: ExprId, left: ExprId, right: ExprId) -> Eval<'h> {
         let mut pending: SmallVec<[_; 8]> = smallvec![(id, right)];
         let mut first = left;
-        while let Expr::Binary { op: BinaryOp::Add, left, right } = frame.code.exprs[first.0 as usize] {
+        while let Expr::Binary { op: BinaryOp::Add, left, right, .. } = frame.code.exprs[first.0 as usize] {
             pending.push((first, right));
             first = left;
         }

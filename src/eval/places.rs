@@ -68,11 +68,10 @@ impl<'h> Machine<'_, 'h> {
 
 /// An argument of a call of a declared function.
 fn argument_of(code: &Code, call: ExprId, index: usize) -> Option<ExprId> {
-    let Expr::Call { callee, arguments } = code.exprs[call.0 as usize] else { return None };
+    let Expr::CallGlobal { arguments, .. } = code.exprs[call.0 as usize] else { return None };
     let arguments = code.exprs_of(arguments);
     let spread = |id: &ExprId| matches!(code.exprs[id.0 as usize], Expr::Spread(_));
-    let argument = arguments.get(index).filter(|_| !arguments[..=index].iter().any(spread));
-    argument.copied().filter(|_| matches!(code.exprs[callee.0 as usize], Expr::Global(_)))
+    arguments.get(index).filter(|_| !arguments[..=index].iter().any(spread)).copied()
 }
 
 /// The innermost function around an expression.

@@ -6,7 +6,7 @@ use super::names::{Operand, plain};
 use super::tables::Target;
 use super::{imports, literals};
 use crate::diagnostics::{Code as Number, Diagnostic, nearest};
-use crate::program::DeclId;
+use crate::program::{DeclId, DeclKind};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast;
 
@@ -89,8 +89,16 @@ impl Lowerer<'_, '_> {
             return self.broken(span);
         }
         let arguments = self.expr_list(&arguments);
-        let expr = self.push(span, Expr::Call { callee: callee_value, arguments });
+        let call = match self.code.exprs[callee_value.0 as usize] {
+            Expr::Global(decl) if self.is_function(decl) => Expr::CallGlobal { decl, arguments },
+            _ => Expr::Call { callee: callee_value, arguments },
+        };
+        let expr = self.push(span, call);
         Operand::Value { expr, decl: None, ty: decl.and_then(|decl| self.t.call_type(decl)) }
+    }
+
+    fn is_function(&self, decl: DeclId) -> bool {
+        matches!(self.t.program.decls[decl.index()].kind, DeclKind::Function { .. } | DeclKind::Native { .. })
     }
 
     /// Whether a name of the language is not taken by a declaration of the user.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Resolved;
 use super::ir::{Body, CaptureSource, Code, Expr, ExprId, Function, List, Part, Stmt, StmtId, Variable};
-use crate::program::{DeclKind, Origin, Program, SpecKind};
+use crate::program::{DeclId, DeclKind, Origin, Program, SpecKind};
 
 /// The declarations and functions of the specs of the build extent and of configuration files.
 pub(super) fn dump(resolved: &Resolved) -> String {
@@ -171,10 +171,7 @@ impl Printer<'_> {
             Expr::LocalGrown(slot) => self.out.push_str(&format!("%{slot}+")),
             Expr::Capture(index) => self.out.push_str(&format!("^{index}")),
             Expr::CaptureCell(index) => self.out.push_str(&format!("^{index}*")),
-            Expr::Global(decl) => {
-                let module = &program.modules[program.module_of(decl).index()].name;
-                self.out.push_str(&format!("@{module}:{}", program.decl_name(decl)));
-            }
+            Expr::Global(decl) => self.global(decl),
             Expr::Namespace(id) => {
                 let module = &program.modules[program.namespaces[id.index()].module.index()].name;
                 self.out.push_str(&format!("ns({module}:{})", program.namespace_name(id)));
@@ -223,6 +220,12 @@ impl Printer<'_> {
                 self.expr(index);
                 self.out.push(']');
             }
+            Expr::CallGlobal { decl, arguments } => {
+                self.global(decl);
+                self.out.push('(');
+                self.list(arguments);
+                self.out.push(')');
+            }
             Expr::Call { callee, arguments } => {
                 self.expr(callee);
                 self.out.push('(');
@@ -240,7 +243,7 @@ impl Printer<'_> {
             Expr::Plus(operand) => self.unary("+", operand),
             Expr::BitNot(operand) => self.unary("~", operand),
             Expr::TypeOf(operand) => self.unary("typeof ", operand),
-            Expr::Binary { op, left, right } => self.binary(&format!("{op:?}"), left, right),
+            Expr::Binary { op, left, right, .. } => self.binary(&format!("{op:?}"), left, right),
             Expr::And(left, right) => self.binary("And", left, right),
             Expr::Or(left, right) => self.binary("Or", left, right),
             Expr::Conditional { condition, then, otherwise } => {
@@ -266,6 +269,11 @@ impl Printer<'_> {
             }
             Expr::Error => self.out.push_str("error"),
         }
+    }
+
+    fn global(&mut self, decl: DeclId) {
+        let module = &self.program.modules[self.program.module_of(decl).index()].name;
+        self.out.push_str(&format!("@{module}:{}", self.program.decl_name(decl)));
     }
 
     fn unary(&mut self, op: &str, operand: ExprId) {

@@ -148,7 +148,7 @@ impl Evaluator<'_, '_> {
                     _ => Err(Problem::Reported),
                 }
             }
-            Expr::Binary { op, left, right } => {
+            Expr::Binary { op, left, right, .. } => {
                 let (left, right) = (self.evaluate(left)?, self.evaluate(right)?);
                 let checked = |value: Option<i32>| value.ok_or(Problem::NotInteger(place));
                 match op {

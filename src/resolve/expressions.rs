@@ -1,6 +1,6 @@
 //! Expressions other than names and calls.
 
-use super::ir::{BinaryOp, Expr, ExprId, Variable};
+use super::ir::{BinaryOp, Expr, ExprId, Operands, Variable};
 use super::lower::Lowerer;
 use super::names::Local;
 use super::variables::Stage;
@@ -101,7 +101,7 @@ impl Lowerer<'_, '_> {
                 ast::BinaryOp::Or => Expr::Or(result, right),
                 ast::BinaryOp::And => Expr::And(result, right),
                 _ => match binary_op(op) {
-                    Some(op) => Expr::Binary { op, left: result, right },
+                    Some(op) => Expr::Binary { op, left: result, right, operands: Operands::Any },
                     None => Expr::Error,
                 },
             };

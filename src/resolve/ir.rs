@@ -139,7 +139,14 @@ pub enum Expr {
         /// Index or key.
         index: ExprId,
     },
-    /// `callee(…)`; arguments may be [`Expr::Spread`].
+    /// A call of a declared function or a native; arguments may be [`Expr::Spread`].
+    CallGlobal {
+        /// What is called.
+        decl: DeclId,
+        /// The arguments.
+        arguments: List<ExprId>,
+    },
+    /// `callee(…)` of anything else; arguments may be [`Expr::Spread`].
     Call {
         /// What is called.
         callee: ExprId,
@@ -173,6 +180,8 @@ pub enum Expr {
         left: ExprId,
         /// Right operand.
         right: ExprId,
+        /// The same operands again, if they are what most are.
+        operands: Operands,
     },
     /// `a && b`
     And(ExprId, ExprId),
@@ -209,6 +218,18 @@ pub enum Expr {
     Lambda(u32),
     /// Something that was reported already: evaluating it fails without a further message.
     Error,
+}
+
+/// The operands of an operator that can be had without a look at their expressions. Set when a spec is lowered whole:
+/// before, a local may still become a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operands {
+    /// None of the others.
+    Any,
+    /// Two slots of the frame.
+    Locals(u16, u16),
+    /// A slot of the frame and a number.
+    LocalNumber(u16, i32),
 }
 
 /// A variable that can be assigned.
@@ -511,6 +532,27 @@ impl Code {
         self.parts.shrink_to_fit();
     }
 
+    /// Notes the operands of all operators. The code is complete then.
+    pub fn note_operands(&mut self) {
+        for id in 0..self.exprs.len() {
+            let Expr::Binary { left, right, .. } = self.exprs[id] else { continue };
+            let found = match (self.exprs[left.0 as usize], self.exprs[right.0 as usize]) {
+                (Expr::Local(left), Expr::Local(right)) => match (u16::try_from(left), u16::try_from(right)) {
+                    (Ok(left), Ok(right)) => Operands::Locals(left, right),
+                    _ => continue,
+                },
+                (Expr::Local(slot), Expr::Number(number)) => match u16::try_from(slot) {
+                    Ok(slot) => Operands::LocalNumber(slot, number),
+                    Err(_) => continue,
+                },
+                _ => continue,
+            };
+            if let Expr::Binary { operands, .. } = &mut self.exprs[id] {
+                *operands = found;
+            }
+        }
+    }
+
     /// The expressions of a list.
     pub fn exprs_of(&self, list: List<ExprId>) -> &[ExprId] {
         &self.expr_lists[list.start as usize..][..list.len as usize]
@@ -534,5 +576,16 @@ impl Code {
     /// Where an expression stands.
     pub fn span(&self, id: ExprId) -> Span {
         self.expr_spans[id.0 as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_stays_small() {
+        assert_eq!(size_of::<Expr>(), 20);
+        assert_eq!(size_of::<Stmt>(), 32);
     }
 }

@@ -41,6 +41,7 @@ pub(super) fn lower_spec(t: &Tables<'_>, spec: SpecId) -> LoweredSpec {
     }
     lowerer.decorators();
     lowerer.strays();
+    lowerer.code.note_operands();
     lowerer.code.shrink();
     LoweredSpec { code: lowerer.code, functions, diagnostics: lowerer.diagnostics }
 }

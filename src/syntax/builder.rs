@@ -66,11 +66,11 @@ pub fn span(start: u32, end: u32) -> Span {
 }
 
 impl<'t> Builder<'t> {
-    /// Ready to build the tree of `text`.
-    pub fn new(text: &'t str) -> Self {
+    /// Ready to build the tree of `text`, which has so many tokens.
+    pub fn new(text: &'t str, tokens: usize) -> Self {
         Self {
             text,
-            nodes: Nodes::default(),
+            nodes: Nodes::for_tokens(tokens),
             scratch: Nodes::default(),
             modifiers: Vec::new(),
             heads: Vec::new(),

@@ -52,7 +52,7 @@ fn parse_tokens(text: &str, mut tokens: Vec<Token>, errors: &mut SyntaxErrors<'_
     let mut recovery: Option<Recovery<'_>> = None;
     let mut work = 0;
     loop {
-        let mut builder = Builder::new(text);
+        let mut builder = Builder::new(text, tokens.len());
         let stop = match run(&tokens, &mut builder) {
             Ok(body) => {
                 for error in builder.errors.drain(..) {

@@ -93,6 +93,17 @@ pub struct Nodes {
 }
 
 impl Nodes {
+    /// With room for about what so many tokens make: every second one an expression.
+    pub(super) fn for_tokens(count: usize) -> Self {
+        Self {
+            exprs: Vec::with_capacity(count / 2),
+            expr_spans: Vec::with_capacity(count / 2),
+            expr_lists: Vec::with_capacity(count / 6),
+            members: Vec::with_capacity(count / 12),
+            ..Self::default()
+        }
+    }
+
     /// Gives back what the vectors reserved while they grew: the trees of all files live at the same time.
     pub(super) fn shrink_to_fit(&mut self) {
         self.exprs.shrink_to_fit();

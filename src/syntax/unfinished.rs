@@ -34,7 +34,7 @@ pub fn is_unfinished(text: &str) -> bool {
     let mut errors = SyntaxErrors::new(FileId(0), &mut diagnostics);
     let partners = brackets::pair(&mut tokens, text, &mut errors);
     let Ok(tokens) = relabel(text, &tokens, &partners) else { return false };
-    run(&tokens, &mut Builder::new(text)).is_err_and(|stop| stop.index >= count)
+    run(&tokens, &mut Builder::new(text, tokens.len())).is_err_and(|stop| stop.index >= count)
 }
 
 fn begins_template(text: &str) -> bool {
