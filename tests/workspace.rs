@@ -88,7 +88,7 @@ fn contents(graph: &PipGraph, out: &mut Vec<u8>) -> Result<(), Failed> {
     let graph: serde_json::Value = serde_json::from_slice(&json)?;
     for pip in graph["pips"].as_array().into_iter().flatten().filter(|pip| pip["kind"] == "writeFile") {
         let file = pip["outputs"]["files"][0].as_str().unwrap_or_default();
-        let text = pip["contents"].as_str().unwrap_or_default();
+        let text = pip["contents"].as_str().unwrap_or_default().replace('\r', "␍");
         writeln!(out, "\n---- {file}\n{text}")?;
     }
     Ok(())

@@ -38,7 +38,7 @@ pub(super) const MEMBERS: &[Member] = &[
 /// The path as the host writes it, without the marks of a literal.
 fn proper_string<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
     let Value::Relative(relative) = args.this else { return support::to_string(m, args) };
-    Ok(m.string(&RelativePath::from_atoms(relative.atoms.to_vec()).display(m.symbols())))
+    Ok(m.string(&RelativePath::from_atoms(relative.atoms.to_vec()).native(m.paths())))
 }
 
 fn this<'h>(args: &Args<'_, 'h>) -> &'h [Symbol] {

@@ -156,6 +156,9 @@ fn module_name(linter: &mut Linter<'_>, from: ExprId, what: &str) {
         return linter
             .report(linter.error(9081, span, message).help("write the name of a module: `from \"Module.Name\"`"));
     }
+    if linter.kind == FileKind::List && !text.starts_with(['.', '/']) {
+        return no_module_yet(linter, span, text);
+    }
     let is_implicit = matches!(linter.kind, FileKind::Spec | FileKind::Project);
     if is_implicit && text.starts_with(['.', '/']) {
         let message = format!("`{text}` is a file: files of one module need no {what}");
@@ -184,9 +187,7 @@ fn import_from(linter: &mut Linter<'_>, argument: Option<ExprId>, at: Span) {
             if is_configuration_file(text) {
                 no_configuration_file(linter, at, text);
             } else if !is_path && !text.is_empty() {
-                let message = format!("the module `{text}` cannot be imported here: modules are not known yet");
-                let help = "put the values into a file beside this one and write `importFile(f`name.dsc`)`";
-                linter.report(linter.error(9075, at, message).help(help));
+                no_module_yet(linter, at, text);
             }
         }
         FileKind::Spec | FileKind::Project if is_path => {
@@ -201,6 +202,13 @@ fn import_from(linter: &mut Linter<'_>, argument: Option<ExprId>, at: Span) {
         }
         _ => legal_characters(linter, at, text),
     }
+}
+
+/// 9075: configuration files are read before there are modules.
+fn no_module_yet(linter: &mut Linter<'_>, at: Span, name: &str) {
+    let message = format!("the module `{name}` cannot be imported here: modules are not known yet");
+    let help = "put the values into a file beside this one and write `importFile(f`name.dsc`)`";
+    linter.report(linter.error(9075, at, message).help(help));
 }
 
 fn import_file(linter: &mut Linter<'_>, argument: Option<ExprId>, callee: Span, at: Span) {

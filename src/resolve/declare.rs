@@ -641,8 +641,8 @@ impl<'i> Pass<'i> {
     fn configuration_call(&mut self, spec: SpecId, block: BlockId, expr: ast::ExprId) {
         let kind = self.t.program.specs[spec.index()].kind;
         if !matches!(kind, SpecKind::Config | SpecKind::Module) {
-            // The expression of a probe becomes its value; a rule says all there is to say about calls of old versions.
-            if spec.index() < self.t.input.specs.len() && !is_old_call(self.ast(spec), expr) {
+            // The expression of a probe becomes its value; a rule says all there is to say about misplaced calls.
+            if spec.index() < self.t.input.specs.len() && !is_misplaced_call(self.ast(spec), expr) {
                 self.t.strays[spec.index()].push((block, expr));
             }
             return;
@@ -693,10 +693,14 @@ impl<'i> Pass<'i> {
     }
 }
 
-/// Whether an expression is a call by which files once said for which qualifiers they are.
-fn is_old_call(ast: &Ast, expr: ast::ExprId) -> bool {
+/// Whether an expression is a call that belongs into a configuration file, or one by which files once said for which
+/// qualifiers they are.
+fn is_misplaced_call(ast: &Ast, expr: ast::ExprId) -> bool {
     let Expr::Call { callee, .. } = ast.expr(expr) else { return false };
-    matches!(ast.text_of(ast.expr_span(callee)), "project" | "qualifierSpace" | "declareQualifierSpace")
+    matches!(
+        ast.text_of(ast.expr_span(callee)),
+        "config" | "configure" | "module" | "package" | "project" | "qualifierSpace" | "declareQualifierSpace"
+    )
 }
 
 /// What a linked entry is to the rest of the program.

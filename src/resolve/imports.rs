@@ -6,7 +6,7 @@ use super::ImportTarget;
 use super::tables::Tables;
 use crate::diagnostics::{Code, Diagnostic, nearest};
 use crate::paths::RelativeError;
-use crate::program::{Module, NamespaceId, Semantics, SpecId};
+use crate::program::{Module, NamespaceId, Semantics, SpecId, SpecKind};
 use crate::source::Location;
 
 /// Whether a name after `from` is that of a file, not of a module.
@@ -82,6 +82,8 @@ pub(super) fn find(
                 "a module of specs with the same name can stand for it: list it in a resolver of kind `DScript`, first";
             Err(Some(Box::new(error(message, "cannot be provided").help(help))))
         }
+        // A rule reports imports of modules in configuration files.
+        None if t.program.specs[spec.index()].kind != SpecKind::Spec => Err(None),
         None => {
             let suggestion = nearest(name, t.input.imports.names.keys().map(|known| &**known));
             let help = suggestion.map(|known| format!("did you mean \"{known}\"?"));

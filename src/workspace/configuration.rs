@@ -16,7 +16,8 @@ use crate::program::{ModuleId, Origin, QualifierId, Qualifiers, Semantics, SpecK
 use crate::resolve::{ImportMap, Input, ModuleInput, SpecSource, resolve};
 use crate::syntax::ast::{Ast, Expr, ExprId, Stmt};
 
-/// The arguments of the calls in each file; a file that could not be read or evaluated is left out.
+/// The arguments of the calls in each file; a file that could not be read or evaluated is left out. A list file, which
+/// holds no calls, has none.
 pub(super) type FileValues = FxHashMap<PathId, Vec<ConfigValue>>;
 
 /// Reads files of one kind (`config.dsc` or module files) with the list files that they import, and evaluates the
@@ -79,6 +80,9 @@ pub(super) fn evaluate_files(
             value.locate(ast, argument);
         }
         result.entry(path).or_default().push(value);
+    }
+    for list in parsed.iter().filter(|file| file.kind == SpecKind::List) {
+        result.entry(list.path).or_default();
     }
     (result, diagnostics)
 }

@@ -284,6 +284,18 @@ impl Workspace {
         let levels: &Levels = &self.config.levels;
         levels.apply(&mut diagnostics);
         sort_and_cap(&mut diagnostics, &self.session.files, usize::MAX);
+        // A file that a configuration imports may be a spec too: what is wrong in it is found twice.
+        let place = |one: &Diagnostic| {
+            let at = one.primary()?.location;
+            Some((self.session.files.get(at.file), at.span))
+        };
+        diagnostics.dedup_by(|later, first| {
+            let same = (later.code, later.severity, &later.message) == (first.code, first.severity, &first.message);
+            match (place(later), place(first)) {
+                (Some((file, span)), Some((other, at))) => same && span == at && file.path() == other.path(),
+                _ => false,
+            }
+        });
         diagnostics
     }
 }

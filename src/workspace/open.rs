@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::config::{Config, decode_config};
 use super::config_value::{Decoder, Located};
@@ -101,17 +101,26 @@ pub(super) fn open(path: &Path, options: OpenOptions, config_optional: bool) -> 
 
 /// Opens an absolute path at which something lies.
 pub(super) fn opened(path: &Path, options: OpenOptions, config_optional: bool) -> Workspace {
-    let (mut workspace, sdk, own) = start(path, options, config_optional);
+    let Started { mut workspace, sdk, own, lists } = start(path, options, config_optional);
     if !workspace.broken {
-        find_modules(&mut workspace, &sdk, own);
+        find_modules(&mut workspace, &sdk, own, &lists);
     }
     workspace
 }
 
+/// A workspace whose modules are not known yet.
+struct Started {
+    workspace: Workspace,
+    /// The folders of the SDK.
+    sdk: Vec<PathId>,
+    /// Which specs are the configuration's own.
+    own: Own,
+    /// The files that the configuration imports.
+    lists: FxHashSet<PathId>,
+}
+
 /// Everything up to the configuration.
-///
-/// Gives the folders of the SDK and which specs are the configuration's own, too.
-fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace, Vec<PathId>, Own) {
+fn start(path: &Path, options: OpenOptions, config_optional: bool) -> Started {
     let mut diagnostics = Vec::new();
     let environment = environment_of(options.environment, options.host);
     let mut file_system: Arc<dyn FileSystem> = Arc::new(WithSdk::new(options.file_system));
@@ -133,6 +142,7 @@ fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace
     let natives = super::natives();
     let mut config = Config::default();
     let mut broken = diagnostics.iter().any(Diagnostic::is_error);
+    let mut lists = FxHashSet::default();
     if let Some(file) = opened.config.filter(|_| !broken) {
         let layout = layout_of(&config);
         let mounts = Mounts::predefined(&layout, &*session.environment, &paths);
@@ -140,6 +150,7 @@ fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace
         let wanted = [Wanted::new(file, SpecKind::Config)];
         let (values, found) = evaluate_files(&session, &prelude, &wanted, &host, &natives);
         diagnostics.extend(found);
+        lists.extend(values.keys().copied().filter(|path| *path != file));
         match values.get(&file).and_then(|values| values.first()) {
             Some(value) => {
                 let mut decoder = Decoder::new();
@@ -172,7 +183,7 @@ fn start(path: &Path, options: OpenOptions, config_optional: bool) -> (Workspace
         resolved: OnceLock::new(),
         session,
     };
-    (workspace, sdk, opened.own)
+    Started { workspace, sdk, own: opened.own, lists }
 }
 
 /// An environment as seen from the operating system that is built for.
@@ -186,7 +197,7 @@ fn environment_of(environment: Arc<dyn Environment>, os: Option<OperatingSystem>
 }
 
 /// Finds the modules, reads their files, and adds their mounts.
-fn find_modules(workspace: &mut Workspace, sdk: &[PathId], own: Own) {
+fn find_modules(workspace: &mut Workspace, sdk: &[PathId], own: Own, lists: &FxHashSet<PathId>) {
     let (session, config) = (&workspace.session, &workspace.config);
     let paths = &session.paths;
     let skipped = vec![workspace.layout.output, workspace.layout.object];
@@ -213,7 +224,13 @@ fn find_modules(workspace: &mut Workspace, sdk: &[PathId], own: Own) {
             origin: Origin::Extent,
             folder: workspace.folder,
         }),
-        Own::Found => discovery.configuration_module(),
+        // A file that the configuration imports is a spec only where it is listed as one.
+        Own::Found => discovery.configuration_module().map(|mut module| {
+            let listed = config.projects.is_some();
+            let projects = module.description.projects.iter_mut();
+            projects.for_each(|projects| projects.retain(|spec| listed || !lists.contains(&spec.value)));
+            module
+        }),
         Own::Nothing => None,
     };
     let mut wanted: Vec<Wanted> = Vec::new();

@@ -53,7 +53,6 @@ fn spy<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
 }
 
 /// The natives, each watched.
-#[expect(clippy::iter_over_hash_type, reason = "each is replaced by the same, in whatever order")]
 pub fn watched() -> NativeTable {
     let mut table = natives();
     #[expect(clippy::iter_over_hash_type, reason = "all get the same")]

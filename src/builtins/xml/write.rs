@@ -197,7 +197,7 @@ impl<'h> Writer<'_, 'h> {
             out.push_str(if binding.prefix.is_empty() { " xmlns" } else { " xmlns:" });
             out.push_str(&binding.prefix);
             out.push_str("=\"");
-            escape(&binding.uri, Place::Attribute, out);
+            escape(&binding.uri, Place::Attribute, self.new_line, out);
             out.push('"');
         }
         self.text().push('>');
@@ -383,11 +383,12 @@ impl<'h> Writer<'_, 'h> {
             Some((false, _)) => return Err(self.redefined(m, prefix)),
             None => self.scopes.bind(prefix, uri, false),
         }
+        let new_line = self.new_line;
         let out = self.text();
         out.push_str(if prefix.is_empty() { " xmlns" } else { " xmlns:" });
         out.push_str(prefix);
         out.push_str("=\"");
-        escape(uri, Place::Attribute, out);
+        escape(uri, Place::Attribute, new_line, out);
         out.push('"');
         Ok(())
     }
@@ -408,10 +409,11 @@ impl<'h> Writer<'_, 'h> {
         match field(m, node, "value") {
             Value::String(text) => {
                 self.check_characters(m, text.text)?;
+                let new_line = self.new_line;
                 let out = self.text();
                 // Two hyphens would end the comment.
                 let mut hyphen = false;
-                for c in lines(text.text) {
+                for c in lines(text.text, new_line).chars() {
                     if c == '-' && hyphen {
                         out.push(' ');
                     }
@@ -443,14 +445,14 @@ impl<'h> Writer<'_, 'h> {
         self.check_characters(m, value)?;
         self.content();
         self.indent();
+        let new_line = self.new_line;
         let out = self.text();
         out.push_str("<?");
         out.push_str(name);
         if !value.is_empty() {
             out.push(' ');
             // What would end the instruction is taken apart.
-            let value: String = lines(value).collect();
-            out.push_str(&value.replace("?>", "? >"));
+            out.push_str(&lines(value, new_line).replace("?>", "? >"));
         }
         out.push_str("?>");
         Ok(())
@@ -497,7 +499,8 @@ impl<'h> Writer<'_, 'h> {
             self.mixed = true;
             self.empty &= text.is_empty();
         }
-        escape(&text, place, self.text());
+        let new_line = self.new_line;
+        escape(&text, place, new_line, self.text());
         Ok(())
     }
 
@@ -535,26 +538,31 @@ fn field<'h>(m: &Machine<'_, 'h>, node: &'h Object<'h>, name: &str) -> Value<'h>
     node.get(m.symbols().intern(name)).unwrap_or(Value::Undefined)
 }
 
-/// The characters with one form of line ends.
-fn lines(text: &str) -> impl Iterator<Item = char> + '_ {
+/// The text with the line ends of the host.
+fn lines(text: &str, new_line: &str) -> String {
+    let mut out = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
-    std::iter::from_fn(move || match characters.next()? {
-        '\r' => {
-            characters.next_if_eq(&'\n');
-            Some('\n')
+    while let Some(c) = characters.next() {
+        match c {
+            '\n' => out.push_str(new_line),
+            '\r' => {
+                characters.next_if_eq(&'\n');
+                out.push_str(new_line);
+            }
+            c => out.push(c),
         }
-        c => Some(c),
-    })
+    }
+    out
 }
 
-fn escape(text: &str, place: Place, out: &mut String) {
+fn escape(text: &str, place: Place, new_line: &str, out: &mut String) {
     match place {
         // What would end a CDATA section is taken apart.
-        Place::Cdata => out.push_str(&lines(text).collect::<String>().replace("]]>", "]]]]><![CDATA[>")),
+        Place::Cdata => out.push_str(&lines(text, new_line).replace("]]>", "]]]]><![CDATA[>")),
         // Two hyphens would end the comment.
-        Place::Comment => out.push_str(&lines(text).collect::<String>().replace("--", "- -")),
+        Place::Comment => out.push_str(&lines(text, new_line).replace("--", "- -")),
         Place::Content => {
-            for c in lines(text) {
+            for c in lines(text, new_line).chars() {
                 match c {
                     '&' => out.push_str("&amp;"),
                     '<' => out.push_str("&lt;"),
