@@ -76,6 +76,10 @@ impl<'h> Machine<'_, 'h> {
             (ir::Growth::Items, Expr::Array(items)) => {
                 let items = frame.code.exprs_of(items);
                 self.push_arguments(frame, &items[1..])?;
+                if let (Value::Array(array), true) = (self.stack[at], self.stack.len() == base) {
+                    // Nothing is added, but it is another array, with no rule for merging.
+                    self.stack[at] = self.array(array.items);
+                }
                 self.grow_items(at, base, || frame.location(items[0]))
             }
             _ => self.grow_text(frame, at, &[(whole, value)]),
@@ -133,8 +137,10 @@ impl<'h> Machine<'_, 'h> {
             return Ok(());
         }
         self.stack.truncate(base);
-        for array in arguments {
-            self.stack.extend_from_slice(array.as_array().unwrap_or_default());
+        let arrays = arguments.iter().filter_map(|value| value.as_array());
+        self.room_for_items(arrays.clone().map(<[_]>::len).sum(), frame.location(call))?;
+        for array in arrays {
+            self.stack.extend_from_slice(array);
         }
         self.grow_items(at, base, || frame.location(call))
     }

@@ -64,12 +64,13 @@ impl Machine<'_, '_> {
     /// Runs `f`, which comes back from a native: natives may have moved to another stack.
     #[inline]
     pub(super) fn on_any_stack<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
-        if address() <= self.stack_room.begin {
-            // The same stack, or one that is taken to be low.
-            return f(self);
+        let room = self.stack_room;
+        if address() > room.begin {
+            self.stack_room = StackRoom::here();
         }
-        let room = std::mem::replace(&mut self.stack_room, StackRoom::here());
+        // Anywhere else it is the same stack, or one that is taken to be low until a closer look.
         let result = f(self);
+        // What that look found does not hold where the native goes back to.
         self.stack_room = room;
         result
     }
