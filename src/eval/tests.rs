@@ -14,10 +14,15 @@ use crate::source::system::{MapEnvironment, MemoryFileSystem, OperatingSystem};
 use crate::source::{Files, Symbols};
 use crate::syntax::parse;
 
-use super::{Evaluation, Host, Limits, SystemFolders};
+use super::{Args, Eval, Evaluation, Host, Limits, Machine, NativeTable, SystemFolders};
 
 /// Evaluates one spec with the prelude and `Sdk.Transformers`; gives the graph as JSON and the messages.
 fn evaluate(text: &str, threads: usize) -> (String, Vec<String>) {
+    evaluate_with(text, threads, &crate::builtins::natives())
+}
+
+/// `evaluate` with natives of the test's own.
+fn evaluate_with(text: &str, threads: usize, natives: &NativeTable) -> (String, Vec<String>) {
     let symbols = Arc::new(Symbols::new());
     let paths = Arc::new(Paths::new(symbols.clone()));
     let files = Files::new();
@@ -98,8 +103,7 @@ fn evaluate(text: &str, threads: usize) -> (String, Vec<String>) {
         functions: Default::default(),
         test: None,
     };
-    let natives = crate::builtins::natives();
-    let evaluation = Evaluation { resolved: &resolved, host: &host, natives: &natives, files: &files, threads };
+    let evaluation = Evaluation { resolved: &resolved, host: &host, natives, files: &files, threads };
     let builder = GraphBuilder::new(paths.clone(), mounts, GraphOptions::new(path("/w")));
     let (graph, found) = evaluation.graph(&[QualifierId::EMPTY], builder);
     diagnostics.extend(found);
@@ -162,4 +166,24 @@ fn a_cycle_is_told_once_and_whole_whoever_finds_it() {
 fn endless_recursion_and_endless_loops_end() {
     let (_, messages) = evaluate("function f(n: number) { return f(n + 1) + 1; }\nconst a = f(0);", 1);
     assert!(messages.iter().any(|message| message.contains("DX9353")), "{messages:?}");
+}
+
+/// Calls its argument on a stack of its own, as natives do that work through deep values.
+fn call_elsewhere<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Eval<'h> {
+    stacker::grow(16 << 20, || m.call(args.get(0), &[], args.site))
+}
+
+#[test]
+fn a_native_may_call_back_from_another_stack() {
+    let text = r#"
+function down(n: number): number { return n === 0 ? 0 : 1 + down(n - 1); }
+function both() {
+    const before = Debug.writeLine(() => 1);
+    return down(3500);
+}
+const a = both();
+"#;
+    let mut natives = crate::builtins::natives();
+    natives.functions.insert("Debug.writeLine", call_elsewhere);
+    assert_eq!(evaluate_with(text, 1, &natives).1, Vec::<String>::new());
 }
