@@ -66,13 +66,7 @@ fn this<'h>(args: &Args<'_, 'h>) -> Option<&'h ExecuteResult<'h>> {
 
 /// Asking for an output that the process does not declare gives `undefined`, on which SDK modules rely. More often it is
 /// a slip, so it is not done in silence (DS0406).
-fn missing<'h>(
-    m: &mut Machine<'_, 'h>,
-    args: &Args<'_, 'h>,
-    what: &str,
-    shown: &str,
-    known: &[String],
-) -> Value<'h> {
+fn missing<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, what: &str, shown: &str, known: &[String]) -> Value<'h> {
     let message = format!("the process has no output {what} `{shown}`");
     let mut warning = Diagnostic::warning(Code::Ds(406), message).at(args.site.argument(0), "");
     if known.is_empty() {

@@ -126,7 +126,11 @@ fn append(graph: &PipGraph, data: &PipData, paths: PathRendering, text: &mut Str
             let mut plain = String::new();
             append_fragment(graph, fragment, paths, &mut plain);
             // Nested data has quoted itself already.
-            if matches!(fragment, Fragment::Nested(_) | Fragment::Raw(_)) { text.push_str(&plain) } else { quote(&plain, text) }
+            if matches!(fragment, Fragment::Nested(_) | Fragment::Raw(_)) {
+                text.push_str(&plain)
+            } else {
+                quote(&plain, text)
+            }
         }
     }
 }
