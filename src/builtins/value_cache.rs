@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::diagnostics::Code;
-use crate::eval::{Args, Eval, Machine, Map, NativeFn, Raised, Set, Value};
+use crate::eval::{Args, Eval, Machine, Maker, Map, NativeFn, Raised, Set, Value};
 use crate::program::DeclId;
 
 use super::support::function_arg;
@@ -35,7 +35,7 @@ fn get_or_add_with_state<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) -> Ev
 
 fn cached<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, function: Value<'h>, arguments: &[Value<'h>]) -> Eval<'h> {
     let mut hasher = Sha256::new();
-    hash(m, args, args.get(0), &mut hasher)?;
+    hash(m, args, args.get(0), Part::Key, &mut hasher)?;
     let mut key = String::with_capacity(64);
     for byte in hasher.finalize() {
         let _ = write!(key, "{byte:02x}");
@@ -45,8 +45,32 @@ fn cached<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, function: Value<'h>,
     let decl = home(m, function).unwrap_or(current);
     // Nearly always the module that wraps this native stands in between.
     let place = m.call_in_spec(args.site.location());
-    let value = m.cached(&key, decl, qualifier, place, &mut |m| m.call(function, arguments, args.site))?;
+    let maker = maker(m, args, function, arguments)?;
+    let value = m.cached(&key, decl, qualifier, place, maker, &mut |m| m.call(function, arguments, args.site))?;
     copy(m, args, value)
+}
+
+/// What the value would be made from here: the same for the same code with equal captures and state.
+fn maker<'h>(
+    m: &mut Machine<'_, 'h>,
+    args: &Args<'_, 'h>,
+    function: Value<'h>,
+    arguments: &[Value<'h>],
+) -> Result<Maker, Raised> {
+    let mut hasher = Sha256::new();
+    for value in std::iter::once(&function).chain(arguments) {
+        hash(m, args, *value, Part::Maker, &mut hasher)?;
+    }
+    Ok(Maker(hasher.finalize().into()))
+}
+
+/// What a hash is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// A key is plain data.
+    Key,
+    /// Functions count by their code and captures, and what has no content by its kind.
+    Maker,
 }
 
 /// The declaration that the function is written in: it does not depend on who calls.
@@ -65,7 +89,13 @@ fn home<'h>(m: &Machine<'_, 'h>, function: Value<'h>) -> Option<DeclId> {
 }
 
 /// Adds what a key consists of, so that equal content gives equal keys and different content different ones.
-fn hash<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, value: Value<'h>, hasher: &mut Sha256) -> Result<(), Raised> {
+fn hash<'h>(
+    m: &mut Machine<'_, 'h>,
+    args: &Args<'_, 'h>,
+    value: Value<'h>,
+    part: Part,
+    hasher: &mut Sha256,
+) -> Result<(), Raised> {
     let mut add = |tag: &str, text: &str| {
         hasher.update(tag.as_bytes());
         hasher.update((text.len() as u64).to_le_bytes());
@@ -144,12 +174,24 @@ fn hash<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, value: Value<'h>, hash
             add("map", &map.len().to_string());
             map.entries().flat_map(|(key, value)| [key, value]).collect()
         }
+        Value::Function(decl, _) if part == Part::Maker => {
+            add("function", &decl.0.to_string());
+            Vec::new()
+        }
+        Value::Closure(closure) if part == Part::Maker => {
+            add("closure", &format!("{}:{}", closure.code.spec.0, closure.function.span.start));
+            closure.captures.to_vec()
+        }
+        other if part == Part::Maker => {
+            add("other", other.type_of());
+            Vec::new()
+        }
         other => return Err(unsupported(m, args, other, "key")),
     };
     for item in items {
         // Parts may be shared, so a small value can take endless work.
         m.count_step(args.site.location())?;
-        stacker::maybe_grow(STACK_NEEDED, STACK_ADDED, || hash(m, args, item, hasher))?;
+        stacker::maybe_grow(STACK_NEEDED, STACK_ADDED, || hash(m, args, item, part, hasher))?;
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ pub use native::{Args, Eval, Member, NativeFn, NativeTable, Raised, Receiver, Si
 pub use places::{Step, Trail};
 pub use requests::{Request, RequestKind};
 pub use run::{Evaluation, Root};
-pub use shared::{Event, ThunkId};
+pub use shared::{CacheUse, Event, Maker, ThunkId};
 pub use value::{
     Array, Closure, ExecuteResult, MergeRule, Method, Object, PipHandle, Relative, SealHandle, SealKind,
     StaticDirectory, Text, Value,

@@ -1,11 +1,12 @@
 //! Requests into pips: walks the top-level values as one worker would have evaluated them and hands their requests to
 //! the graph, which applies its rules as each arrives.
 
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, PoisonError};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::diagnostics::Diagnostic;
+use crate::diagnostics::{Code, Diagnostic};
 use crate::graph::{
     DirectoryId, FileArtifact, Fragment, GraphBuilder, IpcPip, PipData, PipId, ProcessPip, Provenance, ServiceOptions,
 };
@@ -13,7 +14,7 @@ use crate::program::{DeclId, QualifierId};
 use crate::source::{Files, Location};
 
 use super::requests::{Request, RequestKind};
-use super::shared::{Event, Shared, ThunkId};
+use super::shared::{CacheUse, Event, Shared, ThunkId};
 use super::value::SealHandle;
 
 /// An id that no directory of a graph has.
@@ -30,6 +31,10 @@ pub(super) struct Replay<'s, 'h> {
     refused: FxHashSet<SealHandle>,
     /// The lasting ids of processes and messages. Those without were refused.
     pips: Vec<Option<PipId>>,
+    /// The first request for each value that is kept under a key, and the top-level value that made it.
+    cached: FxHashMap<ThunkId, (ThunkId, CacheUse)>,
+    /// Which values asked for which of them.
+    asked: FxHashSet<(ThunkId, ThunkId)>,
     visited: Vec<bool>,
     modules: Vec<Arc<str>>,
     /// The dotted names of declarations, as far as pips came from them.
@@ -49,6 +54,8 @@ impl<'s, 'h> Replay<'s, 'h> {
             directories: Vec::new(),
             refused: FxHashSet::default(),
             pips: Vec::new(),
+            cached: FxHashMap::default(),
+            asked: FxHashSet::default(),
             visited: Vec::new(),
             modules: shared.resolved.program.modules.iter().map(|module| module.name.clone()).collect(),
             names: vec![None; shared.resolved.program.decls.len()],
@@ -68,6 +75,7 @@ impl<'s, 'h> Replay<'s, 'h> {
             while let Some(event) = events.next() {
                 match event {
                     Event::Made(request) => self.request(thunk.decl, thunk.qualifier, *request),
+                    Event::Cached(request) => self.cached(id, *request),
                     Event::FailureBegins => self.expected.push(self.diagnostics.len()),
                     Event::FailureEnds(expected) => {
                         let begin = self.expected.pop().unwrap_or(self.diagnostics.len());
@@ -86,6 +94,40 @@ impl<'s, 'h> Replay<'s, 'h> {
                 }
             }
         }
+    }
+
+    /// Refuses what would make something else of a key than the first value that asked. Only the first request of each
+    /// value counts: those after it get what that one got.
+    fn cached(&mut self, value: ThunkId, request: CacheUse) {
+        if !self.asked.insert((value, request.thunk)) {
+            return;
+        }
+        let (first_value, first) = match self.cached.entry(request.thunk) {
+            Entry::Vacant(entry) => {
+                entry.insert((value, request));
+                return;
+            }
+            Entry::Occupied(entry) => entry.into_mut(),
+        };
+        if first.maker == request.maker {
+            return;
+        }
+        let program = &self.shared.resolved.program;
+        let decl = |id: ThunkId| self.shared.thunk(id).decl;
+        let (first_decl, own_decl) = (decl(*first_value), decl(value));
+        let (first_name, own_name) = (program.decl_name(first_decl), program.decl_name(own_decl));
+        let message = format!("`{own_name}` and `{first_name}` make different things under the same key");
+        let mut error = Diagnostic::error(Code::Ds(407), message);
+        error = if first.location == request.location {
+            let error = error.at(request.location, "made here");
+            let error = error.and_at(program.decl_location(first_decl), "once for this value");
+            error.and_at(program.decl_location(own_decl), "once for this value")
+        } else {
+            let error = error.at(request.location, format!("made here for `{own_name}`"));
+            error.and_at(first.location, format!("made here for `{first_name}`"))
+        };
+        let help = "make all that the function uses a part of the key, or declare one function for all who ask";
+        self.diagnostics.push(error.help(help));
     }
 
     /// Puts a value that was not replayed yet on the stack, and its messages to the others.

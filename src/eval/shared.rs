@@ -42,7 +42,7 @@ pub(super) struct Thunk<'h> {
 pub(super) struct Record {
     /// Pips made and values needed, in order. The replay takes them, so that no request is ever there twice.
     pub events: Mutex<Vec<Event>>,
-    /// Whether it made pips, needed values that did, or has messages.
+    /// Whether it made pips, asked for values under keys, needed values that did, or has messages.
     pub told: bool,
     /// Messages in order; the error that ended it last.
     pub diagnostics: Box<[Diagnostic]>,
@@ -56,11 +56,28 @@ pub enum Event {
     Needed(ThunkId),
     /// The value made a pip or a seal, or asserted a file.
     Made(Box<Request>),
+    /// The value asked for one that is kept under a key.
+    Cached(Box<CacheUse>),
     /// A unit test expects that what follows fails.
     FailureBegins,
     /// What was expected to fail ends here.
     FailureEnds(Box<ExpectedFailure>),
 }
+
+/// A request for a value that is kept under a key.
+#[derive(Debug)]
+pub struct CacheUse {
+    /// The value.
+    pub(super) thunk: ThunkId,
+    /// What it would be made from here.
+    pub(super) maker: Maker,
+    /// The call.
+    pub(super) location: Location,
+}
+
+/// What a value that is kept under a key is made from: a digest of the function's code and of what it is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Maker(pub [u8; 32]);
 
 /// A top-level value while it is computed.
 pub(super) struct Running {

@@ -14,7 +14,7 @@ use crate::source::Location;
 use super::calls::Frame;
 use super::machine::Machine;
 use super::native::{Eval, Raised};
-use super::shared::{Cycle, Event, Record, Running, Shared, Thunk, ThunkId};
+use super::shared::{CacheUse, Cycle, Event, Maker, Record, Running, Shared, Thunk, ThunkId};
 
 /// A thunk that is being computed. Dropped only when computing it panics: then whoever waits must not wait for ever.
 struct Claim<'s, 'h> {
@@ -36,7 +36,9 @@ impl<'h> Machine<'_, 'h> {
     }
 
     /// A value that is computed once for each key and qualifier, by `compute`, and shared by all top-level values.
-    /// `decl` is where pips made for it are said to come from; it must follow from the key alone.
+    /// `decl` is where pips made for it are said to come from; it must follow from the key alone. `maker` says what
+    /// `compute` does: who comes first with a key depends on timing, so the replay refuses top-level values whose makers
+    /// differ (DS0407).
     ///
     /// # Errors
     /// When computing it fails, or needs the same key again (DX9378).
@@ -46,9 +48,11 @@ impl<'h> Machine<'_, 'h> {
         decl: DeclId,
         qualifier: QualifierId,
         reference: Location,
+        maker: Maker,
         compute: &mut dyn FnMut(&mut Self) -> Eval<'h>,
     ) -> Eval<'h> {
         let id = self.shared.cached_thunk(key, decl, qualifier);
+        self.emit(Event::Cached(Box::new(CacheUse { thunk: id, maker, location: reference })));
         self.force_thunk(id, reference, &mut |m| m.enter(reference, |m| compute(m)))
     }
 
