@@ -2,7 +2,8 @@
 //!
 //! The graph comes about only when all values are there, so these questions are answered from the requests. A value that
 //! refers to an artifact was given it by the value that asked for its pip, which therefore is known here already: the
-//! answers do not depend on timing. Programs that do not ask such questions keep no records.
+//! answers do not depend on timing. Only who names an output by `Unsafe.outputFile`, without the value that makes it, may
+//! ask too early. Programs that do not ask such questions keep no records.
 
 use std::sync::Arc;
 

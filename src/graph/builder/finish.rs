@@ -78,7 +78,8 @@ fn used_qualifiers(origins: &Origins, order: &[PipId]) -> Vec<Arc<Qualifier>> {
     used
 }
 
-/// Groups pips by the top-level value that made them and orders the groups. Within a group pips keep the order of
+/// Groups pips by the top-level value that made them and orders the groups by module, spec, the first place that led to
+/// one of their pips, value and qualifier. Within a group pips keep the order of
 /// adding, which one evaluation of a value always repeats; between groups the order of adding depends on which value
 /// was asked for first, and so does not count.
 fn show_order(origins: &Origins, paths: &Paths) -> Vec<PipId> {
