@@ -130,6 +130,7 @@ fn start(path: &Path, options: OpenOptions, config_optional: bool) -> Started {
     let session = Session::new(file_system, environment, options.threads);
     let paths = session.paths.clone();
     let opened = locate(&session, path, config_optional, options.allow_missing_config, &mut diagnostics);
+    // The session was made above, so nobody can have set it.
     let _ = session.folder.set(opened.folder);
     let sdk: Vec<PathId> = options.sdk.iter().filter_map(|sdk| sdk_folder(&session, sdk, &mut diagnostics)).collect();
     let (prelude, found) = Prelude::load(&session, &sdk);

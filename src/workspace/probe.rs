@@ -16,7 +16,7 @@ use crate::program::SpecKind;
 use crate::resolve::{Probe, resolve};
 use crate::syntax::ast::Stmt;
 use crate::syntax::token::Tok;
-use crate::syntax::tokens;
+use crate::syntax::{is_unfinished, tokens};
 
 /// What expressions evaluate to.
 #[derive(Clone, Debug)]
@@ -41,6 +41,10 @@ pub struct ProbedValue {
 /// An expression as a statement of a file.
 pub(super) fn as_statement(text: &str) -> String {
     let text = text.trim();
+    // What lacks its rest is told to end too early, not to go on with a `;` that nobody wrote.
+    if is_unfinished(text) && !text.starts_with('{') {
+        return text.to_owned();
+    }
     // A comment at the end stays behind the `;`.
     let end =
         tokens(text).0.iter().rfind(|token| token.tok != Tok::Semi).map_or(text.len(), |token| token.end as usize);
