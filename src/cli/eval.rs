@@ -55,7 +55,9 @@ fn without_conversation(args: &EvalArgs) -> Result<(), Failure> {
         (_, true) => "`--stats` is about one run",
         _ => return Ok(()),
     };
-    Err(Failure::Usage(format!("{wrong}, but without an expression each input is answered by itself: give expressions")))
+    Err(Failure::Usage(format!(
+        "{wrong}, but without an expression each input is answered by itself: give expressions"
+    )))
 }
 
 /// Tells the workspace from the expressions. What stands before `--at` is the workspace. Without that hint, the first
