@@ -16,7 +16,7 @@ use super::module_file::{CONFIG_FILES, ModuleFile, decode_module_file, is_config
 use super::mounts::{Layout, Mounts};
 use super::prelude::Prelude;
 use super::restricted::RestrictedEnvironment;
-use super::sdk::{EMBEDDED_ROOT, PRELUDE_MODULE, WithSdk, embedded_module};
+use super::sdk::{EMBEDDED_ROOT, PRELUDE_MODULE, WithSdk, embedded_module, embedded_modules};
 use super::session::Session;
 use super::tree::Tree;
 use super::{OpenError, Workspace};
@@ -262,6 +262,9 @@ fn find_modules(workspace: &mut Workspace, sdk: &[PathId], own: Own, lists: &FxH
     }
     let mut catalogue = discovery.catalogue(&groups, &described);
     catalogue.modules.extend(own);
+    if config.disable_in_box_sdk || !sdk.is_empty() {
+        catalogue.left_out = embedded_modules().map(Arc::from).collect();
+    }
     let mut diagnostics = discovery.tree.diagnostics;
     diagnostics.append(&mut discovery.diagnostics);
     diagnostics.append(&mut decoder.diagnostics);
