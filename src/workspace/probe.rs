@@ -55,6 +55,13 @@ pub(super) fn as_statement(text: &str) -> String {
     if text.starts_with('{') { format!("({text}\n);{rest}") } else { format!("{text}\n;{rest}") }
 }
 
+/// Adds to names that are unknown without a spec where they would be known.
+pub(super) fn point_to_specs(found: &mut [Diagnostic]) {
+    for one in found.iter_mut().filter(|one| one.code == Code::Dx(9226) && one.help.is_none()) {
+        one.help = Some("with `--at SPEC` the names of that spec are known".to_owned());
+    }
+}
+
 impl Workspace {
     /// Evaluates expressions with the names that `spec` sees, under one qualifier. `spec` is a path, absolute or
     /// relative to the workspace's folder; without one only the prelude and imports are seen.
@@ -118,6 +125,9 @@ impl Workspace {
         let host = self.host();
         let mut values = Vec::new();
         for (decl, mut found) in resolved.probes.iter().zip(own) {
+            if spec.is_none() {
+                point_to_specs(&mut found);
+            }
             // An expression that is not one (a statement such as an `import`) is said to be so by a rule.
             let syntax_error = found.iter().any(Diagnostic::is_error);
             let root = decl.filter(|_| !syntax_error).and_then(|decl| {
