@@ -193,12 +193,7 @@ impl<'h> Machine<'_, 'h> {
             if !errors.is_empty() {
                 return errors;
             }
-            let events = record.events.lock().unwrap_or_else(PoisonError::into_inner);
-            let has_failed = |id: &ThunkId| matches!(self.shared.thunk(*id).result.get(), Some(None));
-            at = events.iter().rev().find_map(|event| match event {
-                Event::Needed(id) => Some(*id).filter(has_failed),
-                _ => None,
-            });
+            at = record.because;
         }
         Vec::new()
     }

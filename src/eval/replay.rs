@@ -14,7 +14,7 @@ use crate::source::{Files, Location};
 
 use super::requests::{Request, RequestKind};
 use super::shared::{Event, Shared, ThunkId};
-use super::value::{PipHandle, SealHandle};
+use super::value::SealHandle;
 
 /// An id that no directory of a graph has.
 const UNKNOWN: DirectoryId = DirectoryId(u32::MAX);
@@ -25,11 +25,11 @@ pub(super) struct Replay<'s, 'h> {
     files: &'s Files,
     builder: GraphBuilder,
     /// The lasting ids of handles.
-    directories: FxHashMap<SealHandle, DirectoryId>,
+    directories: Vec<DirectoryId>,
     /// Handles of directories that the graph refused.
     refused: FxHashSet<SealHandle>,
     /// The lasting ids of processes and messages. Those without were refused.
-    pips: FxHashMap<PipHandle, PipId>,
+    pips: Vec<Option<PipId>>,
     visited: Vec<bool>,
     modules: Vec<Arc<str>>,
     /// The dotted names of declarations, as far as pips came from them.
@@ -46,9 +46,9 @@ impl<'s, 'h> Replay<'s, 'h> {
             shared,
             files,
             builder,
-            directories: FxHashMap::default(),
+            directories: Vec::new(),
             refused: FxHashSet::default(),
-            pips: FxHashMap::default(),
+            pips: Vec::new(),
             visited: Vec::new(),
             modules: shared.resolved.program.modules.iter().map(|module| module.name.clone()).collect(),
             names: vec![None; shared.resolved.program.decls.len()],
@@ -122,10 +122,10 @@ impl<'s, 'h> Replay<'s, 'h> {
                 }
                 match self.builder.add_process(process, provenance) {
                     Ok(pip) => {
-                        self.pips.insert(handle, pip);
+                        note(&mut self.pips, handle.0, Some(pip), None);
                         let outputs = self.builder.process_outputs(pip);
                         for (handle, (_, directory)) in handles.iter().zip(outputs) {
-                            self.directories.insert(*handle, directory);
+                            note(&mut self.directories, handle.0, directory, UNKNOWN);
                         }
                         return;
                     }
@@ -156,7 +156,7 @@ impl<'s, 'h> Replay<'s, 'h> {
                 }
                 match self.builder.add_ipc(ipc, provenance) {
                     Ok(pip) => {
-                        self.pips.insert(handle, pip);
+                        note(&mut self.pips, handle.0, Some(pip), None);
                         return;
                     }
                     Err(refused) => refused,
@@ -169,7 +169,7 @@ impl<'s, 'h> Replay<'s, 'h> {
                 }
                 match self.builder.seal(seal, provenance) {
                     Ok(directory) => {
-                        self.directories.insert(handle, directory);
+                        note(&mut self.directories, handle.0, directory, UNKNOWN);
                         return;
                     }
                     Err(refused) => {
@@ -180,7 +180,7 @@ impl<'s, 'h> Replay<'s, 'h> {
             }
             RequestKind::Exclusive(handle, path) => {
                 if let Some(directory) = self.builder.exclusive_output(path) {
-                    self.directories.insert(handle, directory);
+                    note(&mut self.directories, handle.0, directory, UNKNOWN);
                 }
                 return;
             }
@@ -224,8 +224,8 @@ impl<'s, 'h> Replay<'s, 'h> {
 
     /// Every pip that has a handle was asked for before: it is in the graph, or it was refused and the reason reported.
     fn map_pip(&self, pip: &mut PipId) -> bool {
-        self.pips.get(&PipHandle(pip.0)).is_some_and(|known| {
-            *pip = *known;
+        self.pips.get(pip.0 as usize).copied().flatten().is_some_and(|known| {
+            *pip = known;
             true
         })
     }
@@ -236,18 +236,10 @@ impl<'s, 'h> Replay<'s, 'h> {
     }
 
     fn map(&self, directory: &mut DirectoryId) -> bool {
-        match self.directories.get(&SealHandle(directory.0)) {
-            Some(known) => {
-                *directory = *known;
-                true
-            }
-            None if self.refused.contains(&SealHandle(directory.0)) => false,
-            None => {
-                // No pip before it makes it (`Unsafe.exOutputDirectory`): the graph says so.
-                *directory = UNKNOWN;
-                true
-            }
-        }
+        let handle = SealHandle(directory.0);
+        // What no pip before it makes (`Unsafe.exOutputDirectory`) stays unknown: the graph says so.
+        *directory = self.directories.get(handle.0 as usize).copied().unwrap_or(UNKNOWN);
+        *directory != UNKNOWN || !self.refused.contains(&handle)
     }
 
     fn map_data(&self, data: &mut PipData) -> bool {
@@ -282,4 +274,13 @@ impl<'s, 'h> Replay<'s, 'h> {
             qualifier,
         }
     }
+}
+
+/// Notes the lasting id of a handle. Handles are numbered densely, so a list holds them best.
+fn note<T: Copy>(ids: &mut Vec<T>, handle: u32, id: T, unknown: T) {
+    let at = handle as usize;
+    if at >= ids.len() {
+        ids.resize(at + 1, unknown);
+    }
+    ids[at] = id;
 }

@@ -45,7 +45,9 @@ pub(super) struct Record {
     /// Whether it made pips, needed values that did, or has messages.
     pub told: bool,
     /// Messages in order; the error that ended it last.
-    pub diagnostics: Vec<Diagnostic>,
+    pub diagnostics: Box<[Diagnostic]>,
+    /// The value because of which it failed, if it needed one that did.
+    pub because: Option<ThunkId>,
 }
 
 /// Something that matters to the graph, in the order in which it happened.

@@ -123,7 +123,13 @@ impl<'h> Machine<'_, 'h> {
             running.diagnostics.push(*error);
         }
         let told = !running.events.is_empty() || !running.diagnostics.is_empty();
-        let record = Record { events: Mutex::new(running.events), told, diagnostics: running.diagnostics };
+        let has_failed = |id: &ThunkId| matches!(self.shared.thunk(*id).result.get(), Some(None));
+        let because = running.events.iter().rev().find_map(|event| match event {
+            Event::Needed(id) if result.is_err() => Some(*id).filter(has_failed),
+            _ => None,
+        });
+        let diagnostics = running.diagnostics.into();
+        let record = Record { events: Mutex::new(running.events), told, diagnostics, because };
         self.shared.finish(thunk, result.ok(), record);
     }
 

@@ -45,6 +45,8 @@ pub struct PipData {
 pub enum Fragment {
     /// Plain text.
     Text(Symbol),
+    /// Text that is never quoted: the same as nested text without quoting, which nearly every option has.
+    Raw(Symbol),
     /// An absolute path.
     Path(PathId),
     /// The content hash of a file, known when the file is.

@@ -164,12 +164,12 @@ impl PipGraph {
     /// roots are allowed, and each file counts for the innermost only.
     pub fn closest_shared_root(&self, process: PipId, file: PathId) -> Option<DirectoryId> {
         let Pip::Process(pip) = self.pip(process) else { return None };
-        let shared = pip.output_directories.iter().zip(&pip.output_directory_ids);
+        let shared = pip.output_directories.iter().zip(pip.output_directory_ids());
         shared
             .filter(|(output, _)| output.kind == OutputDirectoryKind::Shared)
             .filter(|(output, _)| self.paths.is_within(file, output.path))
             .max_by_key(|(output, _)| self.paths.depth(output.path))
-            .map(|(_, id)| *id)
+            .map(|(_, id)| id)
     }
 
     /// The interned paths.

@@ -27,8 +27,8 @@ pub struct ProcessPip {
     pub outputs: Box<[FileOutput]>,
     /// Directories it makes.
     pub output_directories: Box<[OutputDirectory]>,
-    /// The ids of `output_directories`, in the same order. Filled by the builder; leave empty.
-    pub output_directory_ids: Box<[DirectoryId]>,
+    /// The id of the first of `output_directories`; the others follow it. Filled by the builder.
+    pub first_output_directory: DirectoryId,
     /// Paths whose accesses are not judged: the path itself, not what lies below. The builder shares equal lists.
     pub untracked_paths: Arc<[PathId]>,
     /// Folders below which accesses are not judged. The builder shares equal lists.
@@ -57,7 +57,7 @@ impl ProcessPip {
             directory_inputs: Box::default(),
             outputs: Box::default(),
             output_directories: Box::default(),
-            output_directory_ids: Box::default(),
+            first_output_directory: DirectoryId(0),
             untracked_paths: Arc::default(),
             untracked_scopes: Arc::default(),
             tool_description: None,
@@ -66,6 +66,12 @@ impl ProcessPip {
             flags: ProcessFlags::default(),
             rare: None,
         }
+    }
+
+    /// The ids of `output_directories`, in the same order, once the process is part of a graph.
+    pub fn output_directory_ids(&self) -> impl ExactSizeIterator<Item = DirectoryId> + use<> {
+        let first = self.first_output_directory.0;
+        (first..first + self.output_directories.len() as u32).map(DirectoryId)
     }
 
     /// The rare options, made on demand.

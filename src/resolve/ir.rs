@@ -427,20 +427,20 @@ pub struct Function {
     /// Its name; none for a lambda.
     pub name: Option<Symbol>,
     /// The names of its parameters, in slots 0, 1, 2 and so on.
-    pub parameters: Vec<Symbol>,
+    pub parameters: Box<[Symbol]>,
     /// How many of them must be given.
     pub required: u32,
     /// Whether the last parameter takes all further arguments as an array.
     pub rest: bool,
     /// Parameters that live in cells.
-    pub cell_parameters: Vec<u32>,
+    pub cell_parameters: Box<[u32]>,
     /// Whether the arguments of a call make up the frame as they are: each is a parameter, none of which lives in a cell
     /// or takes what others leave, and there are no other variables.
     pub plain: bool,
     /// How many slots its frame has, parameters included.
     pub slots: u32,
     /// Where the captured values come from, in the frame of the function that holds this one.
-    pub captures: Vec<CaptureSource>,
+    pub captures: Box<[CaptureSource]>,
     /// What it does.
     pub body: Body,
     /// The namespace it is written in: the meaning of `qualifier` and the name in traces.

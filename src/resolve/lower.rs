@@ -183,13 +183,13 @@ impl Lowerer<'_, '_> {
         self.finish_function(ir::Function {
             span,
             name: Some(name),
-            parameters: Vec::new(),
+            parameters: Box::default(),
             required: 0,
             rest: false,
-            cell_parameters: Vec::new(),
+            cell_parameters: Box::default(),
             plain: true,
             slots: 0,
-            captures: Vec::new(),
+            captures: Box::default(),
             body: Body::Expr(body),
             namespace: self.t.block(self.block).namespace,
         })
@@ -228,13 +228,13 @@ impl Lowerer<'_, '_> {
         self.finish_function(ir::Function {
             span: function.span,
             name,
-            parameters,
+            parameters: parameters.into(),
             required,
             rest,
-            cell_parameters: Vec::new(),
+            cell_parameters: Box::default(),
             plain: true,
             slots: 0,
-            captures: Vec::new(),
+            captures: Box::default(),
             body,
             namespace: self.t.block(self.block).namespace,
         })
@@ -249,7 +249,7 @@ impl Lowerer<'_, '_> {
         function.plain = !function.rest
             && function.cell_parameters.is_empty()
             && function.slots as usize == function.parameters.len();
-        function.captures = frame.captures;
+        function.captures = frame.captures.into();
         self.code.functions.push(function);
         self.code.functions.len() as u32 - 1
     }

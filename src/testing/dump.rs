@@ -211,6 +211,9 @@ impl Dump<'_> {
     fn fragment(&self, fragment: &Fragment) -> Node {
         match fragment {
             Fragment::Text(text) => self.text(*text),
+            Fragment::Raw(text) => {
+                self.data(&PipData { fragments: Box::new([Fragment::Text(*text)]), ..PipData::default() })
+            }
             Fragment::Path(path) => self.path('p', *path),
             Fragment::Nested(data) => self.data(data),
             Fragment::VsoHash(file) => Node::object([("vsoHash", Some(self.file(*file)))]),

@@ -163,7 +163,7 @@ impl<'a, 'h> CommandLine<'a, 'h> {
         let name = name.filter(|name| !name.is_empty());
         let word = name.and_then(|name| name.strip_suffix(' '));
         if let Some(word) = word {
-            self.push(raw(vec![Fragment::Text(m.symbols().intern(word.trim_end_matches(' ')))]));
+            self.push(Fragment::Raw(m.symbols().intern(word.trim_end_matches(' '))));
         }
         let glued = name.filter(|_| word.is_none()).map(|name| Fragment::Text(m.symbols().intern(name)));
         match (glued, value) {
@@ -203,7 +203,7 @@ impl<'a, 'h> CommandLine<'a, 'h> {
                     (value, self.value_fragment(m, value, 0)?)
                     && !m.symbols().text(text).is_empty()
                 {
-                    self.push(raw(vec![Fragment::Text(text)]));
+                    self.push(Fragment::Raw(text));
                 }
                 Ok(())
             }

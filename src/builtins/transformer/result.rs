@@ -14,7 +14,7 @@ pub(super) fn get_output_file<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>) 
     }
     let known = result.map_or(Vec::new(), |result| result.files.iter().map(|(file, _)| m.show(file.path)).collect());
     let shown = m.show(path);
-    Err(missing(m, args, "file", &shown, &known))
+    Ok(missing(m, args, "file", &shown, &known))
 }
 
 /// `getOutputFiles()`
@@ -42,7 +42,7 @@ pub(super) fn get_output_directory<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 
     let known =
         result.map_or(Vec::new(), |result| result.directories.iter().map(|directory| m.show(directory.path)).collect());
     let shown = m.show(path);
-    Err(missing(m, args, "directory", &shown, &known))
+    Ok(missing(m, args, "directory", &shown, &known))
 }
 
 /// `getOutputDirectories()`
@@ -64,24 +64,21 @@ fn this<'h>(args: &Args<'_, 'h>) -> Option<&'h ExecuteResult<'h>> {
     }
 }
 
-fn missing<'h>(
-    m: &mut Machine<'_, 'h>,
-    args: &Args<'_, 'h>,
-    what: &str,
-    shown: &str,
-    known: &[String],
-) -> crate::eval::Raised {
+/// Asking for an output that the process does not declare gives `undefined`, on which SDK modules rely. More often it is
+/// a slip, so it is not done in silence (DS0406).
+fn missing<'h>(m: &mut Machine<'_, 'h>, args: &Args<'_, 'h>, what: &str, shown: &str, known: &[String]) -> Value<'h> {
     let message = format!("the process has no output {what} `{shown}`");
-    let mut error = Diagnostic::error(Code::Dx(9357), message).at(args.site.argument(0), "");
+    let mut warning = Diagnostic::warning(Code::Ds(406), message).at(args.site.argument(0), "");
     if known.is_empty() {
-        error = error.note(format!("it declares no output {what} at all"));
+        warning = warning.note(format!("it declares no output {what} at all"));
     } else {
         let mut list: Vec<&str> = known.iter().map(String::as_str).take(10).collect();
         if known.len() > list.len() {
             list.push("…");
         }
-        error = error.note(format!("it declares: {}", list.join(", ")));
+        warning = warning.note(format!("it declares: {}", list.join(", ")));
     }
     let near = nearest(shown, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
-    m.fail(error.maybe_help(near))
+    m.report(warning.maybe_help(near));
+    Value::Undefined
 }

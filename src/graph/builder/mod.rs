@@ -171,10 +171,9 @@ impl GraphBuilder {
         process.untracked_paths = self.share(process.untracked_paths);
         process.untracked_scopes = self.share(process.untracked_scopes);
         let id = PipId(self.pips.len() as u32);
-        let first = self.directories.len() as u32;
         let outputs = process.output_directories.clone();
         let (tags, description) = (process.tags.clone(), process.description);
-        process.output_directory_ids = (0..outputs.len() as u32).map(|at| DirectoryId(first + at)).collect();
+        process.first_output_directory = DirectoryId(self.directories.len() as u32);
 
         let mut needs = Vec::new();
         self.need_files(&process.inputs, &mut needs);
@@ -209,7 +208,7 @@ impl GraphBuilder {
         match self.pips.get(process.0 as usize) {
             Some(Pip::Process(pip)) => {
                 let paths = pip.output_directories.iter().map(|output| output.path);
-                paths.zip(pip.output_directory_ids.iter().copied()).collect()
+                paths.zip(pip.output_directory_ids()).collect()
             }
             _ => Vec::new(),
         }

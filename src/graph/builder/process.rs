@@ -242,7 +242,7 @@ impl GraphBuilder {
             };
             let mut looks = None;
             data.visit(&mut |fragment| {
-                if let Fragment::Text(text) = fragment {
+                if let Fragment::Text(text) | Fragment::Raw(text) = fragment {
                     looks = looks.or_else(|| secrets::looks_like(symbols.text(*text)));
                 }
             });

@@ -202,7 +202,8 @@ fn write_pip(graph: &PipGraph, id: PipId, lists: &mut SharedLists, out: &mut dyn
         Pip::Process(process) => {
             let outputs: Vec<FileArtifact> = process.outputs.iter().map(|output| output.artifact).collect();
             artifacts(graph, &mut object, "inputs", &process.inputs, &process.directory_inputs)?;
-            artifacts(graph, &mut object, "outputs", &outputs, &process.output_directory_ids)?;
+            let directories: Vec<DirectoryId> = process.output_directory_ids().collect();
+            artifacts(graph, &mut object, "outputs", &outputs, &directories)?;
             write_process(graph, process, lists, &mut object)?;
         }
         Pip::CopyFile(copy) => {

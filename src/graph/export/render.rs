@@ -34,6 +34,7 @@ pub fn arguments(graph: &PipGraph, data: &PipData) -> Vec<String> {
 fn is_raw(line: &PipData, fragment: &Fragment) -> bool {
     match fragment {
         Fragment::Text(_) => line.escaping == Escaping::None,
+        Fragment::Raw(_) => true,
         Fragment::Nested(inner) => inner.escaping == Escaping::None,
         _ => false,
     }
@@ -41,7 +42,7 @@ fn is_raw(line: &PipData, fragment: &Fragment) -> bool {
 
 fn has_quote(graph: &PipGraph, fragment: &Fragment) -> bool {
     match fragment {
-        Fragment::Text(text) => graph.text(*text).contains('"'),
+        Fragment::Text(text) | Fragment::Raw(text) => graph.text(*text).contains('"'),
         Fragment::Nested(inner) => inner.fragments.iter().any(|fragment| has_quote(graph, fragment)),
         _ => false,
     }
@@ -125,7 +126,11 @@ fn append(graph: &PipGraph, data: &PipData, paths: PathRendering, text: &mut Str
             let mut plain = String::new();
             append_fragment(graph, fragment, paths, &mut plain);
             // Nested data has quoted itself already.
-            if matches!(fragment, Fragment::Nested(_)) { text.push_str(&plain) } else { quote(&plain, text) }
+            if matches!(fragment, Fragment::Nested(_) | Fragment::Raw(_)) {
+                text.push_str(&plain)
+            } else {
+                quote(&plain, text)
+            }
         }
     }
 }
@@ -139,7 +144,7 @@ fn append_fragment(graph: &PipGraph, fragment: &Fragment, paths: PathRendering, 
         text.push('}');
     };
     match fragment {
-        Fragment::Text(symbol) => text.push_str(graph.text(*symbol)),
+        Fragment::Text(symbol) | Fragment::Raw(symbol) => text.push_str(graph.text(*symbol)),
         Fragment::Path(path) => text.push_str(&path_text(graph, *path, paths)),
         Fragment::VsoHash(file) => braced("vsoHash", &graph.display(file.path)),
         Fragment::FileId(file) => braced("fileId", &graph.display(file.path)),

@@ -303,9 +303,9 @@ impl Lines<'_> {
             }
             outputs.push(shown);
         }
-        for id in &process.output_directory_ids {
-            let mut shown = self.directory(*id);
-            if let Pip::SealDirectory(seal) = graph.pip(graph.directory(*id).pip)
+        for id in process.output_directory_ids() {
+            let mut shown = self.directory(id);
+            if let Pip::SealDirectory(seal) = graph.pip(graph.directory(id).pip)
                 && !seal.files.is_empty()
             {
                 let files: Vec<String> = seal.files.iter().map(|file| graph.display(file.path)).collect();
