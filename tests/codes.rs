@@ -118,7 +118,7 @@ fn run(text: &str, threads: usize) -> Result<String, Failed> {
             _ => return Err(format!("`// {key}:` is not known").into()),
         }
     }
-    let files = support::files(&text);
+    let files = support::files(text);
     let named: BTreeSet<&str> = files.iter().map(|(path, _)| *path).collect();
     for (path, text) in &files {
         // Comments before the first `////` are no spec.
