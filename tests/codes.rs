@@ -118,14 +118,7 @@ fn run(text: &str, threads: usize) -> Result<String, Failed> {
             _ => return Err(format!("`// {key}:` is not known").into()),
         }
     }
-    let mut files = vec![("build.dsc", String::new())];
-    for line in text.split_inclusive('\n') {
-        match (line.trim_end().strip_prefix("//// "), files.last_mut()) {
-            (Some(path), _) => files.push((path, String::new())),
-            (None, Some((_, text))) => text.push_str(line),
-            (None, None) => {}
-        }
-    }
+    let files = support::files(text);
     let named: BTreeSet<&str> = files.iter().map(|(path, _)| *path).collect();
     for (path, text) in &files {
         // Comments before the first `////` are no spec.

@@ -134,7 +134,7 @@ fn load_on(text: &str, os: OperatingSystem) -> Loaded {
         qualifiers: Arc::new(Qualifiers::new()),
         modules,
         specs,
-        imports: ImportMap { names, special: BTreeMap::new() },
+        imports: ImportMap { names, ..ImportMap::default() },
         files: Default::default(),
         prelude: Some(ModuleId(0)),
         probes: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{EvalArgs, ValueFormat};
+use super::args::{EvalArgs, MessageFormat, ValueFormat};
 use super::output::Output;
 use super::report::{Reporter, statistics};
 use super::{Failure, Outcome, library, prompt};
@@ -20,6 +20,7 @@ pub(super) fn run(args: EvalArgs) -> Result<Outcome, Failure> {
     let at = args.at.as_deref().map(|spec| locate(spec, &path, is_there)).transpose()?;
 
     if expressions.is_empty() {
+        without_conversation(&args)?;
         let workspace = library::open(&path, &args.options, reporter.levels(), at.is_none())?;
         return prompt::run(&workspace, at.as_deref(), qualifier.as_ref(), args.format, &reporter);
     }
@@ -45,6 +46,18 @@ pub(super) fn run(args: EvalArgs) -> Result<Outcome, Failure> {
     }
     Output::standard().write_all(lines.as_bytes())?;
     Ok(outcome)
+}
+
+/// Refuses the options that speak of a run as a whole where inputs come one after the other.
+fn without_conversation(args: &EvalArgs) -> Result<(), Failure> {
+    let wrong = match (args.messages.message_format, args.options.stats) {
+        (MessageFormat::Sarif, _) => "`--message-format sarif` is one document",
+        (_, true) => "`--stats` is about one run",
+        _ => return Ok(()),
+    };
+    Err(Failure::Usage(format!(
+        "{wrong}, but without an expression each input is answered by itself: give expressions"
+    )))
 }
 
 /// Tells the workspace from the expressions. What stands before `--at` is the workspace. Without that hint, the first

@@ -85,6 +85,13 @@ pub(super) fn find(
         // A rule reports imports of modules in configuration files.
         None if t.program.specs[spec.index()].kind != SpecKind::Spec => Err(None),
         None => {
+            if t.input.imports.left_out.contains(name) {
+                let diagnostic = error(format!("there is no module called `{name}`"), "unknown module");
+                let note = "it is part of the SDK that comes with dscript, which is left out here";
+                let help = "leave out `--sdk`, or `disableInBoxSdkSourceResolver` of the configuration; or add a module of \
+                            this name";
+                return Err(Some(Box::new(diagnostic.note(note).help(help))));
+            }
             let suggestion = nearest(name, t.input.imports.names.keys().map(|known| &**known));
             let help = suggestion.map(|known| format!("did you mean \"{known}\"?"));
             let diagnostic = error(format!("there is no module called `{name}`"), "unknown module");

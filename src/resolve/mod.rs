@@ -27,7 +27,7 @@ mod tests;
 mod types;
 mod variables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -91,6 +91,8 @@ pub struct ImportMap {
     pub names: BTreeMap<Arc<str>, ImportTarget>,
     /// For one importing module: goes before `names`.
     pub special: BTreeMap<(ModuleId, Arc<str>), ImportTarget>,
+    /// Modules of the SDK that comes with the program, where it is left out: unknown names with a known reason.
+    pub left_out: BTreeSet<Arc<str>>,
 }
 
 impl ImportMap {

@@ -1,6 +1,6 @@
 //! From the configuration to the modules there are: resolvers in order, the default source resolver, the SDK.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -71,6 +71,8 @@ pub(super) enum Known {
 pub(super) struct Catalogue {
     pub modules: Vec<FoundModule>,
     pub names: BTreeMap<Arc<str>, Known>,
+    /// Modules of the embedded SDK, where that is left out.
+    pub left_out: BTreeSet<Arc<str>>,
 }
 
 /// What discovery looks at.

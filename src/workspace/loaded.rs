@@ -124,6 +124,7 @@ impl Loaded {
             };
             imports.names.insert(name.clone(), target);
         }
+        imports.left_out.clone_from(&catalogue.left_out);
         Input {
             symbols: session.symbols.clone(),
             paths: session.paths.clone(),

@@ -16,7 +16,7 @@ use super::module_file::{CONFIG_FILES, ModuleFile, decode_module_file, is_config
 use super::mounts::{Layout, Mounts};
 use super::prelude::Prelude;
 use super::restricted::RestrictedEnvironment;
-use super::sdk::{EMBEDDED_ROOT, PRELUDE_MODULE, WithSdk, embedded_module};
+use super::sdk::{EMBEDDED_ROOT, PRELUDE_MODULE, WithSdk, embedded_module, embedded_modules};
 use super::session::Session;
 use super::tree::Tree;
 use super::{OpenError, Workspace};
@@ -130,6 +130,7 @@ fn start(path: &Path, options: OpenOptions, config_optional: bool) -> Started {
     let session = Session::new(file_system, environment, options.threads);
     let paths = session.paths.clone();
     let opened = locate(&session, path, config_optional, options.allow_missing_config, &mut diagnostics);
+    // The session was made above, so nobody can have set it.
     let _ = session.folder.set(opened.folder);
     let sdk: Vec<PathId> = options.sdk.iter().filter_map(|sdk| sdk_folder(&session, sdk, &mut diagnostics)).collect();
     let (prelude, found) = Prelude::load(&session, &sdk);
@@ -261,6 +262,9 @@ fn find_modules(workspace: &mut Workspace, sdk: &[PathId], own: Own, lists: &FxH
     }
     let mut catalogue = discovery.catalogue(&groups, &described);
     catalogue.modules.extend(own);
+    if config.disable_in_box_sdk || !sdk.is_empty() {
+        catalogue.left_out = embedded_modules().map(Arc::from).collect();
+    }
     let mut diagnostics = discovery.tree.diagnostics;
     diagnostics.append(&mut discovery.diagnostics);
     diagnostics.append(&mut decoder.diagnostics);

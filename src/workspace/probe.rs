@@ -16,7 +16,7 @@ use crate::program::SpecKind;
 use crate::resolve::{Probe, resolve};
 use crate::syntax::ast::Stmt;
 use crate::syntax::token::Tok;
-use crate::syntax::tokens;
+use crate::syntax::{is_unfinished, tokens};
 
 /// What expressions evaluate to.
 #[derive(Clone, Debug)]
@@ -41,6 +41,10 @@ pub struct ProbedValue {
 /// An expression as a statement of a file.
 pub(super) fn as_statement(text: &str) -> String {
     let text = text.trim();
+    // What lacks its rest is told to end too early, not to go on with a `;` that nobody wrote.
+    if is_unfinished(text) && !text.starts_with('{') {
+        return text.to_owned();
+    }
     // A comment at the end stays behind the `;`.
     let end =
         tokens(text).0.iter().rfind(|token| token.tok != Tok::Semi).map_or(text.len(), |token| token.end as usize);
@@ -49,6 +53,13 @@ pub(super) fn as_statement(text: &str) -> String {
     // At the start of a statement, `{` would open a block. The `;` stands on a line of its own, which excerpts of
     // the expression do not show.
     if text.starts_with('{') { format!("({text}\n);{rest}") } else { format!("{text}\n;{rest}") }
+}
+
+/// Adds to names that are unknown without a spec where they would be known.
+pub(super) fn point_to_specs(found: &mut [Diagnostic]) {
+    for one in found.iter_mut().filter(|one| one.code == Code::Dx(9226) && one.help.is_none()) {
+        one.help = Some("with `--at SPEC` the names of that spec are known".to_owned());
+    }
 }
 
 impl Workspace {
@@ -114,6 +125,9 @@ impl Workspace {
         let host = self.host();
         let mut values = Vec::new();
         for (decl, mut found) in resolved.probes.iter().zip(own) {
+            if spec.is_none() {
+                point_to_specs(&mut found);
+            }
             // An expression that is not one (a statement such as an `import`) is said to be so by a rule.
             let syntax_error = found.iter().any(Diagnostic::is_error);
             let root = decl.filter(|_| !syntax_error).and_then(|decl| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::loader::{Parsed, Wanted, parse_text};
-use super::probe::as_statement;
+use super::probe::{as_statement, point_to_specs};
 use super::qualifiers::{QualifierRequest, requested_qualifiers};
 use super::scene::Scene;
 use super::value_json::to_json;
@@ -111,6 +111,9 @@ impl Prompt<'_> {
                 Some(at) if self.kept.iter().any(|kept| kept.file == at) => {}
                 _ => general.push(one),
             }
+        }
+        if self.spec.is_none() {
+            point_to_specs(&mut own);
         }
         if !std::mem::replace(&mut self.told, true) {
             general.retain(|one| !scene.loaded.follows_from_syntax(one));

@@ -39,6 +39,12 @@ impl WithSdk {
     }
 }
 
+/// The names of the modules of the embedded SDK.
+pub(super) fn embedded_modules() -> impl Iterator<Item = &'static str> {
+    let folders = FILES.iter().filter_map(|(path, _)| path.strip_suffix("/module.config.dsc"));
+    folders.filter(|folder| *folder != PRELUDE_FOLDER)
+}
+
 /// What a module file of the embedded SDK says; none for all others. They all say the same, so that no file has to be
 /// read before a spec imports the module.
 pub(super) fn embedded_module(paths: &Paths, file: PathId) -> Option<ModuleDescription> {

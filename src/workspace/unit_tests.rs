@@ -17,7 +17,7 @@ use crate::program::{DeclId, QualifierMap, SpecId, SpecKind};
 use crate::resolve::{Probe, Resolved, resolve};
 use crate::source::system::OperatingSystem;
 use crate::source::{FileId, Location, Span};
-use crate::syntax::ast::{Ast, Expr, ExprId, List, Stmt, StmtId};
+use crate::syntax::ast::{Ast, Expr, ExprId, List, Modifiers, Pattern, Stmt, StmtId};
 
 /// A function with the decorator `@@Testing.unitTest()`.
 #[derive(Clone, Debug)]
@@ -63,8 +63,8 @@ impl Workspace {
             let spec: PathBuf = self.session.paths.display(path).into();
             each_test(ast, ast.body, "", &mut |name, found_test| {
                 let location = found_test.name.in_file(ast.file);
-                match found_test.mistake(&name, location) {
-                    Some(mistake) => diagnostics.push(mistake),
+                match found_test.mistake {
+                    Some(mistake) => diagnostics.push(mistake.diagnostic(&name, location)),
                     None => found.push((path, UnitTest { spec: spec.clone(), name, location })),
                 }
             });
@@ -181,19 +181,29 @@ impl UnitTests<'_> {
     }
 }
 
-/// Finds the functions with `@@Testing.unitTest()` in a block and the namespaces in it.
+/// Finds what is marked with `@@Testing.unitTest()` in a block and the namespaces in it.
 fn each_test(ast: &Ast, body: List<StmtId>, prefix: &str, found: &mut impl FnMut(String, Marked)) {
     for &id in ast.list(body) {
         match ast.stmt(id) {
-            Stmt::Function { modifiers, name, function }
-                if ast.list(modifiers.decorators).iter().any(|decorator| is_mark(ast, *decorator)) =>
-            {
-                let marked = Marked {
-                    name: name.span,
-                    is_exported: modifiers.export.is_some(),
-                    has_parameters: !ast.list(ast.function(function).parameters).is_empty(),
+            Stmt::Function { modifiers, name, function } => {
+                let Some(is_called) = mark(ast, modifiers) else { continue };
+                let mistake = if !is_called {
+                    Some(Mistake::MarkNotCalled)
+                } else if modifiers.export.is_none() {
+                    Some(Mistake::NotExported)
+                } else if !ast.list(ast.function(function).parameters).is_empty() {
+                    Some(Mistake::HasParameters)
+                } else {
+                    None
                 };
-                found(format!("{prefix}{}", ast.name(name)), marked);
+                found(format!("{prefix}{}", ast.name(name)), Marked { name: name.span, mistake });
+            }
+            Stmt::Variable { modifiers, declarators, .. } if mark(ast, modifiers).is_some() => {
+                for declarator in ast.list(declarators) {
+                    let Pattern::Ident(name) = declarator.pattern else { continue };
+                    let mistake = Some(Mistake::NoFunction);
+                    found(format!("{prefix}{}", ast.name(name)), Marked { name: name.span, mistake });
+                }
             }
             Stmt::Namespace { name, body, .. } => {
                 let parts: Vec<&str> = ast.list(name).iter().map(|part| ast.name(*part)).collect();
@@ -204,33 +214,53 @@ fn each_test(ast: &Ast, body: List<StmtId>, prefix: &str, found: &mut impl FnMut
     }
 }
 
-/// A function that is marked as a unit test.
+/// A declaration that is marked as a unit test.
 struct Marked {
     name: Span,
-    is_exported: bool,
-    has_parameters: bool,
+    mistake: Option<Mistake>,
 }
 
-impl Marked {
-    /// Why the function cannot be called as a test (DS0705).
-    fn mistake(&self, name: &str, location: Location) -> Option<Diagnostic> {
-        let (message, help) = if !self.is_exported {
-            (format!("the unit test `{name}` is not exported"), "write `export` before `function`")
-        } else if self.has_parameters {
-            let help = "call it with arguments from functions that are tests";
-            (format!("the unit test `{name}` has parameters, but nobody gives it arguments"), help)
-        } else {
-            return None;
+/// Why a declaration cannot be called as a test.
+#[derive(Clone, Copy)]
+enum Mistake {
+    NoFunction,
+    MarkNotCalled,
+    NotExported,
+    HasParameters,
+}
+
+impl Mistake {
+    /// DS0705: such a test would otherwise never run, and nobody would see it.
+    fn diagnostic(self, name: &str, location: Location) -> Diagnostic {
+        let (message, help) = match self {
+            Mistake::NoFunction => {
+                (format!("`{name}` is marked as a unit test, but it is a value"), "write `export function` for a test")
+            }
+            Mistake::MarkNotCalled => {
+                let message = format!("the decorator of the unit test `{name}` has no parentheses");
+                (message, "write `@@Testing.unitTest()`")
+            }
+            Mistake::NotExported => {
+                (format!("the unit test `{name}` is not exported"), "write `export` before `function`")
+            }
+            Mistake::HasParameters => {
+                let help = "call it with arguments from functions that are tests";
+                (format!("the unit test `{name}` has parameters, but nobody gives it arguments"), help)
+            }
         };
-        Some(Diagnostic::error(Code::Ds(705), message).at(location, "").help(help))
+        Diagnostic::error(Code::Ds(705), message).at(location, "").help(help)
     }
 }
 
-/// Whether a decorator calls a function `unitTest`, whatever `Testing` is called where it is imported.
-fn is_mark(ast: &Ast, decorator: ExprId) -> bool {
-    let Expr::Call { callee, .. } = ast.expr(decorator) else { return false };
-    match ast.expr(callee) {
+/// Whether a decorator among the modifiers names `unitTest`, whatever `Testing` is called where it is imported; and if
+/// so, whether it calls it.
+fn mark(ast: &Ast, modifiers: Modifiers) -> Option<bool> {
+    let is_mark = |expr: ExprId| match ast.expr(expr) {
         Expr::Member { name, .. } => ast.name(name) == "unitTest",
         _ => false,
-    }
+    };
+    ast.list(modifiers.decorators).iter().find_map(|&decorator| match ast.expr(decorator) {
+        Expr::Call { callee, .. } => is_mark(callee).then_some(true),
+        _ => is_mark(decorator).then_some(false),
+    })
 }

@@ -121,7 +121,8 @@ fn piped(session: &Session<'_>) -> Result<Outcome, Failure> {
     let mut text = String::new();
     let mut lines = io::stdin().lock().lines();
     loop {
-        let line = lines.next().transpose().map_err(|error| Failure::file("read", Path::new("-"), error))?;
+        let line =
+            lines.next().transpose().map_err(|error| Failure::file("read", Path::new("standard input"), error))?;
         let ended = line.is_none();
         if let Some(line) = line {
             text.push_str(&line);
