@@ -128,9 +128,12 @@ impl<'h> Machine<'_, 'h> {
         }
         let told = !running.events.is_empty() || !running.diagnostics.is_empty();
         let has_failed = |id: &ThunkId| matches!(self.shared.thunk(*id).result.get(), Some(None));
-        let because = running.events.iter().rev().find_map(|event| match event {
-            Event::Needed(id) if result.is_err() => Some(*id).filter(has_failed),
-            _ => None,
+        // Only a value that failed has a reason to look for.
+        let because = result.is_err().then_some(&running.events).and_then(|events| {
+            events.iter().rev().find_map(|event| match event {
+                Event::Needed(id) => Some(*id).filter(has_failed),
+                _ => None,
+            })
         });
         let diagnostics = running.diagnostics.into();
         let record = Record { events: Mutex::new(running.events), told, diagnostics, because };

@@ -82,14 +82,12 @@ pub fn check(cases: &[std::path::PathBuf], refusing: &[String]) -> Result<(), Fa
     let seen = SEEN.lock().unwrap();
     let of = |name: &str| seen.get(name).copied().unwrap_or_default();
     let mut wrong = Vec::new();
-    // Those of unit tests work only there: `tests/cases/testing` has cases of each.
-    let only_in_unit_tests = |name: &str| name.starts_with("Assert.") || name.starts_with("Testing.");
-    for name in names().into_iter().filter(|name| !only_in_unit_tests(name)) {
+    for name in names() {
         if !of(name).fine && !NEVER.contains(&name) {
             wrong.push(format!("no case shows what `{name}` gives"));
         }
     }
-    for name in refusing.iter().filter(|name| !of(name).refused && !only_in_unit_tests(name)) {
+    for name in refusing.iter().filter(|name| !of(name).refused) {
         wrong.push(format!("no case shows how `{name}` fails"));
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
