@@ -7,8 +7,7 @@ use crate::diagnostics::Diagnostic;
 use crate::graph::GraphBuilder;
 
 use super::replay::Replay;
-use super::run::Root;
-use super::shared::Shared;
+use super::shared::{Root, Shared};
 
 /// Replays batches in their order while later ones are still computed: a single worker would do so too, and requests
 /// do not pile up.

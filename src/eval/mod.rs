@@ -44,8 +44,8 @@ pub use machine::Machine;
 pub use native::{Args, Eval, Member, NativeFn, NativeTable, Raised, Receiver, Site, Values};
 pub use places::{Step, Trail};
 pub use requests::{Request, RequestKind};
-pub use run::{Evaluation, Root};
-pub use shared::{CacheUse, Event, Maker, ThunkId};
+pub use run::Evaluation;
+pub use shared::{CacheUse, Event, Maker, Root, ThunkId};
 pub use value::{
     Array, Closure, ExecuteResult, MergeRule, Method, Object, PipHandle, Relative, SealHandle, SealKind,
     StaticDirectory, Text, Value,

@@ -17,7 +17,7 @@ use super::host::Host;
 use super::machine::Machine;
 use super::native::NativeTable;
 use super::replay::Replay;
-use super::shared::Shared;
+use super::shared::{Root, Shared};
 use super::stack::StackRoom;
 use super::value::Value;
 
@@ -35,9 +35,6 @@ pub struct Evaluation<'h> {
     /// How many workers; at least one.
     pub threads: usize,
 }
-
-/// A top-level value to be computed: under each qualifier, coerced to the value's space.
-pub type Root = (DeclId, QualifierId);
 
 impl Evaluation<'_> {
     /// Computes every value of the build extent under each qualifier and builds the graph of all pips that were made.

@@ -19,6 +19,9 @@ use super::native::{BoundMembers, NativeFn, NativeTable};
 use super::requests::Request;
 use super::value::{Text, Value};
 
+/// A top-level value to be computed: under each qualifier, coerced to the value's space.
+pub type Root = (DeclId, QualifierId);
+
 /// A top-level value under one qualifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ThunkId(pub u32);
