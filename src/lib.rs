@@ -130,10 +130,14 @@
 //! `default-features = false`.
 
 pub mod builtins;
+#[cfg(feature = "build")]
+pub mod cas;
 pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod diagnostics;
+#[cfg(all(feature = "build", target_os = "linux"))]
+pub mod engine;
 pub mod eval;
 pub mod graph;
 pub mod paths;
