@@ -10,7 +10,7 @@ mod text;
 
 pub use dot::dot;
 pub use json::json;
-pub use render::{arguments, render};
+pub use render::{Names, arguments, arguments_with, render, render_with};
 pub use text::{TextOptions, text};
 
 use crate::graph::SealKind;

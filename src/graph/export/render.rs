@@ -1,30 +1,81 @@
-//! Structured text as plain text, with what only a run can tell left as a placeholder.
+//! Structured text as plain text. What paths and identities look like is up to [`Names`]: before a run what only a run
+//! can tell is a placeholder.
 
-use crate::graph::{Escaping, Fragment, PathRendering, PipData, PipGraph};
+use crate::graph::{DirectoryId, Escaping, FileArtifact, Fragment, PathRendering, PipData, PipGraph};
 use crate::paths::PathId;
+use crate::source::Symbol;
+
+/// What stands for the parts of structured text that are not text.
+pub trait Names {
+    /// A path.
+    fn path(&self, path: PathId) -> String;
+    /// The content hash of a file.
+    fn vso_hash(&self, file: FileArtifact) -> String;
+    /// The identity of a file.
+    fn file_id(&self, file: FileArtifact) -> String;
+    /// The identity of a directory.
+    fn directory_id(&self, directory: DirectoryId) -> String;
+    /// The name of an ipc channel.
+    fn ipc_moniker(&self, moniker: Symbol) -> String;
+}
+
+/// Before a run: paths relative to the workspace, and in braces what is not known yet: `{vsoHash:out/a.txt}`,
+/// `{fileId:out/a.txt}`, `{directoryId:out/gen}`, `{ipcMoniker:name}`.
+impl Names for PipGraph {
+    fn path(&self, path: PathId) -> String {
+        self.display(path)
+    }
+
+    fn vso_hash(&self, file: FileArtifact) -> String {
+        format!("{{vsoHash:{}}}", self.display(file.path))
+    }
+
+    fn file_id(&self, file: FileArtifact) -> String {
+        format!("{{fileId:{}}}", self.display(file.path))
+    }
+
+    fn directory_id(&self, directory: DirectoryId) -> String {
+        match self.directories().get(directory.0 as usize) {
+            Some(directory) => format!("{{directoryId:{}}}", self.display(directory.root)),
+            None => "{directoryId:unknown}".to_owned(),
+        }
+    }
+
+    fn ipc_moniker(&self, moniker: Symbol) -> String {
+        format!("{{ipcMoniker:{}}}", self.text(moniker))
+    }
+}
 
 /// The whole text: fragments quoted as the data asks, with its separators between them.
-///
-/// Paths are shown relative to the workspace. What is not known before a run stands in braces: `{vsoHash:out/a.txt}`,
-/// `{fileId:out/a.txt}`, `{directoryId:out/gen}`, `{ipcMoniker:name}`.
 pub fn render(graph: &PipGraph, data: &PipData, paths: PathRendering) -> String {
+    render_with(graph, graph, data, paths)
+}
+
+/// [`render`], with names of one's own.
+pub fn render_with(graph: &PipGraph, names: &dyn Names, data: &PipData, paths: PathRendering) -> String {
     let mut text = String::new();
-    append(graph, data, paths, &mut text);
+    Writer { graph, names }.append(data, paths, &mut text);
     text
 }
 
 /// A command line as the list of arguments that the process receives: what is quoted on the line is one argument,
 /// without its quotes; raw text is split where the C run-time would split it.
 pub fn arguments(graph: &PipGraph, data: &PipData) -> Vec<String> {
+    arguments_with(graph, graph, data)
+}
+
+/// [`arguments`], with names of one's own.
+pub fn arguments_with(graph: &PipGraph, names: &dyn Names, data: &PipData) -> Vec<String> {
+    let writer = Writer { graph, names };
     let mut arguments = Vec::with_capacity(data.fragments.len());
     if data.fragments.iter().any(|fragment| is_raw(data, fragment) && has_quote(graph, fragment)) {
         // A quote that one raw text opens may be closed by another: only the whole line tells.
-        split(&line(graph, data), &mut arguments);
+        split(&writer.line(data), &mut arguments);
         return arguments;
     }
     for fragment in &data.fragments {
         let mut text = String::new();
-        append_plain(graph, fragment, &mut text);
+        writer.append_plain(fragment, &mut text);
         if is_raw(data, fragment) { split(&text, &mut arguments) } else { arguments.push(text) }
     }
     arguments
@@ -48,35 +99,74 @@ fn has_quote(graph: &PipGraph, fragment: &Fragment) -> bool {
     }
 }
 
-/// The command line as one text.
-fn line(graph: &PipGraph, data: &PipData) -> String {
-    let mut line = String::new();
-    for (index, fragment) in data.fragments.iter().enumerate() {
+/// Text of one graph under some names.
+struct Writer<'a> {
+    graph: &'a PipGraph,
+    names: &'a dyn Names,
+}
+
+impl Writer<'_> {
+    /// The command line as one text.
+    fn line(&self, data: &PipData) -> String {
+        let mut line = String::new();
+        for (index, fragment) in data.fragments.iter().enumerate() {
+            self.separate(index, data, &mut line);
+            let mut text = String::new();
+            self.append_plain(fragment, &mut text);
+            if is_raw(data, fragment) { line.push_str(&text) } else { quote(&text, &mut line) }
+        }
+        line
+    }
+
+    /// What stands before the fragment with this index.
+    fn separate(&self, index: usize, data: &PipData, text: &mut String) {
         if index > 0
             && let Some(separator) = data.separator
         {
-            line.push_str(graph.text(separator));
+            text.push_str(self.graph.text(separator));
         }
-        let mut text = String::new();
-        append_plain(graph, fragment, &mut text);
-        if is_raw(data, fragment) { line.push_str(&text) } else { quote(&text, &mut line) }
     }
-    line
-}
 
-/// A fragment without quotes.
-fn append_plain(graph: &PipGraph, fragment: &Fragment, text: &mut String) {
-    let Fragment::Nested(inner) = fragment else {
-        append_fragment(graph, fragment, PathRendering::None, text);
-        return;
-    };
-    for (index, fragment) in inner.fragments.iter().enumerate() {
-        if index > 0
-            && let Some(separator) = inner.separator
-        {
-            text.push_str(graph.text(separator));
+    /// A fragment without quotes.
+    fn append_plain(&self, fragment: &Fragment, text: &mut String) {
+        let Fragment::Nested(inner) = fragment else {
+            self.append_fragment(fragment, PathRendering::None, text);
+            return;
+        };
+        for (index, fragment) in inner.fragments.iter().enumerate() {
+            self.separate(index, inner, text);
+            self.append_plain(fragment, text);
         }
-        append_plain(graph, fragment, text);
+    }
+
+    fn append(&self, data: &PipData, paths: PathRendering, text: &mut String) {
+        for (index, fragment) in data.fragments.iter().enumerate() {
+            self.separate(index, data, text);
+            if data.escaping == Escaping::None {
+                self.append_fragment(fragment, paths, text);
+            } else {
+                let mut plain = String::new();
+                self.append_fragment(fragment, paths, &mut plain);
+                // Nested data has quoted itself already.
+                if matches!(fragment, Fragment::Nested(_) | Fragment::Raw(_)) {
+                    text.push_str(&plain)
+                } else {
+                    quote(&plain, text)
+                }
+            }
+        }
+    }
+
+    fn append_fragment(&self, fragment: &Fragment, paths: PathRendering, text: &mut String) {
+        match fragment {
+            Fragment::Text(symbol) | Fragment::Raw(symbol) => text.push_str(self.graph.text(*symbol)),
+            Fragment::Path(path) => text.push_str(&separators(self.graph, self.names.path(*path), paths)),
+            Fragment::VsoHash(file) => text.push_str(&self.names.vso_hash(*file)),
+            Fragment::FileId(file) => text.push_str(&self.names.file_id(*file)),
+            Fragment::DirectoryId(directory) => text.push_str(&self.names.directory_id(*directory)),
+            Fragment::IpcMoniker(name) => text.push_str(&self.names.ipc_moniker(*name)),
+            Fragment::Nested(inner) => self.append(inner, paths, text),
+        }
     }
 }
 
@@ -113,53 +203,13 @@ fn split(line: &str, arguments: &mut Vec<String>) {
     arguments.extend(current);
 }
 
-fn append(graph: &PipGraph, data: &PipData, paths: PathRendering, text: &mut String) {
-    for (index, fragment) in data.fragments.iter().enumerate() {
-        if index > 0
-            && let Some(separator) = data.separator
-        {
-            text.push_str(graph.text(separator));
-        }
-        if data.escaping == Escaping::None {
-            append_fragment(graph, fragment, paths, text);
-        } else {
-            let mut plain = String::new();
-            append_fragment(graph, fragment, paths, &mut plain);
-            // Nested data has quoted itself already.
-            if matches!(fragment, Fragment::Nested(_) | Fragment::Raw(_)) {
-                text.push_str(&plain)
-            } else {
-                quote(&plain, text)
-            }
-        }
-    }
-}
-
-fn append_fragment(graph: &PipGraph, fragment: &Fragment, paths: PathRendering, text: &mut String) {
-    let mut braced = |what: &str, inner: &str| {
-        text.push('{');
-        text.push_str(what);
-        text.push(':');
-        text.push_str(inner);
-        text.push('}');
-    };
-    match fragment {
-        Fragment::Text(symbol) | Fragment::Raw(symbol) => text.push_str(graph.text(*symbol)),
-        Fragment::Path(path) => text.push_str(&path_text(graph, *path, paths)),
-        Fragment::VsoHash(file) => braced("vsoHash", &graph.display(file.path)),
-        Fragment::FileId(file) => braced("fileId", &graph.display(file.path)),
-        Fragment::DirectoryId(directory) => match graph.directories().get(directory.0 as usize) {
-            Some(directory) => braced("directoryId", &graph.display(directory.root)),
-            None => braced("directoryId", "unknown"),
-        },
-        Fragment::IpcMoniker(name) => braced("ipcMoniker", graph.text(*name)),
-        Fragment::Nested(inner) => append(graph, inner, paths, text),
-    }
-}
-
 /// A path relative to the workspace, or absolute elsewhere.
 pub(super) fn path_text(graph: &PipGraph, path: PathId, rendering: PathRendering) -> String {
-    let shown = graph.display(path);
+    separators(graph, graph.display(path), rendering)
+}
+
+/// A path with the separators that are asked for.
+fn separators(graph: &PipGraph, shown: String, rendering: PathRendering) -> String {
     match rendering {
         PathRendering::None if graph.paths().os().has_drives() => shown.replace('/', "\\"),
         PathRendering::None | PathRendering::ForwardSlashes => shown,
