@@ -55,6 +55,7 @@ pub(super) enum Command {
         dscript graph -q release                             under a qualifier named in config.dsc\n  \
         dscript graph -q 'configuration=debug;platform=x64'  under a qualifier given by its keys\n  \
         dscript graph -q debug -q release                    one graph over both\n  \
+        dscript graph --filter \"~(tag='test')\"               some of its pips\n  \
         dscript graph one.dsc                                a single spec, without a workspace\n\n\
         When a diagnostic is an error, no graph is printed and the exit code is 1.")]
     Graph(GraphArgs),
@@ -116,6 +117,9 @@ pub(super) enum Command {
 pub(super) struct GraphArgs {
     #[command(flatten)]
     pub(super) workspace: WorkspaceArg,
+    /// Show only the pips that a filter selects: `tag='test'`, `output='out/*'`, a path, a tag …
+    #[arg(long, value_name = "FILTER")]
+    pub(super) filter: Option<String>,
     /// How the graph is written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: GraphFormat,

@@ -6,12 +6,14 @@ use super::args::GraphArgs;
 use super::output::Output;
 use super::report::{Reporter, grouped, statistics};
 use super::{Failure, Outcome, library};
+use crate::graph::Selection;
 use crate::source::system::{Stopwatch, peak_memory};
 
 pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
     let options = &args.options;
     let reporter = Reporter::new(&args.messages)?;
     let qualifiers = library::qualifiers(&args.qualifiers.qualifiers)?;
+    let filter = args.filter.as_deref().map(library::filter).transpose()?;
     // A target that cannot be written is told at once, not after a long evaluation.
     let output = Output::open(args.output.as_deref())?;
     let watch = Stopwatch::start();
@@ -29,8 +31,13 @@ pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
         ));
     }
     if let (Some(graph), Outcome::Fine) = (&evaluation.graph, outcome) {
+        let pips = match &filter {
+            Some(filter) => Some(library::select(graph, filter, |note| reporter.note(note))?),
+            None => None,
+        };
+        let pips = pips.as_ref().map(Selection::pips);
         let write = |out: &mut (dyn Write + Send)| {
-            workspace.install(|| library::write_graph(graph, args.format, args.messages.ascii, out))
+            workspace.install(|| library::write_graph(graph, pips, args.format, args.messages.ascii, out))
         };
         output.write_with(write)?;
     }

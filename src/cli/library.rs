@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::Failure;
 use super::args::{EvaluationArgs, GraphFormat, HostSystem};
 use crate::diagnostics::{Code, Diagnostic, Levels, Severity, catalogue};
-use crate::graph::PipGraph;
 use crate::graph::export::{self, TextOptions};
+use crate::graph::{FilterError, PipFilter, PipGraph, PipSet, Selection};
 use crate::source::FileId;
 use crate::source::system::{DiskFileSystem, FileSystem, ProcessEnvironment};
 use crate::syntax;
@@ -133,12 +133,43 @@ pub(super) fn pip_count(graph: &PipGraph) -> usize {
     graph.len()
 }
 
-/// Writes a graph.
-pub(super) fn write_graph(graph: &PipGraph, format: GraphFormat, ascii: bool, out: &mut dyn Write) -> io::Result<()> {
-    match format {
-        GraphFormat::Text => export::text(graph, TextOptions { unicode: !ascii, ..TextOptions::default() }, out),
-        GraphFormat::Json => export::json(graph, out),
-        GraphFormat::Dot => export::dot(graph, out),
+/// Reads the value of `--filter`.
+pub(super) fn filter(text: &str) -> Result<PipFilter, Failure> {
+    PipFilter::from_argument(text).map_err(|error| filter_failure(&error))
+}
+
+fn filter_failure(error: &FilterError) -> Failure {
+    Failure::Usage(format!("in the filter: {error}\n{}", error.excerpt()))
+}
+
+/// Selects pips by a filter, with remarks about parts of it that select nothing. To select nothing at all is an error.
+pub(super) fn select(graph: &PipGraph, filter: &PipFilter, note: impl Fn(&str)) -> Result<Selection, Failure> {
+    let selection = graph.select(filter).map_err(|error| filter_failure(&error))?;
+    if selection.is_empty() {
+        let reasons: Vec<String> = selection.notes().iter().map(ToString::to_string).collect();
+        let reasons = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
+        return Err(Failure::Usage(format!("the filter selects no pip{reasons}")));
+    }
+    selection.notes().iter().for_each(|found| note(&found.to_string()));
+    Ok(selection)
+}
+
+/// Writes a graph, or some pips of it.
+pub(super) fn write_graph(
+    graph: &PipGraph,
+    pips: Option<&PipSet>,
+    format: GraphFormat,
+    ascii: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let text = TextOptions { unicode: !ascii, ..TextOptions::default() };
+    match (format, pips) {
+        (GraphFormat::Text, None) => export::text(graph, text, out),
+        (GraphFormat::Text, Some(pips)) => export::text_of(graph, pips, text, out),
+        (GraphFormat::Json, None) => export::json(graph, out),
+        (GraphFormat::Json, Some(pips)) => export::json_of(graph, pips, out),
+        (GraphFormat::Dot, None) => export::dot(graph, out),
+        (GraphFormat::Dot, Some(pips)) => export::dot_of(graph, pips, out),
     }
 }
 

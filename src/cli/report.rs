@@ -71,6 +71,13 @@ impl Reporter {
         Ok(outcome)
     }
 
+    /// Writes a remark about the command line, unless only errors are wanted.
+    pub(super) fn note(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "dscript: note: {text}");
+        }
+    }
+
     /// Applies what the user wants to see, and sorts.
     fn prepare(&self, diagnostics: &mut Vec<Diagnostic>, files: &Files) -> (Outcome, Hidden) {
         self.levels.apply(diagnostics);

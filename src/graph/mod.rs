@@ -3,7 +3,7 @@
 //! A *pip* is one node: a process to run, a file to copy or write, a directory to seal, a message to a service. The
 //! [`GraphBuilder`] takes pips one at a time, checks each against those it already has, and is frozen into a
 //! [`PipGraph`] once the rules about the whole graph hold too. Every violation is a diagnostic that shows both places
-//! in the specs. [`export`] writes a graph as JSON, as a readable tree, or for Graphviz.
+//! in the specs. [`export`] writes a graph as JSON, as a readable tree, or for Graphviz. A [`PipFilter`] selects pips.
 //!
 //! Nothing here knows the language: callers hand over plain data.
 
@@ -12,6 +12,7 @@ pub mod export;
 mod builder;
 mod csr;
 mod data;
+mod filter;
 mod frozen;
 mod ids;
 mod names;
@@ -24,6 +25,7 @@ mod stable;
 pub use builder::{CredentialScan, GraphBuilder, GraphOptions, Mount};
 pub use csr::Rows;
 pub use data::{Escaping, Fragment, PathRendering, PipData};
+pub use filter::{FilterError, FilterNote, PipFilter, PipSet, Selection};
 pub(crate) use frozen::show;
 pub use frozen::{PipGraph, Summary};
 pub use ids::{DirectoryId, FileArtifact, PipId, Provenance, Qualifier};

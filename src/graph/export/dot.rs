@@ -3,17 +3,26 @@
 use std::io::{self, Write};
 
 use super::seal_kind;
-use crate::graph::{Pip, PipGraph, PipId, ServiceKind};
+use crate::graph::{Pip, PipGraph, PipId, PipSet, ServiceKind};
 
 /// Writes the graph for `dot`.
 ///
 /// # Errors
 /// When `out` cannot be written to.
 pub fn dot(graph: &PipGraph, out: &mut dyn Write) -> io::Result<()> {
+    dot_of(graph, &PipSet::all(graph.len()), out)
+}
+
+/// Writes some pips of the graph for `dot`, with the edges between them.
+///
+/// # Errors
+/// When `out` cannot be written to.
+pub fn dot_of(graph: &PipGraph, pips: &PipSet, out: &mut dyn Write) -> io::Result<()> {
+    let order = graph.in_order(pips);
     out.write_all(b"digraph pips {\n  rankdir=LR;\n  node [fontname=\"sans-serif\", fontsize=10];\n")?;
     let mut clusters = 0;
     let mut open: Option<&str> = None;
-    for id in graph.order() {
+    for id in &order {
         let module = &*graph.provenance(*id).module;
         if open != Some(module) {
             if open.is_some() {
@@ -37,8 +46,9 @@ pub fn dot(graph: &PipGraph, out: &mut dyn Write) -> io::Result<()> {
     if open.is_some() {
         out.write_all(b"  }\n")?;
     }
-    for id in graph.order() {
+    for id in &order {
         let mut dependencies = graph.dependencies(*id).to_vec();
+        dependencies.retain(|dependency| pips.contains(*dependency));
         dependencies.sort_unstable_by_key(|dependency| graph.position(*dependency));
         for dependency in dependencies {
             writeln!(out, "  \"{}\" -> \"{}\";", graph.stable_id(dependency), graph.stable_id(*id))?;

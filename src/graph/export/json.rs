@@ -11,7 +11,7 @@ use super::render::{arguments, render};
 use super::seal_kind;
 use crate::graph::{
     ContentFilter, DirectoryId, EnvironmentValue, Existence, FileArtifact, IpcPip, PathRendering, PermissionDelegation,
-    Pip, PipGraph, PipId, PreserveOutputs, PrivilegeLevel, ProcessFlags, ProcessPip, Qualifier, RareOptions,
+    Pip, PipGraph, PipId, PipSet, PreserveOutputs, PrivilegeLevel, ProcessFlags, ProcessPip, Qualifier, RareOptions,
     SealDirectoryPip, SealKind, ServiceKind, ServiceOptions, StandardInput,
 };
 use crate::paths::PathId;
@@ -22,6 +22,18 @@ use crate::source::Symbol;
 /// # Errors
 /// When `out` cannot be written to.
 pub fn json(graph: &PipGraph, out: &mut dyn Write) -> io::Result<()> {
+    write_pips(graph, graph.order(), out)
+}
+
+/// Writes some pips of the graph as one JSON object. Their dependencies are listed whether they are among them or not.
+///
+/// # Errors
+/// When `out` cannot be written to.
+pub fn json_of(graph: &PipGraph, pips: &PipSet, out: &mut dyn Write) -> io::Result<()> {
+    write_pips(graph, &graph.in_order(pips), out)
+}
+
+fn write_pips(graph: &PipGraph, pips: &[PipId], out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"{\"version\":1,\"qualifiers\":[")?;
     for (index, qualifier) in graph.qualifiers().iter().enumerate() {
         if index > 0 {
@@ -31,7 +43,7 @@ pub fn json(graph: &PipGraph, out: &mut dyn Write) -> io::Result<()> {
     }
     out.write_all(b"],\"pips\":[")?;
     // Rendered by several threads, a few chunks ahead of what is written, so that memory stays small.
-    for (index, round) in graph.order().chunks(CHUNK * ROUND).enumerate() {
+    for (index, round) in pips.chunks(CHUNK * ROUND).enumerate() {
         let texts: Vec<io::Result<Vec<u8>>> = round.par_chunks(CHUNK).map(|pips| write_chunk(graph, pips)).collect();
         for (chunk, text) in texts.into_iter().enumerate() {
             out.write_all(if index > 0 || chunk > 0 { b",\n" } else { b"\n" })?;

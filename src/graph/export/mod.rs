@@ -8,10 +8,10 @@ mod json;
 mod render;
 mod text;
 
-pub use dot::dot;
-pub use json::json;
+pub use dot::{dot, dot_of};
+pub use json::{json, json_of};
 pub use render::{Names, arguments, arguments_with, render, render_with};
-pub use text::{TextOptions, text};
+pub use text::{TextOptions, text, text_of};
 
 use crate::graph::SealKind;
 

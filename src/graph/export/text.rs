@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use super::render::{arguments, path_text, render};
 use crate::graph::{
-    DirectoryId, Existence, FilterKind, PathRendering, Pip, PipGraph, PipId, ProcessPip, Provenance, SealDirectoryPip,
-    SealKind, ServiceKind, ServiceOptions, Summary,
+    DirectoryId, Existence, FilterKind, PathRendering, Pip, PipGraph, PipId, PipSet, ProcessPip, Provenance,
+    SealDirectoryPip, SealKind, ServiceKind, ServiceOptions, Summary,
 };
 
 /// How the tree looks.
@@ -28,8 +28,22 @@ impl Default for TextOptions {
 /// # Errors
 /// When `out` cannot be written to.
 pub fn text(graph: &PipGraph, options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
+    tree(graph, graph.order(), options, out)?;
+    writeln!(out, "{}", sentence(&graph.summary()))
+}
+
+/// Writes some pips of the graph as a tree.
+///
+/// # Errors
+/// When `out` cannot be written to.
+pub fn text_of(graph: &PipGraph, pips: &PipSet, options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
+    tree(graph, &graph.in_order(pips), options, out)?;
+    writeln!(out, "{} of {}", pips.len(), count(graph.len(), "pip", "pips"))
+}
+
+fn tree(graph: &PipGraph, pips: &[PipId], options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
     let mut last: Option<&Provenance> = None;
-    for id in graph.order() {
+    for id in pips {
         let (pip, at) = (graph.pip(*id), graph.provenance(*id));
         // An output directory is shown with its process.
         if matches!(pip, Pip::SealDirectory(seal) if seal.kind.is_output()) {
@@ -55,10 +69,11 @@ pub fn text(graph: &PipGraph, options: TextOptions, out: &mut dyn Write) -> io::
         last = Some(at);
         Lines { graph, options, out: &mut *out }.pip(*id, pip)?;
     }
-    if last.is_some() {
-        writeln!(out)?;
-    }
-    writeln!(out, "{}", sentence(&graph.summary()))
+    if last.is_some() { writeln!(out) } else { Ok(()) }
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// What a tool is called: its description, else the name of its program.
@@ -72,7 +87,6 @@ pub(super) fn tool_name(graph: &PipGraph, process: &ProcessPip) -> String {
 
 /// One sentence of counts.
 fn sentence(summary: &Summary) -> String {
-    let count = |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
     let kind = |kind: &str| summary.kinds.get(kind).copied().unwrap_or(0);
     let seals = kind("sealDirectory") - summary.output_directories.min(kind("sealDirectory"));
     let mut parts = Vec::new();
