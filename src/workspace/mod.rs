@@ -10,6 +10,7 @@ mod config_value;
 mod configuration;
 mod discovery;
 mod host_functions;
+mod inputs;
 mod known_fields;
 mod loaded;
 mod loader;
@@ -24,6 +25,7 @@ mod restricted;
 mod scene;
 mod sdk;
 mod session;
+mod state_folder;
 mod system_folders;
 mod tree;
 mod unit_tests;
@@ -52,12 +54,14 @@ use session::Session;
 pub use completion::Completions;
 pub use config::Config;
 pub use host_functions::{HostFunctionError, HostValue};
+pub use inputs::EvaluationInputs;
 pub use module_file::{is_config_file, is_spec};
 pub use mounts::{FoundMount, Layout, Mount, Mounts};
 pub use open::OpenOptions;
 pub use probe::{Probed, ProbedValue};
 pub use prompt::{Entered, Prompt};
 pub use qualifiers::QualifierRequest;
+pub use state_folder::STATE_FOLDER;
 pub use unit_tests::{UnitTest, UnitTestRun, UnitTests};
 
 /// A workspace that was opened.
@@ -76,6 +80,8 @@ pub struct Workspace {
     diagnostics: Vec<Diagnostic>,
     /// Whether the configuration could not be read: nothing else is worth looking at then.
     broken: bool,
+    /// What records the inputs, where that is wanted.
+    recorder: Option<inputs::Recorder>,
     resolved: OnceLock<(Loaded, Resolved, Vec<Diagnostic>)>,
 }
 
@@ -153,6 +159,11 @@ impl Workspace {
     /// The folder of the configuration, as an absolute path.
     pub fn folder(&self) -> PathBuf {
         self.session.paths.display(self.folder).into()
+    }
+
+    /// The folder in which a build of this workspace keeps its own state. Specs do not see it.
+    pub fn state_folder(&self) -> PathBuf {
+        self.folder().join(STATE_FOLDER)
     }
 
     /// The configuration.

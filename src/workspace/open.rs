@@ -11,6 +11,7 @@ use super::config_value::{Decoder, Located};
 use super::configuration::evaluate_files;
 use super::discovery::{Catalogue, Discovery, Extent, FoundModule, ModuleGroup, ModuleSource, own_module};
 use super::host_functions::HostFunctions;
+use super::inputs::Recorder;
 use super::loader::Wanted;
 use super::module_file::{CONFIG_FILES, ModuleFile, decode_module_file, is_config_file, is_module_file};
 use super::mounts::{Layout, Mounts};
@@ -18,6 +19,7 @@ use super::prelude::Prelude;
 use super::restricted::RestrictedEnvironment;
 use super::sdk::{EMBEDDED_ROOT, PRELUDE_MODULE, WithSdk, embedded_module, embedded_modules};
 use super::session::Session;
+use super::state_folder::WithoutStateFolder;
 use super::tree::Tree;
 use super::{OpenError, Workspace};
 use crate::diagnostics::{Code, Diagnostic, Levels};
@@ -51,6 +53,16 @@ pub struct OpenOptions {
     /// Whether a folder without `config.dsc` is opened too: as a workspace without specs of its own. Otherwise that is
     /// an error.
     pub allow_missing_config: bool,
+    /// Whether [`Workspace::inputs`] knows afterwards what was read.
+    pub record_inputs: bool,
+}
+
+impl OpenOptions {
+    /// The same options, and what is read is recorded for [`Workspace::inputs`].
+    #[must_use]
+    pub fn recording(self) -> Self {
+        Self { record_inputs: true, ..self }
+    }
 }
 
 impl Default for OpenOptions {
@@ -65,6 +77,7 @@ impl Default for OpenOptions {
             levels: Levels::new(),
             engine_folder: None,
             allow_missing_config: false,
+            record_inputs: false,
         }
     }
 }
@@ -88,15 +101,21 @@ enum Own {
 }
 
 pub(super) fn open(path: &Path, options: OpenOptions, config_optional: bool) -> Result<Workspace, OpenError> {
+    let absolute = absolute(path)?;
+    if options.file_system.kind(&absolute).is_none() {
+        return Err(OpenError::Missing(path.to_owned()));
+    }
+    Ok(opened(&absolute, options, config_optional))
+}
+
+/// A path from the root, as it is opened.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
     let unusable = |reason: &dyn ToString| OpenError::Unusable(path.to_owned(), reason.to_string());
     let absolute = normal(&std::path::absolute(path).map_err(|error| unusable(&error))?);
     if absolute.to_str().is_none() {
         return Err(unusable(&"it is not UTF-8"));
     }
-    if options.file_system.kind(&absolute).is_none() {
-        return Err(OpenError::Missing(path.to_owned()));
-    }
-    Ok(opened(&absolute, options, config_optional))
+    Ok(absolute)
 }
 
 /// Opens an absolute path at which something lies.
@@ -120,8 +139,15 @@ struct Started {
 }
 
 /// Everything up to the configuration.
-fn start(path: &Path, options: OpenOptions, config_optional: bool) -> Started {
+fn start(path: &Path, mut options: OpenOptions, config_optional: bool) -> Started {
     let mut diagnostics = Vec::new();
+    options.file_system = Arc::new(WithoutStateFolder::new(options.file_system, path));
+    let recorder = options.record_inputs.then(|| Recorder::new(path, &options, options.file_system.clone()));
+    if let Some(recorder) = &recorder {
+        // Below the embedded SDK, which is part of the program, and below what other machines see in a variable.
+        options.file_system = recorder.file_system.clone();
+        options.environment = recorder.environment.clone();
+    }
     let environment = environment_of(options.environment, options.host);
     let mut file_system: Arc<dyn FileSystem> = Arc::new(WithSdk::new(options.file_system));
     if environment.host().os.has_case_blind_paths() {
@@ -181,6 +207,7 @@ fn start(path: &Path, options: OpenOptions, config_optional: bool) -> Started {
         host_functions: HostFunctions::default(),
         diagnostics,
         broken,
+        recorder,
         resolved: OnceLock::new(),
         session,
     };

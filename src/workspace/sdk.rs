@@ -39,6 +39,11 @@ impl WithSdk {
     }
 }
 
+/// Path and text of each file of the embedded SDK, in order.
+pub(super) fn embedded_files() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FILES.iter().copied()
+}
+
 /// The names of the modules of the embedded SDK.
 pub(super) fn embedded_modules() -> impl Iterator<Item = &'static str> {
     let folders = FILES.iter().filter_map(|(path, _)| path.strip_suffix("/module.config.dsc"));
@@ -73,6 +78,10 @@ impl FileSystem for WithSdk {
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         self.of(path).read_dir(path)
+    }
+
+    fn read_dir_except(&self, path: &Path, except: &[&str]) -> io::Result<Vec<DirEntry>> {
+        self.of(path).read_dir_except(path, except)
     }
 
     fn kind(&self, path: &Path) -> Option<EntryKind> {

@@ -107,7 +107,11 @@ impl<'a> Tree<'a> {
     fn read(&mut self, folder: PathId) -> Listing {
         let mut listing = Listing::default();
         let shown = self.paths.display(folder);
-        let entries = match self.file_system.read_dir(Path::new(&shown)) {
+        // Whether they are there yet makes no difference to a walk, so it is not to count as an input.
+        let symbols = self.paths.symbols();
+        let skipped = self.skipped.iter().filter(|skipped| self.paths.parent(**skipped) == Some(folder));
+        let skipped: Vec<&str> = skipped.filter_map(|path| Some(symbols.text(self.paths.name(*path)?))).collect();
+        let entries = match self.file_system.read_dir_except(Path::new(&shown), &skipped) {
             Ok(entries) => entries,
             // It vanished meanwhile, or was never there: whoever names it reports that.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return listing,

@@ -65,6 +65,10 @@ impl FileSystem for AnyCaseFileSystem {
         self.inner.read_dir(&self.spelled(path))
     }
 
+    fn read_dir_except(&self, path: &Path, except: &[&str]) -> io::Result<Vec<DirEntry>> {
+        self.inner.read_dir_except(&self.spelled(path), except)
+    }
+
     fn kind(&self, path: &Path) -> Option<EntryKind> {
         self.inner.kind(&self.spelled(path))
     }

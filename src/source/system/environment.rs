@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
 use super::Host;
 
@@ -149,48 +148,6 @@ impl Environment for MapEnvironment {
     }
 }
 
-/// An environment that remembers which variables were asked for; any thread may use it.
-#[derive(Debug, Default)]
-pub struct RecordingEnvironment<E> {
-    inner: E,
-    used: Mutex<BTreeMap<String, Option<String>>>,
-}
-
-impl<E: Environment> RecordingEnvironment<E> {
-    /// Nothing asked for yet.
-    pub fn new(inner: E) -> Self {
-        Self { inner, used: Mutex::default() }
-    }
-
-    /// The variables asked for so far with their values, by name.
-    pub fn used(&self) -> BTreeMap<String, Option<String>> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn note(&self, name: &str, value: Option<String>) -> Option<String> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value.clone());
-        value
-    }
-}
-
-impl<E: Environment> Environment for RecordingEnvironment<E> {
-    fn variable(&self, name: &str) -> Option<String> {
-        self.note(name, self.inner.variable(name))
-    }
-
-    fn variable_in_any_case(&self, name: &str) -> Option<String> {
-        self.note(name, self.inner.variable_in_any_case(name))
-    }
-
-    fn user_home(&self) -> Option<PathBuf> {
-        self.inner.user_home()
-    }
-
-    fn host(&self) -> Host {
-        self.inner.host()
-    }
-}
-
 /// Lets a shared environment stand wherever an environment is wanted.
 impl<E: Environment + ?Sized> Environment for std::sync::Arc<E> {
     fn variable(&self, name: &str) -> Option<String> {
@@ -221,14 +178,5 @@ mod tests {
         for name in ["", "A=B", "A\0B"] {
             assert_eq!(environment.variable(name), None);
         }
-    }
-
-    #[test]
-    fn what_was_asked_for_is_known_in_order() {
-        let environment = RecordingEnvironment::new(MapEnvironment::new().with("B", "1"));
-        environment.variable("B");
-        environment.variable("A");
-        let used: Vec<_> = environment.used().into_iter().collect();
-        assert_eq!(used, [("A".to_owned(), None), ("B".to_owned(), Some("1".to_owned()))]);
     }
 }

@@ -4,8 +4,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
+use super::Signature;
+
 /// What lies at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum EntryKind {
     /// A file.
     File,
@@ -18,7 +22,7 @@ pub enum EntryKind {
 }
 
 /// One entry of a folder.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DirEntry {
     /// The name, without the folder. Names that are not UTF-8 have their wrong bytes replaced.
     pub name: String,
@@ -40,6 +44,16 @@ pub trait FileSystem: Send + Sync {
     /// When it does not exist, is no folder, or cannot be read.
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
 
+    /// The entries of a folder without those of these names: whether they are there does not matter to who asks.
+    ///
+    /// # Errors
+    /// As [`FileSystem::read_dir`].
+    fn read_dir_except(&self, path: &Path, except: &[&str]) -> io::Result<Vec<DirEntry>> {
+        let mut entries = self.read_dir(path)?;
+        entries.retain(|entry| !except.contains(&&*entry.name));
+        Ok(entries)
+    }
+
     /// What lies at a path, links followed; none where there is nothing, a link leads nowhere, or the way to it may
     /// not be looked at.
     fn kind(&self, path: &Path) -> Option<EntryKind>;
@@ -49,6 +63,11 @@ pub trait FileSystem: Send + Sync {
     /// # Errors
     /// When nothing lies there.
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf>;
+
+    /// By what a file or folder is known to be unchanged without reading it; none where that cannot be told.
+    fn signature(&self, _path: &Path) -> Option<Signature> {
+        None
+    }
 
     /// Whether a file lies at a path.
     fn is_file(&self, path: &Path) -> bool {
@@ -115,6 +134,10 @@ impl FileSystem for DiskFileSystem {
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
         fs::canonicalize(path)
     }
+
+    fn signature(&self, path: &Path) -> Option<Signature> {
+        Signature::settled(path)
+    }
 }
 
 fn kind_of(kind: fs::FileType) -> EntryKind {
@@ -139,12 +162,20 @@ impl<F: FileSystem + ?Sized> FileSystem for std::sync::Arc<F> {
         (**self).read_dir(path)
     }
 
+    fn read_dir_except(&self, path: &Path, except: &[&str]) -> io::Result<Vec<DirEntry>> {
+        (**self).read_dir_except(path, except)
+    }
+
     fn kind(&self, path: &Path) -> Option<EntryKind> {
         (**self).kind(path)
     }
 
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
         (**self).canonicalize(path)
+    }
+
+    fn signature(&self, path: &Path) -> Option<Signature> {
+        (**self).signature(path)
     }
 }
 

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Environment;
 
 /// The operating systems that DScript tells apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum OperatingSystem {
     /// Windows.
     Windows,
@@ -87,7 +89,7 @@ impl FromStr for OperatingSystem {
 }
 
 /// The version of a Linux kernel: `version.major.minor`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kernel {
     /// The first number.
     pub version: u16,
@@ -114,7 +116,7 @@ impl Kernel {
 }
 
 /// What specs may know about the machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     /// The operating system.
     pub os: OperatingSystem,
