@@ -5,3 +5,4 @@
 mod digest;
 
 pub use digest::Digest;
+mod store; pub use store::*;

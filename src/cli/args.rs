@@ -59,6 +59,18 @@ pub(super) enum Command {
         dscript graph one.dsc                                a single spec, without a workspace\n\n\
         When a diagnostic is an error, no graph is printed and the exit code is 1.")]
     Graph(GraphArgs),
+    /// Build: run the pips of a workspace whose inputs have changed
+    #[cfg(target_os = "linux")]
+    #[command(after_help = "Examples:\n  \
+        dscript build                              everything in this folder's workspace\n  \
+        dscript build -j4 --keep-going             four processes at a time, past failures\n  \
+        dscript build --filter \"tag='test'\"        some pips, with what they depend on\n  \
+        dscript build --explain                    say for each pip that runs why it does\n  \
+        dscript build --format json                a summary for programs, on standard output\n\n\
+        Every file access of a process is observed: what is read without being declared, or written without\n\
+        being an output, fails its pip. Results are kept in .dscript, in the workspace, and taken from there\n\
+        when nothing that a pip read has changed.")]
+    Build(BuildArgs),
     /// Report the mistakes in a workspace that show without evaluating it
     #[command(after_help = "Examples:\n  \
         dscript check                              this folder's workspace\n  \
@@ -132,6 +144,80 @@ pub(super) struct GraphArgs {
     pub(super) options: EvaluationArgs,
     #[command(flatten)]
     pub(super) messages: MessageArgs,
+}
+
+/// Arguments of `build`.
+#[cfg(target_os = "linux")]
+#[derive(Args, Debug)]
+pub(super) struct BuildArgs {
+    #[command(flatten)]
+    pub(super) workspace: WorkspaceArg,
+    /// Run this many processes at a time [default: one for each processor]
+    #[arg(short, long, value_name = "N")]
+    pub(super) jobs: Option<NonZeroUsize>,
+    /// Go on with what does not depend on a pip that failed
+    #[arg(short, long)]
+    pub(super) keep_going: bool,
+    /// Build only the pips that this filter selects, with what they depend on
+    #[arg(long, value_name = "FILTER")]
+    pub(super) filter: Option<String>,
+    /// How processes are watched
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub(super) sandbox: Sandbox,
+    /// Keep the cache in this folder, for example to share it between workspaces [default: .dscript/cache]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) cache_dir: Option<PathBuf>,
+    /// Run every pip, and keep no results
+    #[arg(long)]
+    pub(super) no_cache: bool,
+    /// Hash everything that comes from the cache before it is used
+    #[arg(long)]
+    pub(super) verify: bool,
+    /// Say for each pip that runs why it does
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// Write a JSON object a pip to this file: times, result, fingerprints, what was read and made
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) log: Option<PathBuf>,
+    /// Write a trace of the build to this file, for chrome://tracing or Perfetto
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) trace: Option<PathBuf>,
+    /// How the summary is written: a line on standard error, or JSON on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: SummaryFormat,
+    /// Show everything that processes print, and each pip as it is done
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+    #[command(flatten)]
+    pub(super) qualifiers: QualifierArgs,
+    #[command(flatten)]
+    pub(super) options: EvaluationArgs,
+    #[command(flatten)]
+    pub(super) messages: MessageArgs,
+}
+
+/// How processes are watched.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Sandbox {
+    /// The best way that this machine allows
+    Auto,
+    /// By notifications of seccomp
+    Notify,
+    /// By ptrace
+    Trace,
+    /// Not at all, but for processes with output directories
+    None,
+}
+
+/// How the summary of a build is written.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum SummaryFormat {
+    /// One line for people
+    Text,
+    /// One JSON object
+    Json,
 }
 
 /// How a graph is written.
@@ -418,6 +504,8 @@ impl Command {
     fn add_order(&mut self, matches: &ArgMatches) {
         match self {
             Command::Graph(args) => args.messages.add_order(matches),
+            #[cfg(target_os = "linux")]
+            Command::Build(args) => args.messages.add_order(matches),
             Command::Check(args) => args.messages.add_order(matches),
             Command::Parse(args) => args.messages.add_order(matches),
             Command::Eval(args) => {

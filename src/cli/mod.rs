@@ -4,6 +4,8 @@
 //! 101 a bug of dscript. Standard output carries only the result that was asked for.
 
 mod args;
+#[cfg(target_os = "linux")]
+mod build;
 mod check;
 mod completions;
 mod eval;
@@ -67,6 +69,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
 fn dispatch(command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Graph(args) => graph::run(args),
+        #[cfg(target_os = "linux")]
+        Command::Build(args) => build::run(args),
         Command::Check(args) => check::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Parse(args) => parse::run(args),

@@ -1,7 +1,138 @@
 //! Running a pip graph: scheduling, watched execution, fingerprints and the cache.
 //!
+//! [`build`] brings every pip of a graph about, each after what it depends on. A process is looked up in the cache
+//! first; if it must run, a [`sandbox`] worker runs it and reports every file that it touched, and what it did is judged
+//! against what its spec declares. Only what is right is kept.
+//!
 //! Nothing here knows the language.
 
 #![allow(clippy::disallowed_methods, reason = "running pips is about files and time")]
 
+mod allowlist;
+pub mod cache;
+mod command;
+mod content;
+mod directories;
+mod explain;
+mod fingerprint;
+mod judge;
+mod made;
+mod options;
+mod outcome;
+mod run;
 pub mod sandbox;
+mod schedule;
+mod state;
+mod steps;
+mod view;
+mod violation;
+mod world;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use thiserror::Error;
+
+pub use allowlist::{AllowedAccess, Allowlist};
+pub use content::Content;
+pub use made::Scrubbed;
+pub use options::{BuildOptions, Listener};
+pub use outcome::{BuildOutcome, Done, PipResult};
+pub use state::FOLDER;
+pub use violation::{Rule, Violation, pip_name};
+
+use crate::cas::StoreError;
+use crate::graph::PipGraph;
+use cache::CacheError;
+use run::Engine;
+use sandbox::Canceller;
+
+/// Why a build cannot begin or end.
+#[derive(Debug, Error)]
+pub enum BuildError {
+    /// Another build works in the workspace.
+    #[error("another build is running in `{}` (process {holder})", .workspace.display())]
+    Locked {
+        /// The workspace.
+        workspace: PathBuf,
+        /// The number of its process.
+        holder: String,
+    },
+    /// The build's own files cannot be used.
+    #[error("cannot use `{}`: {error}", .path.display())]
+    State {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The content store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The table of results cannot be used.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+}
+
+/// Ends a build from outside: from a signal handler's thread, or when a host loses interest.
+#[derive(Clone, Debug, Default)]
+pub struct Cancellation {
+    inner: Arc<CancellationInner>,
+}
+
+#[derive(Debug, Default)]
+struct CancellationInner {
+    asked: AtomicBool,
+    running: Mutex<Vec<Option<Canceller>>>,
+}
+
+impl Cancellation {
+    /// Nobody has asked yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks for the end: no pip is begun any more, every process that runs is ended with all its children.
+    pub fn cancel(&self) {
+        self.inner.asked.store(true, Ordering::SeqCst);
+        for canceller in self.running().iter().flatten() {
+            canceller.cancel();
+        }
+    }
+
+    /// Whether somebody has asked.
+    pub fn is_cancelled(&self) -> bool {
+        self.inner.asked.load(Ordering::SeqCst)
+    }
+
+    fn running(&self) -> MutexGuard<'_, Vec<Option<Canceller>>> {
+        self.inner.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what runs in a slot, so that it can be ended.
+    fn set(&self, slot: usize, canceller: Option<Canceller>) {
+        let mut running = self.running();
+        if running.len() <= slot {
+            running.resize(slot + 1, None);
+        }
+        running[slot] = canceller;
+    }
+}
+
+/// Brings the wanted pips of a graph about.
+///
+/// # Errors
+/// When the build's own files cannot be used. What is wrong with pips is part of the outcome.
+pub fn build(
+    graph: &PipGraph,
+    options: &BuildOptions<'_>,
+    cancellation: &Cancellation,
+    listener: &dyn Listener,
+) -> Result<BuildOutcome, BuildError> {
+    let engine = Engine::open(graph, options, cancellation, listener)?;
+    let outcome = engine.run();
+    engine.close()?;
+    Ok(outcome)
+}

@@ -20,6 +20,13 @@ pub struct StableId {
     turn: u32,
 }
 
+impl StableId {
+    /// The two numbers that it is made of, for tables that outlive a run.
+    pub fn key(self) -> (u64, u32) {
+        (self.digest, self.turn.max(1))
+    }
+}
+
 impl fmt::Display for StableId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.turn {

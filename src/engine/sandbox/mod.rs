@@ -8,3 +8,11 @@ mod report;
 
 pub use job::{Job, Rule, RuleKind, Stdin};
 pub use report::{Access, Denied, Exit, Kind, Operation, ProcessInfo, Reads, Report};
+#[allow(missing_docs, unused)]
+mod stub { use super::*; use std::path::PathBuf; use std::io;
+#[derive(Clone,Copy)] pub enum Method { Notify, Trace } impl Method { pub fn detect()->Option<Self>{todo!()} }
+#[derive(Clone)] pub struct Launcher; impl Launcher { pub fn this_program(_:Method)->io::Result<Self>{todo!()} }
+#[derive(Debug, thiserror::Error)] #[error("x")] pub struct WorkerError;
+pub struct Worker; impl Worker { pub fn start(_:&Launcher)->io::Result<Self>{todo!()} pub fn run(&mut self,_:&Job)->Result<Report,WorkerError>{todo!()} pub fn canceller(&self)->Canceller{todo!()} }
+#[derive(Clone,Debug)] pub struct Canceller; impl Canceller { pub fn cancel(&self){} } }
+pub use stub::*;

@@ -1,0 +1,307 @@
+//! Whether what a process was seen to do is allowed, and what of it its fingerprint depends on.
+
+use std::fs;
+use std::path::PathBuf;
+
+use rustc_hash::FxHashSet;
+
+use super::allowlist::Allowlist;
+use super::directories::Found;
+use super::fingerprint::{PathEntry, PathSet};
+use super::sandbox::{Access, Denied, Kind, Operation, Reads, Report};
+use super::state;
+use super::view::View;
+use super::violation::{Rule, Violation};
+use super::world::World;
+use crate::graph::{AbsentPathProbe, PipId, ProcessPip};
+use crate::paths::PathId;
+
+/// What was found out about a run.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    pub(super) violations: Vec<Violation>,
+    /// What the run read beyond its declared files.
+    pub(super) path_set: PathSet,
+    /// Why the run must not be cached although it is allowed.
+    pub(super) uncacheable: Option<String>,
+    /// What it left in its output directories.
+    pub(super) left: Vec<Left>,
+}
+
+/// Something that a process left in an output directory.
+#[derive(Clone, Debug)]
+pub(super) struct Left {
+    pub(super) path: PathId,
+    pub(super) kind: Kind,
+    /// Where what was there before has been moved to.
+    pub(super) backup: Option<PathBuf>,
+}
+
+/// Judges one run.
+pub(super) fn judge(
+    view: &View<'_, '_>,
+    process: &ProcessPip,
+    report: &Report,
+    allowlist: &Allowlist,
+) -> Verdict {
+    let mut judge = Judge {
+        view,
+        process,
+        report,
+        allowlist,
+        real_inputs: None,
+        verdict: Verdict::default(),
+    };
+    for access in &report.accesses {
+        judge.access(access);
+    }
+    for denied in &report.denied {
+        judge.denied(denied);
+    }
+    let mut verdict = judge.verdict;
+    verdict.path_set.entries.sort_unstable();
+    verdict.path_set.entries.dedup();
+    verdict
+}
+
+struct Judge<'j, 'w, 'g> {
+    view: &'j View<'w, 'g>,
+    process: &'j ProcessPip,
+    report: &'j Report,
+    allowlist: &'j Allowlist,
+    /// The declared inputs with links followed, once something makes that worth finding out.
+    real_inputs: Option<FxHashSet<PathBuf>>,
+    verdict: Verdict,
+}
+
+impl Judge<'_, '_, '_> {
+    fn world(&self) -> &World<'_> {
+        self.view.world
+    }
+
+    fn access(&mut self, access: &Access) {
+        let Some(path) = self.world().path_id(&access.path) else {
+            let name = access.path.to_string_lossy();
+            self.verdict.uncacheable = Some(format!("it used a path that specs cannot name: `{name}`"));
+            return;
+        };
+        let own = access.written || self.is_declared_output(path);
+        if access.written && self.is_in_output_directory(path) {
+            if let Some(kind) = access.after {
+                self.verdict.left.push(Left { path, kind, backup: access.backup.clone() });
+            }
+        }
+        // Looking for one's own output before making it is how compilers work.
+        if access.reads.any() && !(own && !access.reads.content) {
+            self.read(path, access.reads, access.process);
+        }
+    }
+
+    fn read(&mut self, path: PathId, reads: Reads, process: u32) {
+        let world = self.view.world;
+        match self.view.find(path) {
+            // The weak fingerprint has it.
+            Some(Found::Artifact(_)) if self.process.inputs.iter().any(|input| input.path == path) => return,
+            Some(_) => return self.track(path, reads),
+            None => {}
+        }
+        if !(reads.content || reads.file || reads.absent || reads.link) {
+            return self.track(path, reads);
+        }
+        let maker = world.maker(path).filter(|maker| *maker != self.view.pip);
+        if reads.absent && !(reads.content || reads.file || reads.link) {
+            return self.absent(path, reads, maker, process);
+        }
+        if let Some(maker) = maker {
+            let ordered = depends_on(world, self.view.pip, maker);
+            let rule = if ordered { Rule::UndeclaredOrderedRead } else { Rule::ReadRace };
+            return self.refuse(rule, path, Some(maker), process, None);
+        }
+        if world.maker(path) == Some(self.view.pip) {
+            return;
+        }
+        if world.made.is_known(path) {
+            return self.refuse(Rule::ReadLeftover, path, None, process, None);
+        }
+        if reads.link && !reads.content && !reads.file && self.leads_to_folder(path) {
+            return self.track(path, reads);
+        }
+        if self.process.flags.allow_undeclared_source_reads {
+            world.read_undeclared(path, self.view.pip);
+            return self.track(path, reads);
+        }
+        // Only now, as it asks the disk for each input: the declared path may lead here through links.
+        if self.is_real_input(path) {
+            return self.track(path, reads);
+        }
+        let note = self.near_seal(path);
+        self.refuse(Rule::MissingSourceDependency, path, None, process, note);
+    }
+
+    fn absent(&mut self, path: PathId, reads: Reads, maker: Option<PipId>, process: u32) {
+        let world = self.view.world;
+        let mode = self.process.rare.as_ref().and_then(|rare| rare.absent_path_probe);
+        // A probe that a spec calls unsafe is its own business; what nobody spoke about is still a race.
+        if let Some(maker) = maker
+            && mode != Some(AbsentPathProbe::Unsafe)
+        {
+            return self.refuse(Rule::AbsentProbeOfOutput, path, Some(maker), process, None);
+        }
+        let above = world.output_directories_above(path);
+        if !above.is_empty() {
+            let graph = world.graph;
+            let is_declared = above.iter().any(|directory| {
+                graph.directory(*directory).producer == Some(self.view.pip) || self.depends_on_root(path, *directory)
+            });
+            if !is_declared && mode == Some(AbsentPathProbe::Strict) {
+                let maker = above.iter().find_map(|directory| graph.directory(*directory).producer);
+                return self.refuse(Rule::AbsentProbeInUndeclaredOpaque, path, maker, process, None);
+            }
+            if mode != Some(AbsentPathProbe::Unsafe) {
+                world.found_absent(path, self.view.pip);
+            }
+        }
+        self.track(path, reads);
+    }
+
+    /// Whether the process depends on a directory, or on a view of directories, that covers a path of it.
+    fn depends_on_root(&self, path: PathId, directory: crate::graph::DirectoryId) -> bool {
+        let graph = self.world().graph;
+        self.process.directory_inputs.iter().any(|input| {
+            let sealed = graph.directory(*input);
+            *input == directory || (sealed.kind.is_shared() && graph.paths().is_within(path, sealed.root))
+        })
+    }
+
+    /// Notes that the fingerprint depends on a path.
+    fn track(&mut self, path: PathId, reads: Reads) {
+        let token = self.world().token(path);
+        if token.strip_prefix(state::FOLDER).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            return;
+        }
+        self.verdict.path_set.entries.push(PathEntry::new(token, reads));
+    }
+
+    fn denied(&mut self, denied: &Denied) {
+        let Some(path) = self.world().path_id(&denied.path) else {
+            let name = denied.path.to_string_lossy();
+            self.verdict.uncacheable = Some(format!("it used a path that specs cannot name: `{name}`"));
+            return;
+        };
+        let world = self.view.world;
+        let graph = world.graph;
+        let maker = world.maker(path).filter(|maker| *maker != self.view.pip);
+        let is_input = self.process.inputs.iter().any(|input| input.path == path);
+        let opaque_of_other = world.output_directories_above(path).iter().find_map(|directory| {
+            let directory = graph.directory(*directory);
+            (directory.kind == crate::graph::SealKind::ExclusiveOpaque && directory.producer != Some(self.view.pip))
+                .then_some(directory.producer)
+                .flatten()
+        });
+        let (rule, other) = if let Some(maker) = maker {
+            (Rule::DoubleWrite, Some(maker))
+        } else if is_input && denied.before.is_some() {
+            (Rule::WriteInDeclaredSource, None)
+        } else if let Some(reader) = world.undeclared_reader(path).filter(|reader| *reader != self.view.pip) {
+            (Rule::WriteInUndeclaredSourceRead, Some(reader))
+        } else if let Some(owner) = opaque_of_other {
+            (Rule::WriteInExclusiveOpaqueDirectory, Some(owner))
+        } else if matches!(self.view.find(path), Some(Found::Source)) {
+            (Rule::WriteInSourceSealDirectory, None)
+        } else if self.is_excluded(path) {
+            (Rule::WriteInExclusion, None)
+        } else if self.is_in_output_directory(path) && denied.before.is_some() {
+            (Rule::WriteOnExistingFile, None)
+        } else {
+            (Rule::UndeclaredOutput, None)
+        };
+        let note = match denied.operation {
+            Operation::Write => None,
+            Operation::MakeDirectory => Some("it tried to make a folder".to_owned()),
+            Operation::Delete => Some("it tried to delete it or to move it away".to_owned()),
+            Operation::Metadata => Some("it tried to change its mode, owner or times".to_owned()),
+        };
+        self.refuse(rule, path, other, denied.process, note);
+    }
+
+    /// Reports a violation, unless the configuration accepts it.
+    fn refuse(&mut self, rule: Rule, path: PathId, other: Option<PipId>, process: u32, note: Option<String>) {
+        let program = self.report.processes.get(process as usize).map_or_else(String::new, |process| {
+            process.program.to_string_lossy().into_owned()
+        });
+        let world = self.view.world;
+        if let Some(allowed) = self.allowlist.find(world.graph, self.view.pip, &program, path) {
+            if !allowed.cacheable {
+                let name = &allowed.name;
+                self.verdict.uncacheable = Some(format!("`{name}` of the configuration's allowlist accepts an access"));
+            }
+            return;
+        }
+        self.verdict.violations.push(Violation { rule, path, pip: self.view.pip, other, program, note });
+    }
+
+    fn is_declared_output(&self, path: PathId) -> bool {
+        self.process.outputs.iter().any(|output| output.artifact.path == path)
+    }
+
+    fn is_in_output_directory(&self, path: PathId) -> bool {
+        let paths = self.world().graph.paths();
+        let inside = |output: &crate::graph::OutputDirectory| paths.is_within(path, output.path) && path != output.path;
+        self.process.output_directories.iter().any(inside) && !self.is_excluded(path)
+    }
+
+    fn is_excluded(&self, path: PathId) -> bool {
+        let paths = self.world().graph.paths();
+        let exclusions = self.process.rare.as_ref().map_or(&[][..], |rare| &rare.output_directory_exclusions);
+        exclusions.iter().any(|excluded| paths.is_within(path, *excluded))
+    }
+
+    fn leads_to_folder(&self, path: PathId) -> bool {
+        fs::metadata(self.world().disk_path(path)).is_ok_and(|metadata| metadata.is_dir())
+    }
+
+    /// Whether a declared input leads to this path, or through it, by links.
+    fn is_real_input(&mut self, path: PathId) -> bool {
+        let world = self.view.world;
+        if self.real_inputs.is_none() {
+            let sources = self.process.inputs.iter().filter(|input| input.is_source());
+            let real = sources.filter_map(|input| {
+                let declared = world.disk_path(input.path);
+                let real = fs::canonicalize(&declared).ok()?;
+                (real != declared).then_some(real)
+            });
+            self.real_inputs = Some(real.collect());
+        }
+        let Some(real) = self.real_inputs.as_ref().filter(|real| !real.is_empty()) else { return false };
+        let text = world.disk_path(path);
+        real.contains(&text) || fs::canonicalize(&text).is_ok_and(|target| real.contains(&target))
+    }
+
+    /// Why a seal that nearly covers a path does not.
+    fn near_seal(&self, path: PathId) -> Option<String> {
+        let graph = self.world().graph;
+        let near = self.process.directory_inputs.iter().map(|id| graph.directory(*id)).find(|directory| {
+            graph.paths().is_within(path, directory.root) && path != directory.root
+        })?;
+        let root = graph.display(near.root);
+        Some(match near.kind {
+            crate::graph::SealKind::SourceTop => format!("the seal of `{root}` has only the files directly in it"),
+            crate::graph::SealKind::SourceAll => format!("the patterns of the seal of `{root}` leave it out"),
+            _ => format!("it is not among the contents of the sealed directory `{root}`"),
+        })
+    }
+}
+
+/// Whether a pip comes after another because it depends on it, directly or not.
+pub(super) fn depends_on(world: &World<'_>, pip: PipId, other: PipId) -> bool {
+    let mut seen = FxHashSet::default();
+    let mut open = vec![pip];
+    while let Some(at) = open.pop() {
+        if at == other {
+            return true;
+        }
+        // What a pip depends on has a smaller number.
+        open.extend(world.graph.dependencies(at).iter().filter(|to| **to >= other && seen.insert(**to)));
+    }
+    false
+}

@@ -1,0 +1,57 @@
+//! What a build is asked for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::allowlist::Allowlist;
+use super::outcome::PipResult;
+use super::sandbox::Launcher;
+use crate::graph::PipId;
+use crate::source::system::Environment;
+
+/// What a build is asked for.
+pub struct BuildOptions<'a> {
+    /// The folder of the workspace, with links followed; the paths of the graph must lie below it as written.
+    pub workspace: PathBuf,
+    /// The folder of the cache.
+    pub cache: PathBuf,
+    /// How many processes run at a time; at least 1.
+    pub jobs: usize,
+    /// Whether pips that do not depend on a failed one still run.
+    pub keep_going: bool,
+    /// The pips that are wanted, by number, with all that they depend on; none for all.
+    pub selection: Option<Vec<bool>>,
+    /// How processes are started.
+    pub launcher: Launcher,
+    /// Whether accesses are observed. Without, only processes with output directories are, as nothing else tells what
+    /// they made.
+    pub observe: bool,
+    /// Whether results are taken from the cache and put there.
+    pub use_cache: bool,
+    /// Whether every blob of the cache is hashed before it is used.
+    pub verify: bool,
+    /// Where variables come from that pass through to processes.
+    pub environment: &'a dyn Environment,
+    /// Accesses that the configuration accepts.
+    pub allowlist: Allowlist,
+    /// After how long a process is ended whose spec does not say.
+    pub default_timeout: Option<Duration>,
+    /// How often a process with a retry exit code is tried again where its spec does not say.
+    pub retries: u32,
+    /// Whether a violation makes a pip fail (`unexpectedFileAccessesAreErrors`).
+    pub violations_are_errors: bool,
+    /// Whether results tell what was read.
+    pub keep_observations: bool,
+}
+
+/// Who wants to know how a build goes. Calls come from several threads.
+pub trait Listener: Sync {
+    /// So many pips are wanted.
+    fn begun(&self, total: usize);
+    /// A pip is being worked on, by one of the threads.
+    fn started(&self, pip: PipId, slot: usize);
+    /// A pip was found to need a run.
+    fn running(&self, pip: PipId, slot: usize);
+    /// A pip is done. Times count from the beginning of the build.
+    fn finished(&self, pip: PipId, slot: usize, result: &PipResult, start: Duration, end: Duration);
+}

@@ -1,0 +1,300 @@
+//! One build: what its threads share, and how they work through the graph.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use dashmap::DashMap;
+use regex::Regex;
+use rustc_hash::FxBuildHasher;
+
+use super::cache::{Entries, FileTable, Repair};
+use super::fingerprint::PathSet;
+use super::made::{Made, Scrubbed};
+use super::outcome::{BuildOutcome, Done, PipResult};
+use super::sandbox::{Job, Report, Worker};
+use super::schedule::Schedule;
+use super::state::State;
+use super::steps::{self, Attempt};
+use super::world::{Statics, World};
+use super::{BuildError, BuildOptions, Cancellation, Listener};
+use crate::cas::Store;
+use crate::graph::{Pip, PipGraph, PipId, ProcessPip};
+use crate::paths::PathId;
+
+/// Everything that the threads of one build share.
+pub(super) struct Engine<'g> {
+    pub(super) world: World<'g>,
+    pub(super) state: State,
+    pub(super) options: &'g BuildOptions<'g>,
+    pub(super) cancellation: &'g Cancellation,
+    pub(super) listener: &'g dyn Listener,
+    regexes: DashMap<String, Option<Regex>, FxBuildHasher>,
+    real_paths: DashMap<PathId, Option<PathBuf>, FxBuildHasher>,
+    /// Paths that fingerprints of this build depend on beyond what the graph names: whether contents and whether names
+    /// in a folder mattered.
+    relied: DashMap<PathId, (bool, bool), FxBuildHasher>,
+    journals: Vec<Mutex<Option<File>>>,
+    scrubbed: Scrubbed,
+    repairs: Vec<Repair>,
+}
+
+impl<'g> Engine<'g> {
+    /// Opens everything that a build works with, and removes what earlier builds left and nobody makes any more.
+    pub(super) fn open(
+        graph: &'g PipGraph,
+        options: &'g BuildOptions<'g>,
+        cancellation: &'g Cancellation,
+        listener: &'g dyn Listener,
+    ) -> Result<Self, BuildError> {
+        let state = State::open(&options.workspace)?;
+        let store = Store::open(&options.cache)?.verifying(options.verify);
+        let (entries, repaired_entries) = Entries::open(&options.cache)?;
+        let (files, repaired_files) = FileTable::open(&state.path("files.bin"), &options.workspace);
+        let statics = Statics::of(graph);
+        let (made, scrubbed) = Made::open(&state, graph, |path| statics.is_below_shared(graph, path))?;
+        Ok(Self {
+            world: World::new(graph, statics, files, store, entries, made),
+            state,
+            options,
+            cancellation,
+            listener,
+            regexes: DashMap::default(),
+            real_paths: DashMap::default(),
+            relied: DashMap::default(),
+            journals: (0..options.jobs.max(1)).map(|_| Mutex::default()).collect(),
+            scrubbed,
+            repairs: repaired_entries.into_iter().chain(repaired_files).collect(),
+        })
+    }
+
+    /// Works until everything that is wanted is done or given up.
+    pub(super) fn run(&self) -> BuildOutcome {
+        let graph = self.world.graph;
+        let jobs = self.options.jobs.max(1);
+        let schedule = Schedule::new(graph, self.options.selection.as_deref(), jobs);
+        let total = graph.ids().filter(|id| schedule.is_wanted(*id) && counts(graph, *id)).count();
+        self.listener.begun(total);
+        let crew = Crew { schedule: &schedule, engine: self, start: Instant::now(), told: Mutex::default() };
+        crew.hand_out(schedule.first(), 0);
+        std::thread::scope(|scope| {
+            for slot in 0..jobs {
+                let crew = &crew;
+                scope.spawn(move || crew.work(slot));
+            }
+        });
+        let told = crew.told.into_inner().unwrap_or_else(PoisonError::into_inner);
+        told.outcome(graph, total, self)
+    }
+
+    /// Writes down what the next build is to know.
+    pub(super) fn close(&self) -> Result<(), BuildError> {
+        self.world.made.save(&self.state, self.world.graph)?;
+        let path = self.state.path("files.bin");
+        self.world.files.save().map_err(|error| BuildError::State { path, error })?;
+        self.world.entries.close()?;
+        Ok(())
+    }
+
+    /// Whether accesses of a process are observed. Nothing else tells what is left in its output directories.
+    pub(super) fn observes(&self, process: &ProcessPip) -> bool {
+        let asked = self.options.observe && !process.flags.disable_sandboxing;
+        asked || !process.output_directories.is_empty()
+    }
+
+    /// Runs a job by the worker of a thread, which is started at the first job.
+    pub(super) fn run_job(&self, attempt: &mut Attempt<'_>, job: &Job) -> io::Result<Report> {
+        let worker = match attempt.worker {
+            Some(worker) => worker,
+            None => attempt.worker.insert(Worker::start(&self.options.launcher)?),
+        };
+        self.cancellation.set(attempt.slot, Some(worker.canceller()));
+        // Somebody may have asked for the end just before there was something to end.
+        if self.cancellation.is_cancelled() {
+            worker.canceller().cancel();
+        }
+        let report = worker.run(job);
+        self.cancellation.set(attempt.slot, None);
+        report.map_err(|error| {
+            *attempt.worker = None;
+            io::Error::other(error)
+        })
+    }
+
+    /// A regular expression of a spec; none where it is not one.
+    pub(super) fn regex(&self, text: &str) -> Option<Regex> {
+        if let Some(known) = self.regexes.get(text) {
+            return known.clone();
+        }
+        let regex = Regex::new(text).ok();
+        self.regexes.insert(text.to_owned(), regex.clone());
+        regex
+    }
+
+    /// A path as specs write it, and where links on the way to it lead elsewhere, where that is.
+    pub(super) fn real_path(&self, path: PathId) -> (PathBuf, Option<PathBuf>) {
+        let given = self.world.disk_path(path);
+        if let Some(known) = self.real_paths.get(&path) {
+            return (given, known.clone());
+        }
+        let real = real_of(&given).filter(|real| *real != given);
+        self.real_paths.insert(path, real.clone());
+        (given, real)
+    }
+
+    /// The journal of a thread.
+    pub(super) fn journal(&self, slot: usize) -> PathBuf {
+        self.state.path("journal").join(format!("{}-{slot}", std::process::id()))
+    }
+
+    /// Notes that something is about to be made in a shared output directory.
+    pub(super) fn note_shared(&self, slot: usize, path: PathId) -> io::Result<()> {
+        let mut journal = self.journals[slot].lock().unwrap_or_else(PoisonError::into_inner);
+        let file = match &mut *journal {
+            Some(file) => file,
+            empty => empty.insert(File::options().append(true).create(true).open(self.journal(slot))?),
+        };
+        let mut line = self.world.graph.paths().display(path).into_bytes();
+        line.push(0);
+        file.write_all(&line)
+    }
+
+    /// Notes what a fingerprint depended on, for knowing next time that nothing changed.
+    pub(super) fn rely_on(&self, paths: &PathSet) {
+        for entry in &paths.entries {
+            if let Some(path) = self.world.from_token(&entry.path) {
+                let mut relied = self.relied.entry(path).or_insert((false, false));
+                relied.0 |= entry.content;
+                relied.1 |= entry.listing;
+            }
+        }
+    }
+}
+
+/// Whether a pip counts as one: seals are views of what others make.
+fn counts(graph: &PipGraph, pip: PipId) -> bool {
+    !matches!(graph.pip(pip), Pip::SealDirectory(_))
+}
+
+/// Where a path leads, also when it or the last folders of it are not there yet.
+fn real_of(path: &Path) -> Option<PathBuf> {
+    if let Ok(real) = fs::canonicalize(path) {
+        return Some(real);
+    }
+    let (parent, name) = (path.parent()?, path.file_name()?);
+    Some(real_of(parent)?.join(name))
+}
+
+/// What the end of the build tells.
+#[derive(Default)]
+struct Told {
+    executed: usize,
+    hits: usize,
+    failed: usize,
+    /// Results that have something to say.
+    results: Vec<(PipId, PipResult)>,
+}
+
+impl Told {
+    fn note(&mut self, graph: &PipGraph, pip: PipId, result: PipResult) {
+        match result.done {
+            Done::Executed => self.executed += usize::from(counts(graph, pip)),
+            Done::Hit => self.hits += usize::from(counts(graph, pip)),
+            Done::Failed => self.failed += usize::from(counts(graph, pip)),
+            Done::Skipped | Done::Cancelled => {}
+        }
+        if !result.diagnostics.is_empty() || !result.violations.is_empty() {
+            self.results.push((pip, result));
+        }
+    }
+
+    fn outcome(mut self, graph: &PipGraph, pips: usize, engine: &Engine<'_>) -> BuildOutcome {
+        self.results.sort_by_key(|(pip, _)| graph.position(*pip));
+        let mut outcome = BuildOutcome {
+            pips,
+            executed: self.executed,
+            hits: self.hits,
+            failed: self.failed,
+            skipped: pips.saturating_sub(self.executed + self.hits + self.failed),
+            cancelled: engine.cancellation.is_cancelled(),
+            scrubbed: engine.scrubbed,
+            repairs: engine.repairs.iter().map(ToString::to_string).collect(),
+            ..BuildOutcome::default()
+        };
+        for (_, result) in self.results {
+            outcome.violations.extend(result.violations);
+            outcome.diagnostics.extend(result.diagnostics);
+        }
+        outcome
+    }
+}
+
+/// The threads of one build at work.
+struct Crew<'t, 'g> {
+    schedule: &'t Schedule<'g>,
+    engine: &'t Engine<'g>,
+    start: Instant,
+    told: Mutex<Told>,
+}
+
+impl Crew<'_, '_> {
+    /// Works until nothing is left.
+    fn work(&self, slot: usize) {
+        let mut worker = None;
+        while let Some(pip) = self.schedule.next() {
+            if self.engine.cancellation.is_cancelled() {
+                self.schedule.stop();
+            } else {
+                self.bring_about(pip, slot, &mut worker);
+            }
+            self.schedule.release(pip);
+        }
+    }
+
+    fn bring_about(&self, pip: PipId, slot: usize, worker: &mut Option<Worker>) {
+        let engine = self.engine;
+        let begun = self.start.elapsed();
+        engine.listener.started(pip, slot);
+        let result = match engine.world.graph.pip(pip) {
+            Pip::Process(process) => steps::process(engine, pip, process, Attempt { slot, worker }),
+            Pip::CopyFile(copy) => steps::copy(engine, pip, copy, slot),
+            Pip::WriteFile(write) => steps::write(engine, pip, write, slot),
+            Pip::SealDirectory(seal) => steps::seal(engine, pip, seal),
+            Pip::Ipc(_) => steps::ipc(engine, pip),
+        };
+        self.finish(pip, slot, result, begun);
+    }
+
+    fn finish(&self, pip: PipId, slot: usize, result: PipResult, begun: Duration) {
+        self.engine.listener.finished(pip, slot, &result, begun, self.start.elapsed());
+        let (done, skips) = (result.done, result.skips_dependents);
+        // The rest was for the listener.
+        let kept = PipResult { output: String::new(), reads: Vec::new(), outputs: Vec::new(), ..result };
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).note(self.engine.world.graph, pip, kept);
+        match done {
+            Done::Executed | Done::Hit if !skips => self.hand_out(self.schedule.settle(pip), slot),
+            Done::Failed | Done::Cancelled if !self.engine.options.keep_going => self.schedule.stop(),
+            _ => self.schedule.give_up(pip),
+        }
+    }
+
+    /// Hands pips that are ready to the queue, and does seals at once: they cost next to nothing.
+    fn hand_out(&self, mut ready: Vec<PipId>, slot: usize) {
+        let mut queued = Vec::new();
+        while let Some(pip) = ready.pop() {
+            let Pip::SealDirectory(seal) = self.engine.world.graph.pip(pip) else {
+                queued.push(pip);
+                continue;
+            };
+            let begun = self.start.elapsed();
+            let result = steps::seal(self.engine, pip, seal);
+            match result.done {
+                Done::Failed => self.finish(pip, slot, result, begun),
+                _ => ready.extend(self.schedule.settle(pip)),
+            }
+        }
+        self.schedule.ready(&queued);
+    }
+}

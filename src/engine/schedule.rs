@@ -1,0 +1,241 @@
+//! Who goes next: pips whose dependencies are done, the longest way to the end first, as far as slots and semaphores
+//! allow.
+
+use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use rustc_hash::FxHashMap;
+
+use crate::graph::{Pip, PipGraph, PipId};
+use crate::source::Symbol;
+
+/// The pips of one build that are to be done.
+pub(super) struct Schedule<'g> {
+    graph: &'g PipGraph,
+    wanted: Vec<bool>,
+    /// For each pip how many of its dependencies are not done.
+    waiting: Vec<AtomicU32>,
+    /// Whether a pip was dealt with, one way or another.
+    settled: Vec<AtomicBool>,
+    priorities: Vec<u64>,
+    slots: i64,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+struct Queue {
+    ready: BinaryHeap<Ready>,
+    /// Pips that are ready but for a semaphore.
+    blocked: Vec<Ready>,
+    free: i64,
+    semaphores: FxHashMap<Symbol, i64>,
+    /// Pips that are not settled.
+    left: usize,
+    working: usize,
+    stopped: bool,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Ready {
+    priority: u64,
+    /// Of equals the first in the graph.
+    pip: std::cmp::Reverse<u32>,
+}
+
+/// What a pip takes while it is worked on.
+struct Needs {
+    slots: i64,
+    semaphores: Vec<(Symbol, i64, i64)>,
+}
+
+impl<'g> Schedule<'g> {
+    /// The wanted pips and all that they depend on.
+    pub(super) fn new(graph: &'g PipGraph, selection: Option<&[bool]>, slots: usize) -> Self {
+        let mut wanted = selection.map_or_else(|| vec![true; graph.len()], <[bool]>::to_vec);
+        wanted.resize(graph.len(), false);
+        let mut priorities = vec![0u64; graph.len()];
+        // Whatever a pip depends on has a smaller number.
+        for at in (0..graph.len()).rev() {
+            let id = PipId(at as u32);
+            if !wanted[at] {
+                continue;
+            }
+            let (own, first) = match graph.pip(id) {
+                Pip::Process(process) => (10, process.rare.as_ref().and_then(|rare| rare.priority).unwrap_or(0)),
+                Pip::SealDirectory(_) => (0, 0),
+                _ => (1, 0),
+            };
+            let length = (priorities[at] & LENGTH) + own;
+            priorities[at] = ((first.clamp(0, 99) as u64) << LENGTH_BITS) | length.min(LENGTH);
+            for dependency in graph.dependencies(id) {
+                let below = &mut priorities[dependency.0 as usize];
+                *below = (*below).max(length.min(LENGTH));
+                wanted[dependency.0 as usize] = true;
+            }
+        }
+        let waiting = graph.ids().map(|id| AtomicU32::new(graph.dependencies(id).len() as u32)).collect();
+        let left = wanted.iter().filter(|wanted| **wanted).count();
+        Self {
+            graph,
+            waiting,
+            settled: (0..graph.len()).map(|_| AtomicBool::new(false)).collect(),
+            priorities,
+            slots: slots as i64,
+            queue: Mutex::new(Queue {
+                ready: BinaryHeap::new(),
+                blocked: Vec::new(),
+                free: slots as i64,
+                semaphores: FxHashMap::default(),
+                left,
+                working: 0,
+                stopped: false,
+            }),
+            changed: Condvar::new(),
+            wanted,
+        }
+    }
+
+    /// Whether a pip is part of the build.
+    pub(super) fn is_wanted(&self, pip: PipId) -> bool {
+        self.wanted[pip.0 as usize]
+    }
+
+    /// The wanted pips that depend on nothing.
+    pub(super) fn first(&self) -> Vec<PipId> {
+        self.graph.ids().filter(|id| self.is_wanted(*id) && self.graph.dependencies(*id).is_empty()).collect()
+    }
+
+    /// Lets pips be taken whose dependencies are done.
+    pub(super) fn ready(&self, pips: &[PipId]) {
+        if pips.is_empty() {
+            return;
+        }
+        let mut queue = self.lock();
+        for pip in pips {
+            let priority = self.priorities[pip.0 as usize];
+            queue.ready.push(Ready { priority, pip: std::cmp::Reverse(pip.0) });
+        }
+        drop(queue);
+        if pips.len() == 1 { self.changed.notify_one() } else { self.changed.notify_all() }
+    }
+
+    /// The next pip to work on; none when there is nothing left to do. Waits where others must finish first.
+    pub(super) fn next(&self) -> Option<PipId> {
+        let mut queue = self.lock();
+        loop {
+            if queue.stopped || queue.left == 0 {
+                return None;
+            }
+            if let Some(pip) = self.take(&mut queue) {
+                queue.working += 1;
+                return Some(pip);
+            }
+            if queue.working == 0 && queue.ready.is_empty() && queue.blocked.is_empty() {
+                // What is left waits for pips that nobody works on: they were skipped.
+                return None;
+            }
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Takes the best pip whose needs can be met. A pip that lacks slots keeps those behind it waiting, or it would
+    /// never get them; one that lacks a semaphore does not.
+    fn take(&self, queue: &mut Queue) -> Option<PipId> {
+        while let Some(best) = queue.ready.pop() {
+            let pip = PipId(best.pip.0);
+            let needs = self.needs(pip);
+            if needs.slots > queue.free {
+                queue.ready.push(best);
+                return None;
+            }
+            let held = |name: &Symbol| queue.semaphores.get(name).copied().unwrap_or(0);
+            // One that takes more than there is runs alone.
+            let fits = needs.semaphores.iter().all(|(name, limit, take)| {
+                let held = held(name);
+                held == 0 || held + take <= *limit
+            });
+            if !fits {
+                queue.blocked.push(best);
+                continue;
+            }
+            queue.free -= needs.slots;
+            for (name, _, take) in &needs.semaphores {
+                *queue.semaphores.entry(*name).or_default() += take;
+            }
+            return Some(pip);
+        }
+        None
+    }
+
+    /// Gives back what a pip took. Whoever called [`Schedule::next`] calls this when the pip is done.
+    pub(super) fn release(&self, pip: PipId) {
+        let needs = self.needs(pip);
+        let mut queue = self.lock();
+        queue.working -= 1;
+        queue.free += needs.slots;
+        for (name, _, take) in &needs.semaphores {
+            *queue.semaphores.entry(*name).or_default() -= take;
+        }
+        let blocked = std::mem::take(&mut queue.blocked);
+        queue.ready.extend(blocked);
+        drop(queue);
+        self.changed.notify_all();
+    }
+
+    fn needs(&self, pip: PipId) -> Needs {
+        let Pip::Process(process) = self.graph.pip(pip) else { return Needs { slots: 0, semaphores: Vec::new() } };
+        let rare = process.rare.as_deref();
+        let weight = i64::from(rare.and_then(|rare| rare.weight).unwrap_or(1)).max(1);
+        let slots = if process.flags.is_light { 0 } else { weight.min(self.slots) };
+        let semaphores = rare.map_or(&[][..], |rare| &rare.semaphores);
+        let semaphores = semaphores.iter().map(|one| (one.name, one.limit.into(), one.increment.into())).collect();
+        Needs { slots, semaphores }
+    }
+
+    /// A pip is done and well: gives the wanted pips that wait for nothing else now.
+    pub(super) fn settle(&self, pip: PipId) -> Vec<PipId> {
+        if !self.mark(pip) {
+            return Vec::new();
+        }
+        let dependents = self.graph.dependents(pip).iter().filter(|to| self.is_wanted(**to));
+        dependents.filter(|to| self.waiting[to.0 as usize].fetch_sub(1, Ordering::AcqRel) == 1).copied().collect()
+    }
+
+    /// A pip is not there for those that depend on it: none of these is begun.
+    pub(super) fn give_up(&self, pip: PipId) {
+        self.mark(pip);
+        let mut open = vec![pip];
+        while let Some(at) = open.pop() {
+            open.extend(self.graph.dependents(at).iter().filter(|to| self.is_wanted(**to) && self.mark(**to)));
+        }
+    }
+
+    /// Counts a pip as dealt with. False when it was already.
+    fn mark(&self, pip: PipId) -> bool {
+        if self.settled[pip.0 as usize].swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        let mut queue = self.lock();
+        queue.left -= 1;
+        if queue.left == 0 {
+            drop(queue);
+            self.changed.notify_all();
+        }
+        true
+    }
+
+    /// Nothing more is begun.
+    pub(super) fn stop(&self) {
+        self.lock().stopped = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Every change of the queue is complete before anything can panic.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const LENGTH_BITS: u32 = 48;
+const LENGTH: u64 = (1 << LENGTH_BITS) - 1;

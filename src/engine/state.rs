@@ -1,0 +1,84 @@
+//! The folder in which a workspace's builds keep what they know.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+
+use super::BuildError;
+
+/// The name of the folder, directly below the workspace.
+pub const FOLDER: &str = ".dscript";
+
+/// The state of one workspace, held by one build at a time. The lock goes when this is dropped, or with the process.
+pub(super) struct State {
+    folder: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl State {
+    /// Opens the state below a workspace, for this process alone.
+    pub(super) fn open(workspace: &Path) -> Result<Self, BuildError> {
+        let folder = workspace.join(FOLDER);
+        let failed = |path: &Path, error| BuildError::State { path: path.to_owned(), error };
+        for folder in [folder.clone(), folder.join("tmp"), folder.join("journal")] {
+            fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
+        }
+        let ignore = folder.join(".gitignore");
+        if !ignore.exists() {
+            fs::write(&ignore, "*\n").map_err(|error| failed(&ignore, error))?;
+        }
+        let path = folder.join("lock");
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = file.map_err(|error| failed(&path, error))?;
+        let mut holder = String::new();
+        file.read_to_string(&mut holder).map_err(|error| failed(&path, error))?;
+        let mut lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| match error {
+            nix::errno::Errno::EWOULDBLOCK => {
+                BuildError::Locked { workspace: workspace.to_owned(), holder: holder.trim().to_owned() }
+            }
+            error => failed(&path, error.into()),
+        })?;
+        let write = |file: &mut File| -> io::Result<()> {
+            file.set_len(0)?;
+            file.rewind()?;
+            writeln!(file, "{}", std::process::id())
+        };
+        write(&mut lock).map_err(|error| failed(&path, error))?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    /// A file or folder in it.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// A new empty folder for what a pip leaves behind while it runs, by a name that is its own.
+    pub(super) fn scratch(&self, name: &str) -> io::Result<PathBuf> {
+        let folder = self.folder.join("tmp").join(name);
+        remove_all(&folder)?;
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+}
+
+/// Removes a file, link or folder with all that is in it, if it is there.
+pub(super) fn remove_all(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file so that it is whole or not there.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    fs::write(&temporary, bytes)?;
+    fs::rename(&temporary, path)
+}

@@ -1,0 +1,137 @@
+//! Results as the cache keeps them, and how they come back.
+
+use std::fs;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::content::Content;
+use super::super::state::remove_all;
+use super::super::world::World;
+use crate::cas::{Digest, Materialize, StoreError};
+use crate::graph::{OutputDirectoryKind, PipId, ProcessPip};
+use crate::paths::PathId;
+
+/// The result of a process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::engine) struct CachedResult {
+    /// Declared outputs, in their order; absent where an optional one was not made.
+    pub(super) outputs: Vec<Content>,
+    /// Of each output directory, in their order, what was left below it, by path relative to the workspace.
+    pub(super) directories: Vec<Vec<(String, Content)>>,
+    /// Asserted files are found among these.
+    pub(super) stdout: Digest,
+    pub(super) stderr: Digest,
+    pub(super) exit_code: i32,
+    pub(super) succeed_fast: bool,
+    /// Every blob, for garbage collection.
+    pub(super) milliseconds: u64,
+}
+
+impl CachedResult {
+    /// Every blob that it needs.
+    pub(in crate::engine) fn blobs(&self) -> impl Iterator<Item = Digest> + '_ {
+        let contents = self.outputs.iter().chain(self.directories.iter().flatten().map(|(_, content)| content));
+        contents.filter_map(Content::digest).chain([self.stdout, self.stderr])
+    }
+
+    /// Puts every output in place that is not there already. Gives false when a blob is missing: then the result is no
+    /// good, and nothing that is there was taken away but what the pip had left before.
+    pub(super) fn restore(
+        &self,
+        world: &World<'_>,
+        pip: PipId,
+        process: &ProcessPip,
+        note_shared: &mut dyn FnMut(PathId) -> io::Result<()>,
+    ) -> Result<bool, io::Error> {
+        let graph = world.graph;
+        if self.outputs.len() != process.outputs.len() || self.directories.len() != process.output_directories.len() {
+            return Ok(false);
+        }
+        let mut wanted: Vec<(PathId, &Content, bool)> = Vec::new();
+        for (output, content) in process.outputs.iter().zip(&self.outputs) {
+            // Only the newest version of a rewritten file is put on the disk; who reads an older one asks for it.
+            let newest = graph.latest(output.artifact.path) == output.artifact;
+            if newest && *content != Content::Absent {
+                wanted.push((output.artifact.path, content, false));
+            }
+        }
+        for (directory, output) in self.directories.iter().zip(&process.output_directories) {
+            for (token, content) in directory {
+                let Some(path) = world.from_token(token) else { return Ok(false) };
+                wanted.push((path, content, output.kind == OutputDirectoryKind::Shared));
+            }
+        }
+        let mut changed = Vec::new();
+        for (path, content, shared) in &wanted {
+            if world.on_disk(*path)? != **content {
+                changed.push((*path, *content, *shared));
+            }
+        }
+        let there = |content: &Content| content.digest().is_none_or(|digest| world.store.contains(&digest));
+        if !changed.iter().all(|(_, content, _)| there(content))
+            || ![self.stdout, self.stderr].iter().all(|digest| digest.size == 0 || world.store.contains(digest))
+        {
+            return Ok(false);
+        }
+        let keep: rustc_hash::FxHashSet<PathId> = wanted.iter().map(|(path, ..)| *path).collect();
+        for old in world.made.before(pip, graph).iter().rev() {
+            if !keep.contains(old) && world.claim_of(*old).is_none_or(|claim| claim.pip == pip) {
+                let text = world.disk_path(*old);
+                match fs::symlink_metadata(&text) {
+                    Ok(metadata) if metadata.is_dir() => drop(fs::remove_dir(&text)),
+                    Ok(_) => remove_all(&text)?,
+                    Err(_) => {}
+                }
+            }
+        }
+        for output in &process.output_directories {
+            fs::create_dir_all(world.disk_path(output.path))?;
+        }
+        for (path, content, shared) in changed {
+            if shared {
+                note_shared(path)?;
+            }
+            match put(world, path, content, process.flags.keep_outputs_writable) {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Puts a content at a path, whatever is there. False when the cache does not have it, or has it damaged.
+pub(super) fn put(world: &World<'_>, path: PathId, content: &Content, writable: bool) -> io::Result<bool> {
+    let text = world.disk_path(path);
+    if let Some(parent) = text.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match content {
+        Content::Absent => remove_all(&text)?,
+        Content::Directory => {
+            if !text.is_dir() {
+                remove_all(&text)?;
+                fs::create_dir(&text)?;
+            }
+        }
+        Content::Link(target) => {
+            remove_all(&text)?;
+            std::os::unix::fs::symlink(&**target, &text)?;
+        }
+        Content::File { digest, executable } => {
+            if text.is_dir() && !text.is_symlink() {
+                remove_all(&text)?;
+            }
+            let how = Materialize { executable: *executable, writable };
+            match world.store.materialize(digest, &text, how) {
+                Ok(()) => world.files.learn(&text, *digest)?,
+                Err(StoreError::Missing { .. } | StoreError::Corrupt { .. }) => return Ok(false),
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        Content::Other => return Ok(false),
+    }
+    Ok(true)
+}

@@ -1,0 +1,133 @@
+//! Pips that copy and write files. The build does their work itself.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::super::run::Engine;
+use super::super::command::file_text;
+use super::super::content::Content;
+use super::super::outcome::{Done, PipResult};
+use super::super::state::{remove_all, write_whole};
+use super::super::violation::pip_name;
+use super::{done, failed_io, pip_error};
+use crate::cas::{Digest, Materialize};
+use crate::diagnostics::Code;
+use crate::graph::{CopyFilePip, FileArtifact, PipId, WriteFilePip};
+
+/// Copies a file, unless the copy is there already.
+pub(in crate::engine) fn copy(engine: &Engine<'_>, pip: PipId, copy: &CopyFilePip, slot: usize) -> PipResult {
+    let graph = engine.world.graph;
+    let content = match engine.world.artifact(copy.source) {
+        Ok(content) => content,
+        Err(error) => return failed_io(graph, pip, Code::Dx(8), "its source cannot be read", &error),
+    };
+    let Content::File { digest, executable } = content else {
+        let source = graph.display(copy.source.path);
+        let what = match content {
+            Content::Absent => "is not there".to_owned(),
+            other => format!("is {}, not a file", other.describe()),
+        };
+        let message = format!("`{source}` {what}, so it cannot be copied");
+        let help = match copy.source.is_source() {
+            true => "check the path; a file that a pip makes is what that pip gives back, not a source",
+            false => "the pip that makes it declares it as optional: copy it only where it is always made",
+        };
+        return PipResult::failed(vec![pip_error(graph, pip, Code::Dx(8), message).help(help)]);
+    };
+    let source = engine.world.disk_path(copy.source.path);
+    // A copy of an older version of a rewritten file is made from the cache.
+    let on_disk = graph.latest(copy.source.path) == copy.source;
+    let make = |target: &Path| -> io::Result<()> {
+        let how = Materialize { executable, writable: copy.keep_writable };
+        if engine.world.store.contains(&digest) && engine.world.store.materialize(&digest, target, how).is_ok() {
+            return Ok(());
+        }
+        if !on_disk {
+            return Err(io::Error::other("an older version of the file is not in the cache any more"));
+        }
+        let temporary = target.with_extension("copying");
+        fs::copy(&source, &temporary)?;
+        let mode = if executable { 0o755 } else { 0o644 } & if copy.keep_writable { 0o777 } else { 0o555 };
+        fs::set_permissions(&temporary, fs::Permissions::from_mode(mode))?;
+        remove_all(target)?;
+        fs::rename(&temporary, target)
+    };
+    let content = Content::File { digest, executable };
+    place(engine, pip, slot, copy.destination, content, Code::Dx(8), make)
+}
+
+/// Writes a file, unless it is there already.
+pub(in crate::engine) fn write(engine: &Engine<'_>, pip: PipId, write: &WriteFilePip, slot: usize) -> PipResult {
+    let text = file_text(&engine.world, write);
+    let content = Content::File { digest: Digest::of(text.as_bytes()), executable: false };
+    place(engine, pip, slot, write.destination, content, Code::Dx(6), |target| {
+        remove_all(target)?;
+        write_whole(target, text.as_bytes())
+    })
+}
+
+/// Makes sure that a content is at the place of an output.
+fn place(
+    engine: &Engine<'_>,
+    pip: PipId,
+    slot: usize,
+    output: FileArtifact,
+    content: Content,
+    code: Code,
+    make: impl FnOnce(&Path) -> io::Result<()>,
+) -> PipResult {
+    let world = &engine.world;
+    let target = world.disk_path(output.path);
+    let placed = || -> io::Result<Done> {
+        let newest = world.graph.latest(output.path) == output;
+        if world.on_disk(output.path)? == content || !newest {
+            if !newest {
+                keep_for_later(engine, output, &content, make)?;
+            }
+            return Ok(Done::Hit);
+        }
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        if world.is_below_shared(output.path) {
+            engine.note_shared(slot, output.path)?;
+        }
+        make(&target)?;
+        if let Some(digest) = content.digest() {
+            world.files.learn(&target, digest)?;
+        }
+        Ok(Done::Executed)
+    };
+    match placed() {
+        Ok(end) => {
+            world.set_output(output, content.clone());
+            world.made.leave(pip, world.graph, std::iter::once(output.path));
+            let mut result = done(end);
+            result.outputs = vec![(output.path, content)];
+            result
+        }
+        Err(error) => {
+            let what = format!("`{}` cannot be written", world.graph.display(output.path));
+            let mut result = failed_io(world.graph, pip, code, &what, &error);
+            result.command = Some(pip_name(world.graph, pip));
+            result
+        }
+    }
+}
+
+/// Puts a version of a file into the cache that a later pip rewrites: whoever reads it gets it from there.
+fn keep_for_later(
+    engine: &Engine<'_>,
+    output: FileArtifact,
+    content: &Content,
+    make: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    let Some(digest) = content.digest().filter(|digest| !engine.world.store.contains(digest)) else { return Ok(()) };
+    let scratch = engine.state.scratch(&format!("version-{}-{}", output.path.0, output.rewrite))?;
+    let file = scratch.join("file");
+    make(&file)?;
+    engine.world.store.add_file_as(&file, digest, crate::cas::Keep::Copy).map_err(io::Error::other)?;
+    remove_all(&scratch)
+}

@@ -1,0 +1,46 @@
+//! What is done for one pip of each kind.
+
+mod cached;
+mod files;
+mod harvest;
+mod prepare;
+mod process;
+mod seal;
+
+pub(super) use files::{copy, write};
+pub(super) use process::{Attempt, process};
+pub(super) use seal::seal;
+
+use std::io;
+
+use super::outcome::{Done, PipResult};
+use super::run::Engine;
+use crate::diagnostics::{Code, Diagnostic};
+use crate::graph::{PipGraph, PipId};
+use crate::source::system::reason;
+
+/// An error about one pip, at the line of the spec that made it.
+pub(super) fn pip_error(graph: &PipGraph, pip: PipId, code: Code, message: String) -> Diagnostic {
+    let provenance = graph.provenance(pip);
+    Diagnostic::error(code, message).at(provenance.location, format!("made here, by value `{}`", provenance.value))
+}
+
+/// A pip that failed because the machine did not play along.
+fn failed_io(graph: &PipGraph, pip: PipId, code: Code, what: &str, error: &io::Error) -> PipResult {
+    let message = format!("{}: {what}: {}", super::violation::pip_name(graph, pip), reason(error));
+    PipResult::failed(vec![pip_error(graph, pip, code, message)])
+}
+
+/// A message to a service. Services that are spoken to are not run here.
+pub(super) fn ipc(engine: &Engine<'_>, pip: PipId) -> PipResult {
+    let message = "messages to services are not sent by `dscript build`".to_owned();
+    PipResult::failed(vec![
+        pip_error(engine.world.graph, pip, Code::Ds(602), message)
+            .help("leave these pips out with `--filter`, or let a process do what the service does"),
+    ])
+}
+
+/// A pip that was done without running anything outside.
+fn done(done: Done) -> PipResult {
+    PipResult::new(done)
+}

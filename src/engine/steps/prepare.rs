@@ -1,0 +1,255 @@
+//! Before a process runs: old outputs go, folders are made, and it is written down what it may do.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::super::run::Engine;
+use super::super::command::Command;
+use super::super::sandbox::{Job, Rule, RuleKind, Stdin};
+use super::super::state::remove_all;
+use super::super::world::World;
+use crate::graph::{
+    DoubleWritePolicy, Existence, FileArtifact, OutputDirectoryKind, PipId, PreserveOutputs, ProcessPip,
+    SourceRewritePolicy, StandardInput,
+};
+use crate::paths::PathId;
+
+/// How long child processes may outlive a process where its spec says nothing.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Folders of one run.
+pub(super) struct Scratch {
+    pub(super) stdout: PathBuf,
+    pub(super) stderr: PathBuf,
+    backup: PathBuf,
+    response: PathBuf,
+}
+
+impl Scratch {
+    /// Fresh folders under a name that no other running pip has.
+    pub(super) fn new(engine: &Engine<'_>, slot: usize) -> io::Result<Self> {
+        let folder = engine.state.scratch(&format!("{slot}"))?;
+        let backup = folder.join("backup");
+        fs::create_dir(&backup)?;
+        Ok(Self {
+            stdout: folder.join("stdout"),
+            stderr: folder.join("stderr"),
+            backup,
+            response: folder.join("response.rsp"),
+        })
+    }
+}
+
+/// Removes what the last run left, and makes the folders that a process may count on.
+pub(super) fn make_room(world: &World<'_>, pip: PipId, process: &ProcessPip) -> io::Result<()> {
+    let graph = world.graph;
+    let preserved = process.rare.as_ref().is_some_and(|rare| rare.preserve_outputs != PreserveOutputs::Disabled);
+    if !preserved {
+        for path in world.made.before(pip, graph).iter().rev() {
+            // A file that another pip of this build has made since is that pip's.
+            if world.claim_of(*path).is_none_or(|claim| claim.pip == pip) && is_free(world, pip, *path) {
+                remove_leaf(&world.disk_path(*path))?;
+            }
+        }
+    }
+    for output in &process.outputs {
+        let path = world.disk_path(output.artifact.path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        if output.artifact.rewrite > 1 {
+            continue;
+        }
+        if !preserved {
+            remove_all(&path)?;
+        }
+    }
+    for output in &process.output_directories {
+        let path = world.disk_path(output.path);
+        if output.kind == OutputDirectoryKind::Exclusive && !preserved {
+            empty(world, process, &path)?;
+        }
+        fs::create_dir_all(&path)?;
+    }
+    for folder in temporary_folders(process) {
+        let path = world.disk_path(folder);
+        remove_all(&path)?;
+        fs::create_dir_all(&path)?;
+    }
+    // A working directory that is an output or temporary folder is there only if somebody makes it.
+    let working = world.disk_path(process.working_directory);
+    if !working.exists() && world.is_output_folder(process.working_directory) {
+        fs::create_dir_all(working)?;
+    }
+    for input in process.inputs.iter().filter(|input| !input.is_source()) {
+        restore_version(world, *input)?;
+    }
+    Ok(())
+}
+
+/// Empties an exclusive output directory, but for files that other pips or this one declare in it.
+fn empty(world: &World<'_>, process: &ProcessPip, folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let excluded = process.rare.as_ref().map_or(&[][..], |rare| &rare.output_directory_exclusions);
+    let kept: Vec<PathBuf> = excluded.iter().map(|path| world.disk_path(*path)).collect();
+    for entry in entries {
+        let path = entry?.path();
+        if !kept.iter().any(|kept| kept.starts_with(&path)) {
+            remove_all(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether nothing else in the graph is at a path: a declared output of another pip stays.
+fn is_free(world: &World<'_>, pip: PipId, path: PathId) -> bool {
+    world.graph.producer(world.graph.latest(path)).is_none_or(|producer| producer == pip)
+}
+
+/// Removes a file or link, or a folder if it is empty.
+fn remove_leaf(path: &Path) -> io::Result<()> {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
+    let removed = if metadata.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => Ok(()),
+        other => other,
+    }
+}
+
+/// Puts the version of a file in place that a process reads, where a later version or nothing is on the disk.
+fn restore_version(world: &World<'_>, artifact: FileArtifact) -> io::Result<()> {
+    if world.graph.latest(artifact.path) == artifact {
+        return Ok(());
+    }
+    let wanted = world.artifact(artifact)?;
+    if world.on_disk(artifact.path)? != wanted {
+        super::cached::put(world, artifact.path, &wanted, true)?;
+    }
+    Ok(())
+}
+
+/// The temporary folders of a process, the main one first.
+pub(super) fn temporary_folders(process: &ProcessPip) -> impl Iterator<Item = PathId> + '_ {
+    let rare = process.rare.iter();
+    rare.flat_map(|rare| rare.temp_directory.iter().chain(&rare.additional_temp_directories)).copied()
+}
+
+/// The job of a process. `attempt` counts from 0.
+pub(super) fn job(
+    engine: &Engine<'_>,
+    pip: PipId,
+    process: &ProcessPip,
+    command: &Command,
+    scratch: &Scratch,
+    attempt: u32,
+    slot: usize,
+) -> io::Result<Job> {
+    let world = &engine.world;
+    let rare = process.rare.as_deref();
+    let temporary = rare.and_then(|rare| rare.temp_directory).map(|path| world.disk_path(path));
+    let mut environment = command.full_environment(engine.options.environment, temporary.as_ref());
+    if let Some(variable) = rare.and_then(|rare| rare.retry_attempt_variable) {
+        environment.push((world.graph.text(variable).into(), attempt.to_string().into()));
+    }
+    let mut arguments: Vec<OsString> = vec![command.program.clone().into()];
+    arguments.extend(command.arguments.iter().map(OsString::from));
+    let mut rules = rules(engine, pip, process);
+    if let Some(response) = &command.response {
+        fs::write(&scratch.response, &response.text)?;
+        let mut argument = OsString::from(&response.prefix);
+        argument.push(&scratch.response);
+        arguments.push(argument);
+        rules.push(Rule { path: scratch.response.clone(), kind: RuleKind::UntrackedPath });
+    }
+    let stdin = match rare.map(|rare| &rare.streams.input) {
+        Some(StandardInput::File(file)) => Stdin::File(world.disk_path(file.path)),
+        Some(StandardInput::Data(_)) => Stdin::Bytes(command.input.clone().unwrap_or_default().into_bytes()),
+        Some(StandardInput::None) | None => Stdin::Null,
+    };
+    let stream = |file: Option<FileArtifact>, scratch: &PathBuf| match file {
+        Some(file) => world.disk_path(file.path),
+        None => scratch.clone(),
+    };
+    let milliseconds = |given: Option<u32>| given.map(|given| Duration::from_millis(given.into()));
+    Ok(Job {
+        program: command.program.clone().into(),
+        arguments,
+        environment,
+        working_directory: world.disk_path(process.working_directory),
+        stdin,
+        stdout: stream(rare.and_then(|rare| rare.streams.output), &scratch.stdout),
+        stderr: stream(rare.and_then(|rare| rare.streams.error), &scratch.stderr),
+        timeout: milliseconds(rare.and_then(|rare| rare.timeout)).or(engine.options.default_timeout),
+        grace: milliseconds(rare.and_then(|rare| rare.nested_process_termination_timeout)).unwrap_or(GRACE),
+        observe: engine.observes(process),
+        rules,
+        journal: has_shared(process).then(|| engine.journal(slot)),
+        backup: scratch.backup.clone(),
+    })
+}
+
+fn has_shared(process: &ProcessPip) -> bool {
+    process.output_directories.iter().any(|output| output.kind == OutputDirectoryKind::Shared)
+}
+
+/// What a process may do.
+fn rules(engine: &Engine<'_>, pip: PipId, process: &ProcessPip) -> Vec<Rule> {
+    let world = &engine.world;
+    let rare = process.rare.as_deref();
+    let mut rules = Vec::new();
+    let mut add = |path: PathId, kind: RuleKind| {
+        let (given, real) = engine.real_path(path);
+        if let Some(real) = real {
+            rules.push(Rule { path: real, kind });
+        }
+        rules.push(Rule { path: given, kind });
+    };
+    for path in process.untracked_paths.iter() {
+        add(*path, RuleKind::UntrackedPath);
+    }
+    for path in process.untracked_scopes.iter() {
+        add(*path, RuleKind::UntrackedScope);
+    }
+    let existing = rare.is_some_and(|rare| {
+        !matches!(rare.double_write_policy, None | Some(DoubleWritePolicy::Error))
+            || rare.source_rewrite_policy == Some(SourceRewritePolicy::SafeSourceRewrites)
+    });
+    for output in &process.output_directories {
+        let kind = match output.kind {
+            OutputDirectoryKind::Shared => RuleKind::SharedDirectory { existing },
+            OutputDirectoryKind::Exclusive => RuleKind::ExclusiveDirectory,
+        };
+        add(output.path, kind);
+    }
+    for excluded in rare.map_or(&[][..], |rare| &rare.output_directory_exclusions) {
+        add(*excluded, RuleKind::Excluded);
+    }
+    for folder in temporary_folders(process) {
+        add(folder, RuleKind::Temporary);
+    }
+    for output in &process.outputs {
+        let kind = match (output.artifact.rewrite, output.existence) {
+            (_, Existence::Temporary) => RuleKind::Temporary,
+            (0 | 1, _) => RuleKind::Output,
+            _ => RuleKind::Rewritable,
+        };
+        add(output.artifact.path, kind);
+    }
+    let _ = (pip, world);
+    rules
+}
+
+/// Makes a file writable for its owner, where a tool is to change it in place.
+pub(super) fn make_writable(path: &Path) -> io::Result<()> {
+    let mut permissions = fs::symlink_metadata(path)?.permissions();
+    permissions.set_mode(permissions.mode() | 0o200);
+    fs::set_permissions(path, permissions)
+}

@@ -1,0 +1,440 @@
+//! A process pip: looked up, run if need be, judged, kept.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use regex::Regex;
+
+use super::super::run::Engine;
+use super::super::cache::Fingerprint;
+use super::super::command::Command;
+use super::super::content::Content;
+use super::super::directories::Contents;
+use super::super::explain::{self, Recipe};
+use super::super::fingerprint::{Ingredient, PathSet, strong, weak};
+use super::super::judge::{Verdict, judge};
+use super::super::outcome::{Done, PipResult};
+use super::super::sandbox::{Exit, Report, Worker};
+use super::super::view::View;
+use super::super::violation::{diagnostics, pip_name};
+use super::cached::CachedResult;
+use super::harvest::{Harvest, harvest};
+use super::prepare::{Scratch, job, make_room, make_writable};
+use super::{failed_io, pip_error};
+use crate::cas::Digest;
+use crate::diagnostics::Code;
+use crate::graph::{PipId, ProcessPip};
+
+/// Lines of output that a failure shows.
+const SHOWN_LINES: usize = 40;
+
+/// Lines that are warnings where a spec does not say: `file:1: warning: text`, `warning X: text`.
+const WARNINGS: &str = r"(?i)^\s*([^:]*:\s*)*(warning)(\s+[A-Za-z0-9]+)?\s*:";
+
+/// What the thread that works on a pip has.
+pub(in crate::engine) struct Attempt<'a> {
+    /// Which thread it is.
+    pub(in crate::engine) slot: usize,
+    /// Its worker, once one was needed.
+    pub(in crate::engine) worker: &'a mut Option<Worker>,
+}
+
+/// Brings a process pip's outputs about.
+pub(in crate::engine) fn process(
+    engine: &Engine<'_>,
+    pip: PipId,
+    process: &ProcessPip,
+    attempt: Attempt<'_>,
+) -> PipResult {
+    let graph = engine.world.graph;
+    match Step::new(engine, pip, process).and_then(|step| step.take(attempt)) {
+        Ok(result) => result,
+        Err(error) => failed_io(graph, pip, Code::Dx(2704), "the build could not do its part", &error),
+    }
+}
+
+struct Step<'s, 'g> {
+    engine: &'s Engine<'g>,
+    pip: PipId,
+    process: &'s ProcessPip,
+    view: View<'s, 'g>,
+    command: Command,
+    weak: Fingerprint,
+}
+
+impl<'s, 'g> Step<'s, 'g> {
+    fn new(engine: &'s Engine<'g>, pip: PipId, process: &'s ProcessPip) -> io::Result<Self> {
+        let world = &engine.world;
+        let command = Command::of(world, process);
+        let weak = weak(world, process, &command, None)?;
+        Ok(Self { engine, pip, process, view: View::of(world, pip, process), command, weak })
+    }
+
+    fn take(self, mut attempt: Attempt<'_>) -> io::Result<PipResult> {
+        let looked = !self.process.flags.disable_cache_lookup && self.engine.options.use_cache;
+        if looked && let Some(hit) = self.from_cache(attempt.slot)? {
+            return Ok(hit);
+        }
+        let reason = match looked {
+            true => explain::reason(self.engine, self.pip, |paths| self.recipe(paths))?,
+            false => "its results are never taken from the cache".to_owned(),
+        };
+        self.engine.listener.running(self.pip, attempt.slot);
+        let mut result = self.run(&mut attempt)?;
+        result.reason = Some(reason);
+        Ok(result)
+    }
+
+    /// Looks for a result under each path set that runs with the same weak fingerprint had.
+    fn from_cache(&self, slot: usize) -> io::Result<Option<PipResult>> {
+        let world = &self.engine.world;
+        for (_, bytes) in world.entries.path_sets(&self.weak) {
+            let Ok(paths) = postcard::from_bytes::<PathSet>(&bytes) else { continue };
+            let strong = strong(&self.view, self.weak, &paths, None)?;
+            let Some(bytes) = world.entries.result(&strong) else { continue };
+            let Ok(cached) = postcard::from_bytes::<CachedResult>(&bytes) else { continue };
+            let mut note = |path| self.engine.note_shared(slot, path);
+            if !cached.restore(world, self.pip, self.process, &mut note)? {
+                continue;
+            }
+            let (Ok(stdout), Ok(stderr)) = (self.text(&cached.stdout), self.text(&cached.stderr)) else { continue };
+            world.entries.touch(&strong);
+            if let Some(result) = self.accept_cached(&cached, strong, paths, &stdout, &stderr)? {
+                return Ok(Some(result));
+            }
+        }
+        Ok(None)
+    }
+
+    fn text(&self, digest: &Digest) -> Result<String, crate::cas::StoreError> {
+        if digest.size == 0 {
+            return Ok(String::new());
+        }
+        Ok(String::from_utf8_lossy(&self.engine.world.store.read(digest)?).into_owned())
+    }
+
+    /// Takes over what a cached result left. Another pip of this build may have made one of its files meanwhile: then
+    /// the process is run, and judged.
+    fn accept_cached(
+        &self,
+        cached: &CachedResult,
+        strong: Fingerprint,
+        paths: PathSet,
+        stdout: &str,
+        stderr: &str,
+    ) -> io::Result<Option<PipResult>> {
+        let world = &self.engine.world;
+        let mut directories = Vec::new();
+        for entries in &cached.directories {
+            let mut list = Vec::new();
+            for (token, content) in entries {
+                let Some(path) = world.from_token(token) else { return Ok(None) };
+                let is_file = *content != Content::Directory;
+                if is_file
+                    && world.claim(path, self.pip, content.clone()).is_some_and(|other| other.content != *content)
+                {
+                    return Ok(None);
+                }
+                list.push((path, content.clone()));
+            }
+            directories.push(list);
+        }
+        let mut result = PipResult::new(Done::Hit);
+        result.strong = Some(strong);
+        result.exit_code = Some(cached.exit_code);
+        result.skips_dependents = cached.succeed_fast;
+        self.say(&mut result, stdout, stderr);
+        self.publish(cached.outputs.clone(), directories, &mut result);
+        self.engine.rely_on(&paths);
+        Ok(Some(result))
+    }
+
+    /// Makes the outputs known to the pips that wait for them.
+    fn publish(
+        &self,
+        outputs: Vec<Content>,
+        directories: Vec<Vec<(crate::paths::PathId, Content)>>,
+        result: &mut PipResult,
+    ) {
+        let world = &self.engine.world;
+        let mut left = Vec::new();
+        for (output, content) in self.process.outputs.iter().zip(outputs) {
+            if content != Content::Absent {
+                left.push(output.artifact.path);
+                result.outputs.push((output.artifact.path, content.clone()));
+            }
+            world.set_output(output.artifact, content);
+        }
+        for (id, entries) in self.process.output_directory_ids().zip(directories) {
+            for (path, content) in &entries {
+                left.push(*path);
+                if *content != Content::Directory {
+                    result.outputs.push((*path, content.clone()));
+                }
+            }
+            world.set_contents(id, Contents::opaque(entries));
+        }
+        world.made.leave(self.pip, world.graph, left.into_iter());
+        result.weak = Some(self.weak);
+    }
+
+    /// What the fingerprint is made of, for explaining.
+    fn recipe(&self, paths: Option<&PathSet>) -> io::Result<Recipe> {
+        let mut ingredients: Vec<Ingredient> = Vec::new();
+        weak(&self.engine.world, self.process, &self.command, Some(&mut ingredients))?;
+        if let Some(paths) = paths {
+            strong(&self.view, self.weak, paths, Some(&mut ingredients))?;
+        }
+        Ok(Recipe { ingredients, paths: paths.cloned() })
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> io::Result<PipResult> {
+        let rare = self.process.rare.as_deref();
+        let tries = rare.and_then(|rare| rare.process_retries).unwrap_or(self.engine.options.retries);
+        let mut retries = 0;
+        loop {
+            let ran = self.run_once(attempt, retries)?;
+            let again = matches!(&ran.exit, Some(Exit::Code(code))
+                if rare.is_some_and(|rare| rare.retry_exit_codes.contains(code)));
+            if !again || retries >= tries || ran.result.done != Done::Failed {
+                return Ok(PipResult { retries, ..ran.result });
+            }
+            retries += 1;
+        }
+    }
+
+    fn run_once(&self, attempt: &mut Attempt<'_>, number: u32) -> io::Result<Ran> {
+        let engine = self.engine;
+        let world = &engine.world;
+        make_room(world, self.pip, self.process)?;
+        let scratch = Scratch::new(engine, attempt.slot)?;
+        for output in self.process.outputs.iter().filter(|output| output.artifact.rewrite > 1) {
+            let path = world.disk_path(output.artifact.path);
+            if path.exists() {
+                detach(&path)?;
+            }
+        }
+        for output in self.process.outputs.iter().filter(|output| world.is_below_shared(output.artifact.path)) {
+            engine.note_shared(attempt.slot, output.artifact.path)?;
+        }
+        let job = job(engine, self.pip, self.process, &self.command, &scratch, number, attempt.slot)?;
+        let report = engine.run_job(attempt, &job)?;
+        let stdout = read_text(&job.stdout)?;
+        let stderr = read_text(&job.stderr)?;
+        let mut result = PipResult::new(Done::Executed);
+        result.user = report.user;
+        result.system = report.system;
+        result.peak_memory = report.peak_memory;
+        result.exit_code = match report.exit {
+            Exit::Code(code) => Some(code),
+            _ => None,
+        };
+        self.say(&mut result, &stdout, &stderr);
+        if report.exit == Exit::Cancelled || engine.cancellation.is_cancelled() {
+            result.done = Done::Cancelled;
+            return Ok(Ran { result, exit: Some(report.exit) });
+        }
+        let verdict = judge(&self.view, self.process, &report, &engine.options.allowlist);
+        result.reads = self.reads(&report);
+        let trouble = self.trouble(&report, &stdout, &stderr);
+        let fine = trouble.is_empty() && verdict.violations.is_empty();
+        let harvest = harvest(engine, self.pip, self.process, &verdict, fine)?;
+        result.violations = verdict.violations.iter().chain(&harvest.violations).cloned().collect();
+        result.diagnostics = trouble;
+        result.diagnostics.extend(harvest.diagnostics.iter().cloned());
+        result.diagnostics.extend(diagnostics(&result.violations, world.graph));
+        if engine.options.violations_are_errors && !result.violations.is_empty() || !result.diagnostics.is_empty() {
+            result.done = Done::Failed;
+            result.weak = Some(self.weak);
+            // What is there now is known to be this pip's, so that the next run removes it.
+            let left = self.process.outputs.iter().map(|output| output.artifact.path);
+            let left = left.chain(harvest.directories.iter().flatten().map(|(path, _)| *path));
+            world.made.leave(self.pip, world.graph, left);
+            return Ok(Ran { result, exit: Some(report.exit) });
+        }
+        self.keep(&mut result, &report, verdict, harvest, [&stdout, &stderr])?;
+        Ok(Ran { result, exit: Some(report.exit) })
+    }
+
+    /// Keeps a good result in the cache, if it may be cached, and makes it known.
+    fn keep(
+        &self,
+        result: &mut PipResult,
+        report: &Report,
+        verdict: Verdict,
+        harvest: Harvest,
+        streams: [&str; 2],
+    ) -> io::Result<()> {
+        let world = &self.engine.world;
+        let rare = self.process.rare.as_deref();
+        let code = result.exit_code.unwrap_or(0);
+        result.skips_dependents = rare.is_some_and(|rare| rare.succeed_fast_exit_codes.contains(&code));
+        let uncacheable_code = rare.is_some_and(|rare| rare.uncacheable_exit_codes.contains(&code));
+        result.uncached = verdict.uncacheable.or(harvest.uncacheable).or_else(|| {
+            report.incomplete.clone().or_else(|| uncacheable_code.then(|| format!("exit code {code} is not cached")))
+        });
+        let strong = strong(&self.view, self.weak, &verdict.path_set, None)?;
+        result.strong = Some(strong);
+        if result.uncached.is_none() && self.engine.options.use_cache {
+            let store = &world.store;
+            let keep = |text: &str| store.add_bytes(text.as_bytes()).map_err(io::Error::other);
+            let cached = CachedResult {
+                outputs: harvest.outputs.clone(),
+                directories: harvest
+                    .directories
+                    .iter()
+                    .map(|list| list.iter().map(|(path, content)| (world.token(*path), content.clone())).collect())
+                    .collect(),
+                stdout: keep(streams[0])?,
+                stderr: keep(streams[1])?,
+                exit_code: code,
+                succeed_fast: result.skips_dependents,
+                milliseconds: report.wall.as_millis() as u64,
+            };
+            let bytes = |error| io::Error::other(format!("a result cannot be written down: {error}"));
+            let paths = postcard::to_stdvec(&verdict.path_set).map_err(bytes)?;
+            let entry = postcard::to_stdvec(&cached).map_err(bytes)?;
+            world.entries.record(&self.weak, &paths, &strong, &entry).map_err(io::Error::other)?;
+            explain::remember(self.engine, self.pip, &self.recipe(Some(&verdict.path_set))?)?;
+        }
+        self.engine.rely_on(&verdict.path_set);
+        self.publish(harvest.outputs, harvest.directories, result);
+        Ok(())
+    }
+
+    fn reads(&self, report: &Report) -> Vec<(crate::paths::PathId, super::super::sandbox::Reads)> {
+        if !self.engine.options.keep_observations {
+            return Vec::new();
+        }
+        let read = report.accesses.iter().filter(|access| access.reads.any());
+        read.filter_map(|access| Some((self.engine.world.path_id(&access.path)?, access.reads))).collect()
+    }
+
+    /// Sets what a process printed, and which lines of it are warnings.
+    fn say(&self, result: &mut PipResult, stdout: &str, stderr: &str) {
+        result.command = Some(self.command.shown());
+        let streams = self.process.rare.as_ref().map(|rare| rare.streams.clone()).unwrap_or_default();
+        if streams.output.is_none() {
+            result.output.push_str(stdout);
+        }
+        if streams.error.is_none() {
+            result.output.push_str(stderr);
+        }
+        let graph = self.engine.world.graph;
+        let given = self.process.rare.as_ref().and_then(|rare| rare.warning_regex).map(|regex| graph.text(regex));
+        if let Some(regex) = self.engine.regex(given.unwrap_or(WARNINGS)) {
+            result.warnings = lines_that(&regex, &[stdout, stderr]);
+        }
+    }
+
+    /// What is wrong with how a process ended; nothing where all is well.
+    fn trouble(&self, report: &Report, stdout: &str, stderr: &str) -> Vec<crate::diagnostics::Diagnostic> {
+        let graph = self.engine.world.graph;
+        let rare = self.process.rare.as_deref();
+        let name = pip_name(graph, self.pip);
+        let fine = |code: &i32| match rare.filter(|rare| !rare.success_exit_codes.is_empty()) {
+            Some(rare) => rare.success_exit_codes.contains(code) || rare.succeed_fast_exit_codes.contains(code),
+            None => *code == 0 || rare.is_some_and(|rare| rare.succeed_fast_exit_codes.contains(code)),
+        };
+        let wrote_error = self.process.flags.writing_to_standard_error_fails_execution && !stderr.is_empty();
+        let (code, message) = match &report.exit {
+            Exit::Code(code) if fine(code) && wrote_error => {
+                (45, format!("{name} wrote to standard error, which its spec counts as a failure"))
+            }
+            Exit::Code(code) if fine(code) => return self.surviving(report),
+            Exit::Code(code) => (64, format!("{name} failed with exit code {code}")),
+            Exit::Signal(signal) => (64, format!("{name} was ended by {}", signal_name(*signal))),
+            Exit::TimedOut => {
+                let limit = rare.and_then(|rare| rare.timeout).map(u128::from);
+                let limit = limit.or(self.engine.options.default_timeout.map(|limit| limit.as_millis()));
+                (16, format!("{name} took longer than {} and was ended", seconds(limit.unwrap_or_default())))
+            }
+            Exit::Cancelled => (64, format!("{name} was ended with the build")),
+            Exit::NotStarted(why) => (11, format!("{name} could not be started: {why}")),
+        };
+        let mut diagnostic = pip_error(graph, self.pip, Code::Dx(code), message);
+        diagnostic = diagnostic.note(format!("command: {}", self.command.shown()));
+        diagnostic = diagnostic.note(format!("in: {}", graph.display(self.process.working_directory)));
+        let errors = rare.and_then(|rare| rare.error_regex).map(|regex| graph.text(regex));
+        let output = match errors.and_then(|text| self.engine.regex(text)) {
+            Some(regex) => lines_that(&regex, &[stdout, stderr]),
+            None => [stdout, stderr].iter().flat_map(|text| text.lines()).map(str::to_owned).collect(),
+        };
+        if !output.is_empty() {
+            let left_out = output.len().saturating_sub(SHOWN_LINES);
+            let heading = match left_out {
+                0 => "output:".to_owned(),
+                count => format!("the last {SHOWN_LINES} of {} lines of output:", SHOWN_LINES + count),
+            };
+            diagnostic = diagnostic.note(format!("{heading}\n{}", output[left_out..].join("\n")));
+        }
+        let mut found = vec![match &report.exit {
+            Exit::NotStarted(_) => diagnostic.help(
+                "check that the file is there, is executable, and that its interpreter exists; the working directory \
+                 must exist too",
+            ),
+            Exit::TimedOut => diagnostic.help("`timeoutInMilliseconds` of the tool sets another limit"),
+            _ => diagnostic,
+        }];
+        found.extend(self.surviving(report));
+        found
+    }
+
+    /// Children that outlived the process and had to be ended.
+    fn surviving(&self, report: &Report) -> Vec<crate::diagnostics::Diagnostic> {
+        let graph = self.engine.world.graph;
+        let allowed = self.process.rare.as_ref().map_or(&[][..], |rare| &rare.allowed_surviving_children);
+        let is_allowed = |name: &&String| allowed.iter().any(|allowed| graph.text(*allowed) == name.as_str());
+        let left: Vec<&String> = report.survivors.iter().filter(|name| !is_allowed(name)).collect();
+        if left.is_empty() {
+            return Vec::new();
+        }
+        let names = left.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let message = format!("{} left child processes behind, which were ended: {names}", pip_name(graph, self.pip));
+        vec![pip_error(graph, self.pip, Code::Dx(41), message).help(
+            "let the tool wait for its children; `allowedSurvivingChildProcessNames` names those that may be ended, and \
+             `nestedProcessTerminationTimeoutMs` gives them more time",
+        )]
+    }
+}
+
+/// How a run ended.
+struct Ran {
+    result: PipResult,
+    exit: Option<Exit>,
+}
+
+/// Makes a file that is to be changed in place this build's alone: the cache may have a link to it.
+fn detach(path: &Path) -> io::Result<()> {
+    let temporary = path.with_extension("detaching");
+    fs::copy(path, &temporary)?;
+    make_writable(&temporary)?;
+    fs::rename(&temporary, path)
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn lines_that(regex: &Regex, texts: &[&str]) -> Vec<String> {
+    texts.iter().flat_map(|text| text.lines()).filter(|line| regex.is_match(line)).map(str::to_owned).collect()
+}
+
+fn seconds(milliseconds: u128) -> String {
+    match milliseconds % 1000 {
+        0 => format!("{} s", milliseconds / 1000),
+        _ => format!("{milliseconds} ms"),
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    match nix::sys::signal::Signal::try_from(signal) {
+        Ok(known) => format!("signal {signal} ({known})"),
+        Err(_) => format!("signal {signal}"),
+    }
+}

@@ -1,0 +1,121 @@
+//! What one pip may see, and what is there for it. Fingerprints are made of what a pip sees, so nothing here depends on
+//! what other pips have done so far: what it does not depend on is absent for it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::content::Content;
+use super::directories::{Contents, Found};
+use super::world::World;
+use crate::graph::{DirectoryId, FileArtifact, PipId, ProcessPip};
+use crate::paths::PathId;
+
+/// The inputs of one process, ready to be asked.
+pub(super) struct View<'w, 'g> {
+    pub(super) world: &'w World<'g>,
+    pub(super) pip: PipId,
+    inputs: FxHashMap<PathId, FileArtifact>,
+    directories: Vec<(DirectoryId, Arc<Contents>)>,
+}
+
+impl<'w, 'g> View<'w, 'g> {
+    /// The view of a process whose dependencies are done.
+    pub(super) fn of(world: &'w World<'g>, pip: PipId, process: &ProcessPip) -> Self {
+        let inputs = process.inputs.iter().map(|artifact| (artifact.path, *artifact)).collect();
+        let directories = process.directory_inputs.iter();
+        let directories = directories.filter_map(|id| Some((*id, world.contents(*id)?))).collect();
+        Self { world, pip, inputs, directories }
+    }
+
+    /// What the declared inputs say about a path.
+    pub(super) fn find(&self, path: PathId) -> Option<Found<'_>> {
+        if let Some(artifact) = self.inputs.get(&path) {
+            return Some(Found::Artifact(*artifact));
+        }
+        let paths = self.world.graph.paths();
+        let found = self.directories.iter().filter_map(|(_, contents)| contents.find(path, paths));
+        // What is known by name comes before the wide net of a sealed source directory, in which nothing that pips make
+        // counts.
+        let mut source = None;
+        for found in found {
+            match found {
+                Found::Source => source = source.or(Some(Found::Source)),
+                known => return Some(known),
+            }
+        }
+        source.filter(|_| !self.world.is_made(path))
+    }
+
+    /// What is at a path for this pip: with its content, or only what kind of thing it is.
+    pub(super) fn content(&self, path: PathId, with_content: bool) -> io::Result<Content> {
+        let known = match self.find(path) {
+            Some(Found::Artifact(artifact)) if !artifact.is_source() => self.world.artifact(artifact)?,
+            Some(Found::Dynamic(content)) => content.clone(),
+            None if self.world.is_output_folder(path) => Content::Directory,
+            None if self.world.is_made(path) && self.is_above_inputs(path) => Content::Directory,
+            None if self.world.is_made(path) => Content::Absent,
+            Some(Found::Artifact(_) | Found::Source) | None => {
+                return if with_content { self.world.on_disk(path) } else { self.world.kind_on_disk(path) };
+            }
+        };
+        Ok(if with_content { known } else { known.kind_only() })
+    }
+
+    /// The names in a folder, as this pip sees them: what lies there on the disk and no pip made, and the inputs of
+    /// this pip that pips made.
+    pub(super) fn listing(&self, folder: PathId) -> io::Result<BTreeSet<String>> {
+        let graph = self.world.graph;
+        let paths = graph.paths();
+        let mut names = BTreeSet::new();
+        match fs::read_dir(self.world.disk_path(folder)) {
+            Ok(entries) => {
+                for entry in entries {
+                    let entry = entry?;
+                    let Ok(name) = entry.file_name().into_string() else { continue };
+                    let path = paths.child_named(folder, &name);
+                    let own_state = folder == graph.workspace_root() && name == super::state::FOLDER;
+                    if !own_state && !self.world.is_made(path) && !self.world.is_output_folder(path) {
+                        names.insert(name);
+                    }
+                }
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(error) => return Err(error),
+        }
+        self.for_each_made(&mut |path| {
+            if path != folder && paths.is_within(path, folder) {
+                let below = paths.ancestors(path).take_while(|at| *at != folder).last();
+                names.extend(below.and_then(|at| paths.name(at)).map(|name| graph.text(name).to_owned()));
+            }
+        });
+        Ok(names)
+    }
+
+    /// Whether an input that a pip made lies below a folder.
+    fn is_above_inputs(&self, folder: PathId) -> bool {
+        let paths = self.world.graph.paths();
+        let mut found = false;
+        self.for_each_made(&mut |path| found = found || paths.is_within(path, folder));
+        found
+    }
+
+    /// Every input that a pip made, in any order.
+    fn for_each_made(&self, visit: &mut impl FnMut(PathId)) {
+        #[allow(clippy::iter_over_hash_type, reason = "callers collect into ordered sets")]
+        for artifact in self.inputs.values().filter(|artifact| !artifact.is_source()) {
+            visit(artifact.path);
+        }
+        for (_, contents) in &self.directories {
+            contents.for_each(&mut |path| {
+                if !matches!(contents.find(path, self.world.graph.paths()), Some(Found::Artifact(it)) if it.is_source())
+                {
+                    visit(path);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! What is known of files while a build runs: who makes what, what has been made, what lies on the disk.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use dashmap::DashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+
+use super::cache::{Entries, FileTable};
+use super::content::Content;
+use super::directories::Contents;
+use super::made::Made;
+use crate::cas::Store;
+use crate::graph::{DirectoryId, FileArtifact, Pip, PipGraph, PipId, SealKind};
+use crate::paths::PathId;
+
+type Map<K, V> = DashMap<K, V, FxBuildHasher>;
+
+/// What is known of files while a build runs. Shared by all threads.
+pub(super) struct World<'g> {
+    pub(super) graph: &'g PipGraph,
+    pub(super) files: FileTable,
+    pub(super) store: Store,
+    pub(super) entries: Entries,
+    /// What earlier builds left.
+    pub(super) made: Made,
+    /// Declared outputs that exist by now, and asserted ones.
+    outputs: Map<FileArtifact, Content>,
+    /// What pips were seen to leave in shared output directories in this build.
+    claims: Map<PathId, Claim>,
+    /// Paths that a pip found absent in this build.
+    absent: Map<PathId, PipId>,
+    /// Source files that a pip read without declaring them, as it may.
+    undeclared: Map<PathId, PipId>,
+    contents: Vec<OnceLock<Arc<Contents>>>,
+    statics: Statics,
+}
+
+/// Who left something at a path in a shared output directory.
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
+    pub(super) pip: PipId,
+    pub(super) content: Content,
+}
+
+/// What the graph says about paths, by path.
+pub(super) struct Statics {
+    /// Every output directory of a process, by its root.
+    opaque_roots: FxHashMap<PathId, Vec<DirectoryId>>,
+    /// Folders that hold declared outputs or output directories, and the roots of the latter.
+    output_folders: FxHashSet<PathId>,
+}
+
+impl Statics {
+    pub(super) fn of(graph: &PipGraph) -> Self {
+        let mut statics = Self { opaque_roots: FxHashMap::default(), output_folders: FxHashSet::default() };
+        let paths = graph.paths();
+        let mut add_folders = |path: PathId| {
+            for folder in paths.ancestors(path) {
+                if !statics.output_folders.insert(folder) {
+                    break;
+                }
+            }
+        };
+        for id in graph.ids() {
+            let pip = graph.pip(id);
+            for output in pip.output_files() {
+                if let Some(parent) = paths.parent(output.path) {
+                    add_folders(parent);
+                }
+            }
+            if let Pip::Process(process) = pip {
+                for (output, directory) in process.output_directories.iter().zip(process.output_directory_ids()) {
+                    add_folders(output.path);
+                    statics.opaque_roots.entry(output.path).or_default().push(directory);
+                }
+            }
+        }
+        statics
+    }
+
+    /// Whether a path lies below the root of a shared output directory of any process.
+    pub(super) fn is_below_shared(&self, graph: &PipGraph, path: PathId) -> bool {
+        graph.paths().ancestors(path).skip(1).any(|at| {
+            let directories = self.opaque_roots.get(&at);
+            directories.is_some_and(|all| all.iter().any(|id| graph.directory(*id).kind == SealKind::SharedOpaque))
+        })
+    }
+}
+
+impl<'g> World<'g> {
+    pub(super) fn new(
+        graph: &'g PipGraph,
+        statics: Statics,
+        files: FileTable,
+        store: Store,
+        entries: Entries,
+        made: Made,
+    ) -> Self {
+        Self {
+            graph,
+            files,
+            store,
+            entries,
+            made,
+            outputs: Map::default(),
+            claims: Map::default(),
+            absent: Map::default(),
+            undeclared: Map::default(),
+            contents: (0..graph.directories().len()).map(|_| OnceLock::new()).collect(),
+            statics,
+        }
+    }
+
+    /// The text of a path for the system.
+    pub(super) fn disk_path(&self, path: PathId) -> PathBuf {
+        self.graph.paths().display(path).into()
+    }
+
+    /// The number of a path that a process used; none for names that are not UTF-8 or hold what paths of specs may not.
+    pub(super) fn path_id(&self, path: &Path) -> Option<PathId> {
+        let text = path.to_str()?;
+        // A backslash would separate names.
+        if text.contains('\\') { None } else { self.graph.paths().parse_absolute(text).ok() }
+    }
+
+    /// A path as fingerprints write it: the same wherever the workspace lies.
+    pub(super) fn token(&self, path: PathId) -> String {
+        self.graph.display(path)
+    }
+
+    /// The path of a token.
+    pub(super) fn from_token(&self, token: &str) -> Option<PathId> {
+        let paths = self.graph.paths();
+        match token.starts_with('/') {
+            true => paths.parse_absolute(token).ok(),
+            false => paths.walk(self.graph.workspace_root(), token).ok(),
+        }
+    }
+
+    /// What lies at a path on the disk. Links are not followed.
+    pub(super) fn on_disk(&self, path: PathId) -> io::Result<Content> {
+        self.look(&self.disk_path(path), true)
+    }
+
+    /// What kind of thing lies at a path on the disk: [`Content::kind_only`], without reading files.
+    pub(super) fn kind_on_disk(&self, path: PathId) -> io::Result<Content> {
+        self.look(&self.disk_path(path), false)
+    }
+
+    /// What lies at a path on the disk, with contents or only by kind.
+    pub(super) fn look(&self, path: &Path, with_content: bool) -> io::Result<Content> {
+        let metadata = match fs::symlink_metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(Content::Absent);
+            }
+            Err(error) => return Err(error),
+        };
+        let kind = metadata.file_type();
+        Ok(if kind.is_dir() {
+            Content::Directory
+        } else if kind.is_symlink() {
+            Content::Link(if with_content { fs::read_link(path)?.to_string_lossy().into() } else { "".into() })
+        } else if !kind.is_file() {
+            Content::Other
+        } else if with_content {
+            Content::File { digest: self.files.digest_with(path, &metadata)?, executable: is_executable(&metadata) }
+        } else {
+            Content::SOME_FILE
+        })
+    }
+
+    /// The content of a version of a file: of an output what its pip left, of a source what is on the disk, through
+    /// links. An output that was not made is absent.
+    pub(super) fn artifact(&self, artifact: FileArtifact) -> io::Result<Content> {
+        if !artifact.is_source() {
+            return Ok(self.outputs.get(&artifact).map_or(Content::Absent, |content| content.clone()));
+        }
+        match self.on_disk(artifact.path)? {
+            Content::Link(_) => match fs::canonicalize(self.disk_path(artifact.path)) {
+                Ok(target) => self.look(&target, true),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Content::Absent),
+                Err(error) => Err(error),
+            },
+            content => Ok(content),
+        }
+    }
+
+    /// Notes an output that exists now.
+    pub(super) fn set_output(&self, artifact: FileArtifact, content: Content) {
+        self.outputs.insert(artifact, content);
+    }
+
+    /// Notes who left something in a shared output directory. Gives the claim of another pip if there is one, and then
+    /// changes nothing.
+    pub(super) fn claim(&self, path: PathId, pip: PipId, content: Content) -> Option<Claim> {
+        let mut entry = self.claims.entry(path).or_insert_with(|| Claim { pip, content: content.clone() });
+        if entry.pip == pip {
+            entry.content = content;
+            return None;
+        }
+        Some(entry.clone())
+    }
+
+    /// Who left something at a path in a shared output directory in this build.
+    pub(super) fn claim_of(&self, path: PathId) -> Option<Claim> {
+        self.claims.get(&path).map(|claim| claim.clone())
+    }
+
+    /// Notes that a pip found nothing at a path.
+    pub(super) fn found_absent(&self, path: PathId, pip: PipId) {
+        self.absent.entry(path).or_insert(pip);
+    }
+
+    /// The pip that found nothing at a path.
+    pub(super) fn absent_for(&self, path: PathId) -> Option<PipId> {
+        self.absent.get(&path).map(|pip| *pip)
+    }
+
+    /// Notes that a pip read a source file without declaring it.
+    pub(super) fn read_undeclared(&self, path: PathId, pip: PipId) {
+        self.undeclared.entry(path).or_insert(pip);
+    }
+
+    /// The pip that read a file without declaring it.
+    pub(super) fn undeclared_reader(&self, path: PathId) -> Option<PipId> {
+        self.undeclared.get(&path).map(|pip| *pip)
+    }
+
+    /// The contents of a directory, once they are known.
+    pub(super) fn contents(&self, directory: DirectoryId) -> Option<Arc<Contents>> {
+        self.contents.get(directory.0 as usize)?.get().cloned()
+    }
+
+    /// Notes the contents of a directory.
+    pub(super) fn set_contents(&self, directory: DirectoryId, contents: Contents) {
+        if let Some(slot) = self.contents.get(directory.0 as usize) {
+            // A pip is done once, so nothing is there before.
+            let _ = slot.set(Arc::new(contents));
+        }
+    }
+
+    /// The pip that makes what is or will be at a path, as far as that is known: a declared output, or what was seen.
+    pub(super) fn maker(&self, path: PathId) -> Option<PipId> {
+        self.graph.producer(self.graph.latest(path)).or_else(|| self.claims.get(&path).map(|claim| claim.pip))
+    }
+
+    /// Whether pips make what is at a path, in this build or an earlier one: it is no source file.
+    pub(super) fn is_made(&self, path: PathId) -> bool {
+        !self.graph.latest(path).is_source() || self.claims.contains_key(&path) || self.made.is_known(path)
+    }
+
+    /// Whether a folder holds declared outputs or output directories, or is one: it exists whenever a pip runs.
+    pub(super) fn is_output_folder(&self, path: PathId) -> bool {
+        self.statics.output_folders.contains(&path)
+    }
+
+    /// The output directories whose root is the nearest at or above a path, of any process.
+    pub(super) fn output_directories_above(&self, path: PathId) -> &[DirectoryId] {
+        let mut above = self.graph.paths().ancestors(path);
+        above.find_map(|at| self.statics.opaque_roots.get(&at)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a path lies below the root of a shared output directory of any process.
+    pub(super) fn is_below_shared(&self, path: PathId) -> bool {
+        self.statics.is_below_shared(self.graph, path)
+    }
+}
+
+/// Whether the owner of a file may execute it.
+pub(super) fn is_executable(metadata: &fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    metadata.permissions().mode() & 0o100 != 0
+}
