@@ -8,11 +8,13 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::config_value::{ConfigKind, ConfigValue, Decoder, Fields, Located};
+use super::engine_config::{EngineConfig, decode_engine, decode_engine_part};
 use super::known_fields as known;
+use super::qualifier_config::{QualifierConfig, decode_qualifiers};
 use crate::diagnostics::{Code, Diagnostic, Level, Levels, Severity, catalogue, nearest};
 use crate::graph::CredentialScan;
 use crate::paths::PathId;
-use crate::program::{QualifierMap, QualifierSpace, Semantics};
+use crate::program::Semantics;
 use crate::source::{Location, Symbols};
 
 /// The configuration of a workspace.
@@ -37,6 +39,8 @@ pub struct Config {
     /// How specs are evaluated.
     pub front_end: FrontEndConfig,
     /// How the graph is checked.
+    pub graph: GraphConfig,
+    /// How the graph is run.
     pub engine: EngineConfig,
     /// Where outputs lie.
     pub layout: LayoutConfig,
@@ -119,17 +123,6 @@ pub struct MountConfig {
     pub location: Option<Location>,
 }
 
-/// The qualifiers of the configuration.
-#[derive(Clone, Debug, Default)]
-pub struct QualifierConfig {
-    /// The qualifier that holds when none is asked for.
-    pub default: Option<Located<QualifierMap>>,
-    /// Qualifiers by name.
-    pub named: Option<IndexMap<Arc<str>, Located<QualifierMap>>>,
-    /// Keys with the values they may have.
-    pub space: Option<Located<QualifierSpace>>,
-}
-
 /// Settings of evaluation.
 #[derive(Clone, Debug, Default)]
 pub struct FrontEndConfig {
@@ -156,7 +149,7 @@ pub struct FrontEndConfig {
 
 /// Settings of the graph.
 #[derive(Clone, Debug, Default)]
-pub struct EngineConfig {
+pub struct GraphConfig {
     /// Whether outputs may lie outside every mount.
     pub unsafe_allow_out_of_mount_writes: bool,
     /// Whether two pips may share a temporary directory; allowed unless set to `false`.
@@ -206,7 +199,7 @@ pub fn decode_config(value: &ConfigValue, symbols: &Symbols, decoder: &mut Decod
         config.mounts = decode_mounts(mounts, symbols, decoder);
     }
     if let Some(value) = fields.get("qualifiers") {
-        config.qualifiers = qualifiers(value, decoder);
+        config.qualifiers = decode_qualifiers(value, decoder);
     }
     config.disable_default_source_resolver = fields.bool(decoder, "disableDefaultSourceResolver").unwrap_or(false);
     config.disable_in_box_sdk = fields.bool(decoder, "disableInBoxSdkSourceResolver").unwrap_or(false);
@@ -216,10 +209,12 @@ pub fn decode_config(value: &ConfigValue, symbols: &Symbols, decoder: &mut Decod
     if let Some(value) = fields.get("frontEnd") {
         config.front_end = front_end(value, decoder);
     }
+    config.engine = decode_engine(&fields, symbols, decoder);
     if let Some(value) = fields.get("engine")
         && let Some(fields) = decoder.fields(value, "`engine`", &known::ENGINE)
     {
-        config.engine = EngineConfig {
+        decode_engine_part(&fields, &mut config.engine, decoder);
+        config.graph = GraphConfig {
             unsafe_allow_out_of_mount_writes: fields.bool(decoder, "unsafeAllowOutOfMountWrites").unwrap_or(false),
             allow_duplicate_temporary_directory: fields.bool(decoder, "allowDuplicateTemporaryDirectory"),
         };
@@ -232,6 +227,7 @@ pub fn decode_config(value: &ConfigValue, symbols: &Symbols, decoder: &mut Decod
             object: fields.path(decoder, "objectDirectory"),
             temp: fields.path(decoder, "tempDirectory"),
         };
+        config.engine.cache.directory = fields.path(decoder, "cacheDirectory");
     }
     if let Some(value) = fields.get("dscript") {
         own_settings(value, decoder, &mut config);
@@ -418,90 +414,6 @@ pub(super) fn decode_semantics(fields: &Fields, decoder: &mut Decoder) -> Option
             None
         }
     }
-}
-
-fn qualifiers(value: &ConfigValue, decoder: &mut Decoder) -> QualifierConfig {
-    let mut config = QualifierConfig::default();
-    let Some(fields) = decoder.fields(value, "`qualifiers`", &known::QUALIFIERS) else { return config };
-    if let Some(value) = fields.get("defaultQualifier") {
-        let wrong = |key: bool| if key { Code::Dx(11291) } else { Code::Dx(11292) };
-        config.default = qualifier(value, "`defaultQualifier`", wrong, decoder);
-    }
-    if let Some(value) = fields.get("namedQualifiers") {
-        let mut named = IndexMap::new();
-        for (name, value) in open(value, "`namedQualifiers`", decoder) {
-            let wrong = |key: bool| if key { Code::Dx(11288) } else { Code::Dx(11289) };
-            let what = format!("the named qualifier `{name}`");
-            let Some(qualifier) = qualifier(value, &what, wrong, decoder) else { continue };
-            if matches!(&value.kind, ConfigKind::Object(fields) if fields.is_empty()) {
-                let diagnostic = Diagnostic::error(Code::Dx(11287), format!("{what} has no keys"))
-                    .help("give it at least one key, such as `configuration: \"debug\"`");
-                decoder.report(diagnostic, value.location);
-            }
-            named.insert(name.clone(), qualifier);
-        }
-        config.named = Some(named);
-    }
-    if let Some(value) = fields.get("qualifierSpace") {
-        let mut space = QualifierSpace::new();
-        for (key, value) in open(value, "`qualifierSpace`", decoder) {
-            let what = format!("`{key}` of `qualifierSpace`");
-            let mut values = Vec::new();
-            for item in decoder.items(value, &what) {
-                let Some(text) = decoder.string(item, &format!("each value of {what}")) else { continue };
-                check_text(&text, &what, Code::Dx(7505), item.location, decoder);
-                values.push(text);
-            }
-            check_text(key, &what, Code::Dx(7506), value.location, decoder);
-            space.insert(key.clone(), values);
-        }
-        config.space = Some(Located { value: space, location: value.location });
-    }
-    config
-}
-
-/// Keys and values of a qualifier. `code` gives the number of a wrong key (`true`) or value (`false`).
-fn qualifier(
-    value: &ConfigValue,
-    what: &str,
-    code: impl Fn(bool) -> Code,
-    decoder: &mut Decoder,
-) -> Option<Located<QualifierMap>> {
-    if !matches!(value.kind, ConfigKind::Object(_)) {
-        decoder.wrong_type(what, "an object of strings", value);
-        return None;
-    }
-    let mut map = QualifierMap::new();
-    for (key, value) in open(value, what, decoder) {
-        let label = format!("`{key}` of {what}");
-        let Some(text) = decoder.string(value, &label) else { continue };
-        let key_is_fine = check_text(key, &format!("the key {label}"), code(true), value.location, decoder);
-        if check_text(&text, &format!("the value of {label}"), code(false), value.location, decoder) && key_is_fine {
-            map.insert(key.clone(), text);
-        }
-    }
-    Some(Located { value: map, location: value.location })
-}
-
-/// The fields of an object whose keys are free.
-fn open<'v>(value: &'v ConfigValue, what: &str, decoder: &mut Decoder) -> Vec<(&'v Arc<str>, &'v ConfigValue)> {
-    match &value.kind {
-        ConfigKind::Object(fields) => fields.iter().filter(|(_, field)| !field.is_undefined()).collect(),
-        _ => {
-            decoder.wrong_type(what, "an object", value);
-            Vec::new()
-        }
-    }
-}
-
-/// Refuses the characters that separate keys and values on the command line.
-fn check_text(text: &str, what: &str, code: Code, location: Option<Location>, decoder: &mut Decoder) -> bool {
-    let found = text.find([';', '=']).and_then(|at| text[at..].chars().next());
-    if let Some(found) = found {
-        let message = format!("{what} holds `{found}`, which separates qualifiers on the command line");
-        decoder.report(Diagnostic::error(code, message).help(format!("leave out the `{found}`")), location);
-    }
-    found.is_none()
 }
 
 const CREDENTIAL_SCANS: [(&str, CredentialScan); 3] =

@@ -330,6 +330,7 @@ pub(super) fn own_module(semantics: Semantics, projects: Vec<Located<PathId>>) -
         allowed_dependencies: None,
         cyclical_friends: Vec::new(),
         mounts: Vec::new(),
+        allow_list: Vec::new(),
         location: None,
     }
 }

@@ -4,11 +4,13 @@
 //! knows afterwards which modules there are. Specs are read when [`Workspace::check`] or [`Workspace::evaluate`] wants
 //! them. What is wrong never stops early where something more can be reported.
 
+mod allow_list;
 mod completion;
 mod config;
 mod config_value;
 mod configuration;
 mod discovery;
+mod engine_config;
 mod host_functions;
 mod inputs;
 mod known_fields;
@@ -20,6 +22,7 @@ mod open;
 mod prelude;
 mod probe;
 mod prompt;
+mod qualifier_config;
 mod qualifiers;
 mod restricted;
 mod scene;
@@ -51,8 +54,13 @@ use loaded::{LoadOptions, Loaded};
 use prelude::Prelude;
 use session::Session;
 
+pub use allow_list::{AllowLists, Allowed, AllowedAccess, AllowedWho, UndeclaredAccess};
 pub use completion::Completions;
-pub use config::Config;
+pub use config::{Config, FrontEndConfig, GraphConfig, LayoutConfig};
+pub use engine_config::{
+    CacheConfig, EngineConfig, OutputReporting, PreserveOutputsMode, SandboxConfig, ScheduleConfig,
+    WritesOnAbsentProbes,
+};
 pub use host_functions::{HostFunctionError, HostValue};
 pub use inputs::EvaluationInputs;
 pub use module_file::{is_config_file, is_spec};
@@ -260,12 +268,13 @@ impl Workspace {
 
     /// The rules of the configuration for a graph whose paths are shown relative to `root`.
     fn graph_options(&self, root: crate::paths::PathId) -> GraphOptions {
-        let (engine, front_end) = (&self.config.engine, &self.config.front_end);
+        let (graph, front_end) = (&self.config.graph, &self.config.front_end);
         GraphOptions {
-            unsafe_allow_out_of_mount_writes: engine.unsafe_allow_out_of_mount_writes,
+            unsafe_allow_out_of_mount_writes: graph.unsafe_allow_out_of_mount_writes,
             credential_scan: front_end.credential_scan,
             credential_scan_allowed: front_end.cred_scan_allowed_variables.clone(),
-            allow_duplicate_temporary_directory: engine.allow_duplicate_temporary_directory.unwrap_or(true),
+            allow_duplicate_temporary_directory: graph.allow_duplicate_temporary_directory.unwrap_or(true),
+            unsafe_disable_graph_post_validation: self.config.engine.schedule.unsafe_disable_graph_post_validation,
             ..GraphOptions::new(root)
         }
     }

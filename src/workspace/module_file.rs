@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::allow_list::{AllowedAccess, decode_allow_list};
 use super::config::{MountConfig, decode_mounts, decode_semantics};
 use super::config_value::{ConfigValue, Decoder, Fields, Located, place};
 use super::known_fields as known;
@@ -30,6 +31,8 @@ pub struct ModuleDescription {
     pub cyclical_friends: Vec<Arc<str>>,
     /// Mounts that it adds.
     pub mounts: Vec<MountConfig>,
+    /// Undeclared accesses that its pips may do.
+    pub allow_list: Vec<AllowedAccess>,
     /// Where it is defined: its name, else the whole call.
     pub location: Option<Location>,
 }
@@ -121,6 +124,7 @@ fn decode_module(value: &ConfigValue, file: ModuleFile<'_>, decoder: &mut Decode
     fields.string(decoder, "version");
     Some(ModuleDescription {
         projects: fields.paths(decoder, "projects"),
+        allow_list: decode_allow_list(&fields, file.paths.symbols(), decoder),
         allowed_dependencies: allowed,
         cyclical_friends: friends.unwrap_or_default(),
         name,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::config::QualifierConfig;
+use super::qualifier_config::QualifierConfig;
 use crate::diagnostics::{Code, Diagnostic, nearest};
 use crate::program::QualifierMap;
 

@@ -67,6 +67,7 @@ pub(super) fn embedded_module(paths: &Paths, file: PathId) -> Option<ModuleDescr
         allowed_dependencies: None,
         cyclical_friends: Vec::new(),
         mounts: Vec::new(),
+        allow_list: Vec::new(),
         location: None,
     })
 }

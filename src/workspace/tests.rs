@@ -117,3 +117,43 @@ fn only_modules_that_are_imported_are_read() {
     assert!(!workspace.evaluate(&[]).has_errors());
     assert_eq!(read_of_sdk(&workspace), ["Sdk.Hashing/hashing.dsc"]);
 }
+
+#[test]
+fn allowed_accesses_of_modules_are_for_their_pips() {
+    let workspace = open(&[
+        (
+            "config.dsc",
+            "config({fileAccessAllowList: [{pathFragment: \"/all/\"}], engine: {defaultFilter: \"tag='x'\"}});",
+        ),
+        ("m/module.config.dsc", "module({name: \"M\", cacheableFileAccessWhitelist: [{pathFragment: \"/mine/\"}]});"),
+        ("n/module.config.dsc", "module({name: \"N\"});"),
+    ]);
+    assert_eq!(shown(&workspace, &workspace.check()), "");
+    let lists = workspace.allow_lists();
+    let judge = |module, path| {
+        let access = UndeclaredAccess { module, value: "x", program: "/bin/sh", path };
+        lists.judge(access, &workspace.session.paths).0
+    };
+    assert_eq!((judge("M", "/all/mine/x"), judge("M", "/all/x")), (Allowed::Cacheable, Allowed::Uncacheable));
+    assert_eq!((judge("N", "/mine/x"), judge("N", "/all/mine/x")), (Allowed::No, Allowed::Uncacheable));
+    assert!(!lists.is_empty() && !lists.modules.contains_key("N"));
+    let filter = workspace.config().engine.default_filter.as_ref();
+    assert_eq!(filter.map(|filter| &*filter.value), Some("tag='x'"));
+}
+
+#[test]
+fn the_rules_of_the_whole_graph_can_be_turned_off() {
+    let spec = "import {Transformer} from \"Sdk.Transformers\";
+        const out = d`Out/Objects/o`;
+        const tool = {exe: f`/bin/tool`};
+        const made = Transformer.execute({tool: tool, workingDirectory: out, arguments: [],
+            outputs: [{directory: out, kind: \"shared\"}]});
+        export const sealed = Transformer.sealSourceDirectory(out, Transformer.SealSourceDirectoryOption.allDirectories);";
+    let errors = |config: &str| {
+        let workspace = open(&[("config.dsc", config), ("a.dsc", spec)]);
+        let diagnostics = workspace.evaluate(&[]).diagnostics;
+        diagnostics.iter().filter(|one| one.is_error()).map(|one| one.code.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(errors("config({});").len(), 1);
+    assert_eq!(errors("config({schedule: {unsafeDisableGraphPostValidation: true}});"), [""; 0]);
+}
