@@ -128,18 +128,18 @@ fn run_case(path: &Path) -> Result<(), Failed> {
     })
 }
 
-/// Splits at spaces; single quotes keep spaces.
+/// Splits at spaces; single and double quotes keep what is between them.
 fn split_words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
-    let mut quoted = false;
+    let mut quoted = None;
     for character in line.chars() {
         match character {
-            '\'' => {
-                quoted = !quoted;
+            '\'' | '"' if quoted.is_none_or(|mark| mark == character) => {
+                quoted = if quoted.is_none() { Some(character) } else { None };
                 word.get_or_insert_default();
             }
-            c if c.is_whitespace() && !quoted => words.extend(word.take()),
+            c if c.is_whitespace() && quoted.is_none() => words.extend(word.take()),
             c => word.get_or_insert_default().push(c),
         }
     }

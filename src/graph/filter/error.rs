@@ -28,7 +28,7 @@ impl FilterError {
         let at = |offset: usize| self.filter.get(..offset).map_or(0, |before| before.chars().count());
         let (start, end) = (at(self.span.start), at(self.span.end));
         let length = self.filter.chars().count();
-        let first = if start > AROUND { start - AROUND } else { 0 };
+        let first = start.saturating_sub(AROUND);
         let last = end.saturating_add(AROUND).min(length);
         let mut shown = String::from("    ");
         shown.push_str(if first > 0 { "..." } else { "" });

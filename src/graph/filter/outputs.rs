@@ -40,7 +40,8 @@ impl Outputs {
                 Pip::SealDirectory(seal) => found.all.push(Output::Directory(seal.directory)),
                 pip => found.all.extend(pip.output_files().map(Output::File)),
             }
-            if found.all.len() == start {
+            let fills = matches!(graph.pip(id), Pip::Process(process) if !process.output_directories.is_empty());
+            if found.all.len() == start && !fills {
                 found.all.push(Output::Nothing);
             }
             found.pip.resize(found.all.len(), id);

@@ -303,7 +303,7 @@ impl<'f> Parser<'f> {
 
     /// A filter should begin here, and does not.
     fn no_filter(&self, word: &str, after: &str) -> FilterError {
-        const EXAMPLE: &str = "a filter looks like `tag='test'` or `output='out/*'`; see docs/filters.md";
+        const EXAMPLE: &str = "a filter looks like `tag='test'` or `output='out/*'`";
         match self.rest().chars().next() {
             None => self.error(self.at..self.at, "the filter ends too soon", Some(EXAMPLE.to_owned())),
             Some('+') => self.wrong("`+` may stand only before the whole filter", "inside one, `dpt(…)` does the same"),

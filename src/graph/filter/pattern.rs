@@ -109,8 +109,9 @@ impl Pattern {
         let found = exact.or_else(|| mounts.iter().find(|mount| mount.name.eq_ignore_ascii_case(name)));
         found.map(|mount| mount.path).ok_or_else(|| {
             let near = crate::diagnostics::nearest(name, mounts.iter().map(|mount| &*mount.name));
-            let help = near.map(|near| format!("did you mean `{near}`?"));
-            (format!("there is no mount `{name}`"), help, 0..0)
+            let all = || mounts.iter().map(|mount| format!("`{}`", mount.name)).collect::<Vec<_>>().join(", ");
+            let help = near.map_or_else(|| format!("there are {}", all()), |near| format!("did you mean `{near}`?"));
+            (format!("there is no mount `{name}`"), Some(help), 0..0)
         })
     }
 }

@@ -32,25 +32,27 @@ impl Selection {
         &self.notes
     }
 
-    /// The pips that match and all that they need, directly or not. A service brings what ends it and what runs before
-    /// that. What runs before a service ends waits for all clients; the clients are no reason to build them, though,
-    /// so these pips may have dependencies that are not in the set. Nothing else has.
+    /// The pips that match and all that they need, directly or not. A process brings the seals of its output
+    /// directories. A service brings what winds it down, and the other way round. What runs before a service ends waits for all clients; the clients are no reason to build them,
+    /// though, so these pips may have dependencies that are not in the set. Nothing else has.
     pub fn closure(&self, graph: &PipGraph) -> PipSet {
-        let clients = Clients::of(graph);
+        let winding = WindingDown::of(graph);
         let mut closure = self.pips.clone();
         let mut open: Vec<PipId> = closure.iter().collect();
         while let Some(pip) = open.pop() {
-            for dependency in graph.dependencies(pip) {
-                if !clients.only_waits(graph, pip, *dependency) && closure.insert(*dependency) {
-                    open.push(*dependency);
+            let needed = graph.dependencies(pip).iter().filter(|needed| !winding.only_waits(graph, pip, **needed));
+            let mut service = None;
+            if let Pip::Process(process) = graph.pip(pip) {
+                service = process.rare.as_ref().map(|rare| &rare.service);
+                for directory in process.output_directory_ids() {
+                    // It needs nothing but the process.
+                    closure.insert(graph.directory(directory).pip);
                 }
             }
-            let Pip::Process(process) = graph.pip(pip) else { continue };
-            for service in process.rare.iter().map(|rare| &rare.service) {
-                for last in service.finalization.iter().chain(&service.shutdown) {
-                    if closure.insert(*last) {
-                        open.push(*last);
-                    }
+            let ends = service.into_iter().flat_map(|service| service.finalization.iter().chain(&service.shutdown));
+            for next in needed.chain(ends).chain(winding.services(pip)) {
+                if closure.insert(*next) {
+                    open.push(*next);
                 }
             }
         }
@@ -58,35 +60,40 @@ impl Selection {
     }
 }
 
-/// Which pips run before services end.
-struct Clients {
-    /// Pips that run before a service ends, each with a service; sorted.
-    last: Vec<(PipId, PipId)>,
+/// The pips that wind services down.
+struct WindingDown {
+    /// Each with a service; sorted.
+    pips: Vec<(PipId, PipId)>,
 }
 
-impl Clients {
+impl WindingDown {
     fn of(graph: &PipGraph) -> Self {
-        let mut last = Vec::new();
+        let mut pips = Vec::new();
         for id in graph.ids() {
             let Pip::Process(process) = graph.pip(id) else { continue };
             if let Some(rare) = &process.rare {
-                last.extend(rare.service.finalization.iter().map(|last| (*last, id)));
+                let service = &rare.service;
+                pips.extend(service.finalization.iter().chain(&service.shutdown).map(|last| (*last, id)));
             }
         }
-        last.sort_unstable();
-        Self { last }
+        pips.sort_unstable();
+        Self { pips }
+    }
+
+    /// The services that a pip winds down.
+    fn services(&self, pip: PipId) -> impl Iterator<Item = &PipId> {
+        let from = self.pips.partition_point(|(last, _)| *last < pip);
+        self.pips[from..].iter().take_while(move |(last, _)| *last == pip).map(|(_, service)| service)
     }
 
     /// Whether a pip depends on another only because that is a client of the service which it winds down.
     fn only_waits(&self, graph: &PipGraph, pip: PipId, dependency: PipId) -> bool {
-        let from = self.last.partition_point(|(last, _)| *last < pip);
-        let mut services = self.last[from..].iter().take_while(|(last, _)| *last == pip).map(|(_, service)| service);
         let talks_to: &[PipId] = match graph.pip(dependency) {
             Pip::Process(process) => process.rare.as_ref().map_or(&[], |rare| &rare.service.dependencies),
             Pip::Ipc(ipc) => &ipc.services,
             _ => &[],
         };
-        services.any(|service| talks_to.contains(service)) && !needs(graph, pip, dependency)
+        self.services(pip).any(|service| talks_to.contains(service)) && !needs(graph, pip, dependency)
     }
 }
 

@@ -3,5 +3,6 @@
 mod all_pairs;
 mod case;
 mod exports;
+mod filters;
 mod finish_rules;
 mod rules;
