@@ -164,10 +164,11 @@ impl Command {
     pub(super) fn full_environment(
         &self,
         outer: &dyn Environment,
+        everywhere: &[std::sync::Arc<str>],
         temporary: Option<&PathBuf>,
     ) -> Vec<(OsString, OsString)> {
         let mut all: Vec<(OsString, OsString)> = Vec::new();
-        for name in &self.pass_through {
+        for name in everywhere.iter().map(|name| &**name).chain(self.pass_through.iter().map(String::as_str)) {
             all.extend(outer.variable(name).map(|value| (name.into(), value.into())));
         }
         all.extend(self.environment.iter().map(|(name, value)| (name.into(), value.into())));

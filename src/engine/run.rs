@@ -21,7 +21,7 @@ use super::steps::{self, Attempt};
 use super::world::{Statics, World};
 use super::{BuildError, BuildOptions, Cancellation, Listener};
 use crate::cas::Store;
-use crate::graph::{Pip, PipGraph, PipId, ProcessPip};
+use crate::graph::{DoubleWritePolicy, Pip, PipGraph, PipId, ProcessPip};
 use crate::paths::PathId;
 
 /// Everything that the threads of one build share.
@@ -100,8 +100,15 @@ impl<'g> Engine<'g> {
 
     /// Whether accesses of a process are observed. Nothing else tells what is left in its output directories.
     pub(super) fn observes(&self, process: &ProcessPip) -> bool {
-        let asked = self.options.observe && !process.flags.disable_sandboxing;
+        let watched = self.options.observe && self.options.config.sandbox.monitor_file_accesses;
+        let asked = watched && !process.flags.disable_sandboxing;
         asked || !process.output_directories.is_empty()
+    }
+
+    /// What happens when a process writes a file in a shared output directory that another one made.
+    pub(super) fn double_writes(&self, process: &ProcessPip) -> DoubleWritePolicy {
+        let own = process.rare.as_ref().and_then(|rare| rare.double_write_policy);
+        own.unwrap_or(self.options.config.sandbox.double_write_policy)
     }
 
     /// Runs a job by the worker of a thread, which is started at the first job.
