@@ -21,6 +21,7 @@ use super::steps::{self, Attempt};
 use super::world::{Statics, World};
 use super::{BuildError, BuildOptions, Cancellation, Listener};
 use crate::cas::Store;
+use crate::cas::store::Hold;
 use crate::graph::{DoubleWritePolicy, Pip, PipGraph, PipId, ProcessPip};
 use crate::paths::PathId;
 
@@ -39,6 +40,8 @@ pub(super) struct Engine<'g> {
     journals: Vec<Mutex<Option<File>>>,
     scrubbed: Scrubbed,
     repairs: Vec<Repair>,
+    /// Nobody removes anything from the store while the build lasts.
+    _hold: Hold,
 }
 
 impl<'g> Engine<'g> {
@@ -50,7 +53,9 @@ impl<'g> Engine<'g> {
         listener: &'g dyn Listener,
     ) -> Result<Self, BuildError> {
         let state = State::open(&options.workspace)?;
-        let store = Store::open(&options.cache)?.verifying(options.verify);
+        let store = Store::open(&options.cache)?;
+        let store = if options.verify { store.verifying() } else { store };
+        let hold = store.hold()?;
         let (entries, repaired_entries) = Entries::open(&options.cache)?;
         let (files, repaired_files) = FileTable::open(&state.path("files.bin"), &options.workspace);
         let statics = Statics::of(graph);
@@ -66,6 +71,7 @@ impl<'g> Engine<'g> {
             relied: DashMap::default(),
             journals: (0..options.jobs.max(1)).map(|_| Mutex::default()).collect(),
             scrubbed,
+            _hold: hold,
             repairs: repaired_entries.into_iter().chain(repaired_files).collect(),
         })
     }

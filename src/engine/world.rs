@@ -12,7 +12,7 @@ use super::cache::{Entries, FileTable};
 use super::content::Content;
 use super::directories::Contents;
 use super::made::Made;
-use crate::cas::Store;
+use crate::cas::{Digest, Store};
 use crate::graph::{DirectoryId, FileArtifact, Pip, PipGraph, PipId, SealKind};
 use crate::paths::PathId;
 
@@ -138,6 +138,11 @@ impl<'g> World<'g> {
             true => paths.parse_absolute(token).ok(),
             false => paths.walk(self.graph.workspace_root(), token).ok(),
         }
+    }
+
+    /// Whether the store has a content. A store that cannot be read has nothing.
+    pub(super) fn has(&self, digest: &Digest) -> bool {
+        self.store.contains(digest).unwrap_or(false)
     }
 
     /// What lies at a path on the disk. Links are not followed.
