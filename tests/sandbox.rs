@@ -1,0 +1,14 @@
+//! Real processes, observed and held back.
+//!
+//! Each test runs with every method of observation that works on this machine.
+
+#![cfg(target_os = "linux")]
+
+#[path = "sandbox/accesses.rs"]
+mod accesses;
+#[path = "sandbox/life.rs"]
+mod life;
+#[path = "sandbox/place.rs"]
+mod place;
+#[path = "sandbox/writes.rs"]
+mod writes;
