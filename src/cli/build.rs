@@ -175,6 +175,9 @@ impl Listener for Progress<'_> {
     fn finished(&self, _pip: PipId, _slot: usize, result: &PipResult, _start: Duration, _end: Duration) {
         let _ = (self.workspace, Code::Dx(0), PathBuf::new());
         if !self.quiet {
+            if let Some(reason) = &result.reason {
+                super::report::statistics(&format!("   because {reason}"));
+            }
             for warning in &result.warnings {
                 super::report::statistics(warning);
             }

@@ -11,6 +11,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use super::cache::{Entries, FileTable};
 use super::content::Content;
 use super::directories::Contents;
+use super::steps::temporary_folders;
 use super::made::Made;
 use crate::cas::{Digest, Store};
 use crate::graph::{DirectoryId, FileArtifact, Pip, PipGraph, PipId, SealKind};
@@ -51,7 +52,8 @@ pub(super) struct Claim {
 pub(super) struct Statics {
     /// Every output directory of a process, by its root.
     opaque_roots: FxHashMap<PathId, Vec<DirectoryId>>,
-    /// Folders that hold declared outputs or output directories, and the roots of the latter.
+    /// Folders that hold declared outputs, output directories or temporary folders, and these themselves: they are
+    /// there whenever a process runs.
     output_folders: FxHashSet<PathId>,
 }
 
@@ -78,6 +80,7 @@ impl Statics {
                     add_folders(output.path);
                     statics.opaque_roots.entry(output.path).or_default().push(directory);
                 }
+                temporary_folders(process).for_each(&mut add_folders);
             }
         }
         statics

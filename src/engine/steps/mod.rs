@@ -8,6 +8,7 @@ mod process;
 mod seal;
 
 pub(super) use files::{copy, write};
+pub(super) use prepare::temporary_folders;
 pub(super) use process::{Attempt, process};
 pub(super) use seal::seal;
 
