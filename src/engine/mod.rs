@@ -21,6 +21,8 @@ mod outcome;
 mod run;
 pub mod sandbox;
 mod schedule;
+mod services;
+mod snapshot;
 mod state;
 mod steps;
 mod view;
@@ -38,6 +40,7 @@ pub use content::Content;
 pub use made::Scrubbed;
 pub use options::{BuildOptions, Listener};
 pub use outcome::{BuildOutcome, Done, PipResult};
+pub use snapshot::Snapshot;
 pub use state::FOLDER;
 pub use violation::{Rule, Violation, pip_name};
 
@@ -107,6 +110,11 @@ impl Cancellation {
 
     fn running(&self) -> MutexGuard<'_, Vec<Option<Canceller>>> {
         self.inner.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What runs in a slot.
+    fn get(&self, slot: usize) -> Option<Canceller> {
+        self.running().get(slot).cloned().flatten()
     }
 
     /// Notes what runs in a slot, so that it can be ended.

@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 use super::BuildError;
 use super::content::Content;
 use super::run::Engine;
-use super::state::{FOLDER, write_whole};
+use super::state::{FOLDER, State, remove_all, write_whole};
 use crate::cas::Digest;
-use crate::graph::{Pip, SealKind};
+use crate::graph::{Pip, PipId, SealKind};
 use crate::paths::PathId;
 
 /// What a build rested on.
@@ -119,13 +119,13 @@ impl Snapshot {
 }
 
 /// Takes away what an earlier build kept: from here on things change.
-pub(super) fn discard(folder: &Path) -> io::Result<()> {
-    super::state::remove_all(&folder.join(FILE))
+pub(super) fn discard(state: &State) -> io::Result<()> {
+    remove_all(&state.path(FILE))
 }
 
 /// The snapshot of a build in which every pip is or was a hit; none where a file cannot be vouched for: it changed while
 /// the build ran, or so shortly before that its times do not tell.
-pub(super) fn take(engine: &Engine<'_>, is_wanted: impl Fn(crate::graph::PipId) -> bool, pips: usize) -> Option<Snapshot> {
+pub(super) fn take(engine: &Engine<'_>, is_wanted: impl Fn(PipId) -> bool, pips: usize) -> Option<Snapshot> {
     let world = &engine.world;
     let graph = world.graph;
     let mut wanted: Vec<(PathId, Count)> = Vec::new();

@@ -9,7 +9,7 @@ mod seal;
 
 pub(super) use files::{copy, write};
 pub(super) use prepare::temporary_folders;
-pub(super) use process::{Attempt, process};
+pub(super) use process::{Attempt, process, service};
 pub(super) use seal::seal;
 
 use std::io;

@@ -39,6 +39,8 @@ pub(in crate::engine) struct Attempt<'a> {
     pub(in crate::engine) slot: usize,
     /// Its worker, once one was needed.
     pub(in crate::engine) worker: &'a mut Option<Worker>,
+    /// What is done before the process is run, where it must be.
+    pub(in crate::engine) before_run: &'a dyn Fn() -> io::Result<()>,
 }
 
 /// Brings a process pip's outputs about.
@@ -55,6 +57,24 @@ pub(in crate::engine) fn process(
     }
 }
 
+/// Runs a service until it ends. What it makes is never cached: it depends on its clients.
+pub(in crate::engine) fn service(
+    engine: &Engine<'_>,
+    pip: PipId,
+    process: &ProcessPip,
+    mut attempt: Attempt<'_>,
+) -> PipResult {
+    let graph = engine.world.graph;
+    let ran = Step::new(engine, pip, process).and_then(|mut step| {
+        step.is_service = true;
+        step.run_once(&mut attempt, 0)
+    });
+    match ran {
+        Ok(ran) => ran.result,
+        Err(error) => failed_io(graph, pip, Code::Dx(2704), "the build could not do its part", &error),
+    }
+}
+
 struct Step<'s, 'g> {
     engine: &'s Engine<'g>,
     pip: PipId,
@@ -62,6 +82,8 @@ struct Step<'s, 'g> {
     view: View<'s, 'g>,
     command: Command,
     weak: Fingerprint,
+    /// Whether it runs as long as its clients do.
+    is_service: bool,
 }
 
 impl<'s, 'g> Step<'s, 'g> {
@@ -69,7 +91,7 @@ impl<'s, 'g> Step<'s, 'g> {
         let world = &engine.world;
         let command = Command::of(world, process);
         let weak = weak(world, process, &command, engine.options.config.cache.salt.as_deref(), None)?;
-        Ok(Self { engine, pip, process, view: View::of(world, pip, process), command, weak })
+        Ok(Self { engine, pip, process, view: View::of(world, pip, process), command, weak, is_service: false })
     }
 
     fn take(self, mut attempt: Attempt<'_>) -> io::Result<PipResult> {
@@ -82,6 +104,7 @@ impl<'s, 'g> Step<'s, 'g> {
             true => explain::reason(self.engine, self.pip, |paths| self.recipe(paths))?,
             false => "its results are never taken from the cache".to_owned(),
         };
+        (attempt.before_run)()?;
         self.engine.listener.running(self.pip, attempt.slot);
         let mut result = self.run(&mut attempt)?;
         result.reason = Some(reason);
@@ -222,7 +245,10 @@ impl<'s, 'g> Step<'s, 'g> {
         for output in self.process.outputs.iter().filter(|output| world.is_below_shared(output.artifact.path)) {
             engine.note_shared(attempt.slot, output.artifact.path)?;
         }
-        let job = job(engine, self.process, &self.command, &scratch, number, attempt.slot)?;
+        let mut job = job(engine, self.process, &self.command, &scratch, number, attempt.slot)?;
+        if self.is_service {
+            job.timeout = None;
+        }
         let report = engine.run_job(attempt, &job)?;
         let stdout = read_text(&job.stdout)?;
         let stderr = read_text(&job.stderr)?;
@@ -285,7 +311,8 @@ impl<'s, 'g> Step<'s, 'g> {
         let uncacheable_code = rare.is_some_and(|rare| rare.uncacheable_exit_codes.contains(&code));
         let violated = !result.violations.is_empty();
         result.uncached = verdict.uncacheable.or(harvest.uncacheable).or_else(|| {
-            violated.then(|| "it broke rules".to_owned())
+            let is_service = self.is_service.then(|| "it is a service".to_owned());
+            violated.then(|| "it broke rules".to_owned()).or(is_service)
         });
         result.uncached = result.uncached.take().or_else(|| {
             report.incomplete.clone().or_else(|| uncacheable_code.then(|| format!("exit code {code} is not cached")))
