@@ -4,4 +4,5 @@
 
 #![allow(clippy::disallowed_methods, reason = "running pips is about files and time")]
 
+pub mod cache;
 pub mod sandbox;
