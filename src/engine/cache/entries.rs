@@ -538,3 +538,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
+
+#[cfg(test)]
+impl Entries {
+    /// Whether something waits to be written.
+    pub(super) fn is_pending(&self) -> bool {
+        let state = self.shared.state();
+        !state.fresh.is_empty() || state.writing.is_some()
+    }
+
+    /// Writes everything down, with another time of the last use.
+    pub(super) fn set_used(&self, strongs: &[Fingerprint], time: u64) {
+        let mut state = self.shared.state();
+        for strong in strongs {
+            state.fresh.used.insert(*strong, time);
+        }
+        drop(state);
+        self.flush().unwrap();
+    }
+}
