@@ -46,7 +46,7 @@ pub use violation::{Rule, Violation, pip_name};
 
 use crate::cas::StoreError;
 use crate::graph::PipGraph;
-use cache::CacheError;
+use cache::EntriesError;
 use run::Engine;
 use sandbox::Canceller;
 
@@ -74,7 +74,7 @@ pub enum BuildError {
     Store(#[from] StoreError),
     /// The table of results cannot be used.
     #[error(transparent)]
-    Cache(#[from] CacheError),
+    Cache(#[from] EntriesError),
 }
 
 /// Ends a build from outside: from a signal handler's thread, or when a host loses interest.
@@ -138,7 +138,7 @@ pub fn build(
     listener: &dyn Listener,
 ) -> Result<BuildOutcome, BuildError> {
     let engine = Engine::open(graph, options, cancellation, listener)?;
-    let outcome = engine.run();
-    engine.close()?;
+    let mut outcome = engine.run();
+    outcome.repairs.extend(engine.close()?.iter().map(ToString::to_string));
     Ok(outcome)
 }

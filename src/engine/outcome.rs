@@ -131,4 +131,3 @@ impl BuildOutcome {
         self.failed == 0 && self.skipped == 0 && !self.cancelled
     }
 }
-

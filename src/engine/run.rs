@@ -11,7 +11,7 @@ use dashmap::DashMap;
 use regex::Regex;
 use rustc_hash::FxBuildHasher;
 
-use super::cache::{Entries, FileTable, Repair};
+use super::cache::{Entries, EntriesError, FileTable, Repair};
 use super::fingerprint::PathSet;
 use super::made::{Made, Scrubbed};
 use super::outcome::{BuildOutcome, Done, PipResult};
@@ -60,8 +60,9 @@ impl<'g> Engine<'g> {
         let store = Store::open(&options.cache)?;
         let store = if options.verify { store.verifying() } else { store };
         let hold = store.hold()?;
-        let (entries, repaired_entries) = Entries::open(&options.cache)?;
-        let (files, repaired_files) = FileTable::open(&state.path("files.bin"), &options.workspace);
+        let (entries, repaired_entries) = open_entries(&options.cache, cancellation)?;
+        let failed = |error| BuildError::State { path: state.path("files.bin"), error };
+        let (files, repaired_files) = FileTable::open(&state.path(""), &options.workspace).map_err(failed)?;
         let statics = Statics::of(graph);
         let is_below_shared = |path| statics.is_below_shared(graph, path);
         let is_below_outputs = |path| statics.is_below_outputs(graph, path);
@@ -90,8 +91,13 @@ impl<'g> Engine<'g> {
         let total = graph.ids().filter(|id| schedule.is_wanted(*id) && counts(graph, *id)).count();
         self.listener.begun(total);
         let services = Services::new(self);
-        let crew =
-            Crew { schedule: &schedule, engine: self, services: &services, start: Instant::now(), told: Mutex::default() };
+        let crew = Crew {
+            schedule: &schedule,
+            engine: self,
+            services: &services,
+            start: Instant::now(),
+            told: Mutex::default(),
+        };
         crew.hand_out(schedule.first(), 0);
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..jobs)
@@ -118,12 +124,11 @@ impl<'g> Engine<'g> {
     }
 
     /// Writes down what the next build is to know.
-    pub(super) fn close(&self) -> Result<(), BuildError> {
+    pub(super) fn close(self) -> Result<Vec<Repair>, BuildError> {
         self.world.made.save(&self.state, self.world.graph)?;
         let path = self.state.path("files.bin");
         self.world.files.save().map_err(|error| BuildError::State { path, error })?;
-        self.world.entries.close()?;
-        Ok(())
+        Ok(self.world.entries.close()?.into_iter().collect())
     }
 
     /// Whether accesses of a process are observed. Nothing else tells what is left in its output directories.
@@ -210,6 +215,22 @@ impl<'g> Engine<'g> {
                 relied.0 |= entry.content;
                 relied.1 |= entry.listing;
             }
+        }
+    }
+}
+
+/// How long a build waits for another one that has the table of results open.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Opens the table of results, which one process at a time can have open: builds that share a cache take turns.
+fn open_entries(folder: &Path, cancellation: &Cancellation) -> Result<(Entries, Option<Repair>), BuildError> {
+    let begun = Instant::now();
+    loop {
+        match Entries::open(folder) {
+            Err(EntriesError::InUse { .. }) if begun.elapsed() < PATIENCE && !cancellation.is_cancelled() => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened => return Ok(opened?),
         }
     }
 }

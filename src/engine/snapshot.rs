@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::BuildError;
+use super::cache::Signature;
 use super::content::Content;
 use super::run::Engine;
 use super::state::{FOLDER, State, remove_all, write_whole};
@@ -156,7 +157,16 @@ pub(super) fn take(engine: &Engine<'_>, is_wanted: impl Fn(PipId) -> bool, pips:
         if world.is_made(path) || world.is_output_folder(path) && !listing {
             continue;
         }
-        wanted.push((path, if listing { Count::Listing } else if content { Count::Source } else { Count::Kind }));
+        wanted.push((
+            path,
+            if listing {
+                Count::Listing
+            } else if content {
+                Count::Source
+            } else {
+                Count::Kind
+            },
+        ));
     }
     wanted.sort_unstable_by_key(|(path, count)| (path.0, *count));
     wanted.dedup_by_key(|(path, _)| *path);
@@ -174,7 +184,7 @@ pub(super) fn take(engine: &Engine<'_>, is_wanted: impl Fn(PipId) -> bool, pips:
                     Count::Kind => Mark::kind(&metadata),
                     Count::Listing => Mark::same(&metadata),
                     Count::Source | Count::Output if metadata.is_file() => {
-                        world.files.vouches(&text, &metadata).then(|| Mark::same(&metadata))?
+                        world.files.lookup(&text, &Signature::of(&metadata)).map(|_| Mark::same(&metadata))?
                     }
                     // Where a link leads counts too.
                     Count::Source if metadata.is_symlink() => return None,

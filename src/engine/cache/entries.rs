@@ -242,6 +242,32 @@ impl Entries {
         self.shared.notify(before, &state);
     }
 
+    /// Notes what the last result of a pip was made of, for telling why it runs again.
+    pub fn remember_recipe(&self, pip: Fingerprint, recipe: &[u8]) {
+        let mut state = self.shared.state();
+        let before = state.fresh.weight;
+        state.fresh.remember(pip, recipe);
+        self.shared.notify(before, &state);
+    }
+
+    /// What the last result of a pip was made of.
+    pub fn recipe(&self, pip: Fingerprint) -> Option<Vec<u8>> {
+        {
+            let state = self.shared.state();
+            for pending in [Some(&state.fresh), state.writing.as_deref()].into_iter().flatten() {
+                if let Some(recipe) = pending.recipes.get(&pip) {
+                    return Some(recipe.to_vec());
+                }
+            }
+        }
+        let bytes = self.shared.read(|database| tables::get(&database.begin_read()?, tables::RECIPES, &pip.0))??;
+        let recipe = tables::read_recipe(&pip.0, &bytes);
+        if recipe.is_none() {
+            self.shared.note_bad();
+        }
+        recipe.map(<[u8]>::to_vec)
+    }
+
     /// Removes a result.
     pub fn remove(&self, strong: Fingerprint) {
         let mut state = self.shared.state();

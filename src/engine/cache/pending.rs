@@ -15,6 +15,8 @@ pub(super) struct Pending {
     pub(super) path_sets: BTreeMap<Digest, Arc<[u8]>>,
     /// Results by strong fingerprint; `None` for those that are to be removed.
     pub(super) results: BTreeMap<Fingerprint, Option<Recorded>>,
+    /// What results were made of, by the pip.
+    pub(super) recipes: BTreeMap<Fingerprint, Arc<[u8]>>,
     /// When results were last used, in seconds since 1970.
     pub(super) used: BTreeMap<Fingerprint, u64>,
     /// Roughly how many bytes all of this has.
@@ -34,7 +36,7 @@ const OVERHEAD: usize = 300;
 
 impl Pending {
     pub(super) fn is_empty(&self) -> bool {
-        self.results.is_empty()
+        self.results.is_empty() && self.recipes.is_empty()
     }
 
     pub(super) fn record(&mut self, weak: Fingerprint, path_set: &[u8], strong: Fingerprint, result: &[u8], now: u64) {
@@ -44,6 +46,11 @@ impl Pending {
         bring_forward(self.weak.entry(weak).or_default(), [digest]);
         self.results.insert(strong, Some(Recorded { weak, path_set: digest, bytes: result.into() }));
         self.used.insert(strong, now);
+    }
+
+    pub(super) fn remember(&mut self, pip: Fingerprint, recipe: &[u8]) {
+        self.weight += recipe.len() + OVERHEAD;
+        self.recipes.insert(pip, recipe.into());
     }
 
     pub(super) fn remove(&mut self, strong: Fingerprint) {

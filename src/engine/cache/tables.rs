@@ -16,6 +16,7 @@ use crate::cas::Digest;
 pub(super) const WEAK: TableDefinition<&[u8; 32], &[u8]> = TableDefinition::new("weak-1");
 pub(super) const PATH_SETS: TableDefinition<&[u8; 40], &[u8]> = TableDefinition::new("path-sets-1");
 pub(super) const RESULTS: TableDefinition<&[u8; 32], &[u8]> = TableDefinition::new("results-1");
+pub(super) const RECIPES: TableDefinition<&[u8; 32], &[u8]> = TableDefinition::new("recipes-1");
 pub(super) const USED: TableDefinition<&[u8; 32], u64> = TableDefinition::new("used-1");
 
 const DIGEST: usize = 40;
@@ -76,6 +77,11 @@ pub(super) fn read_result<'v>(key: &[u8; 32], bytes: &'v [u8]) -> Option<(Finger
 
 fn write_result(key: &[u8; 32], recorded: &Recorded) -> Vec<u8> {
     sealed(key, &[&recorded.weak.0, &digest_bytes(&recorded.path_set)[..], &recorded.bytes].concat())
+}
+
+/// What a result was made of.
+pub(super) fn read_recipe<'v>(key: &[u8; 32], bytes: &'v [u8]) -> Option<&'v [u8]> {
+    unsealed(key, bytes)
 }
 
 /// One value, as it was written; `None` also where the table has not been made yet.
@@ -169,6 +175,10 @@ pub(super) fn write(database: &redb::Database, pending: &Pending) -> Result<(), 
                     results.remove(&key.0)?.map(drop)
                 }
             };
+        }
+        let mut recipes = writing.open_table(RECIPES)?;
+        for (key, recipe) in &pending.recipes {
+            recipes.insert(&key.0, &*sealed(&key.0, recipe))?;
         }
         for (key, time) in &pending.used {
             if is_stale(used.get(&key.0)?, *time) && results.get(&key.0)?.is_some() {

@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::super::run::Engine;
 use super::super::command::Command;
+use super::super::run::Engine;
 use super::super::sandbox::{Job, Rule, RuleKind, Stdin};
 use super::super::state::remove_all;
 use super::super::world::World;

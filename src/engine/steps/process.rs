@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use super::super::run::Engine;
 use super::super::cache::Fingerprint;
 use super::super::command::Command;
 use super::super::content::Content;
@@ -16,6 +15,7 @@ use super::super::explain::{self, Recipe};
 use super::super::fingerprint::{Ingredient, PathSet, strong, weak};
 use super::super::judge::{Verdict, judge};
 use super::super::outcome::{Done, PipResult};
+use super::super::run::Engine;
 use super::super::sandbox::{Exit, Report, Worker};
 use super::super::view::View;
 use super::super::violation::{diagnostics, pip_name};
@@ -115,17 +115,17 @@ impl<'s, 'g> Step<'s, 'g> {
     fn from_cache(&self, slot: usize) -> io::Result<Option<PipResult>> {
         let world = &self.engine.world;
         let most = self.engine.options.config.cache.max_path_sets.map_or(usize::MAX, |most| most as usize);
-        for (_, bytes) in world.entries.path_sets(&self.weak).into_iter().take(most) {
+        for (_, bytes) in world.entries.path_sets(self.weak).into_iter().take(most) {
             let Ok(paths) = postcard::from_bytes::<PathSet>(&bytes) else { continue };
             let strong = strong(&self.view, self.weak, &paths, None)?;
-            let Some(bytes) = world.entries.result(&strong) else { continue };
+            let Some(bytes) = world.entries.result(strong) else { continue };
             let Ok(cached) = postcard::from_bytes::<CachedResult>(&bytes) else { continue };
             let mut note = |path| self.engine.note_shared(slot, path);
             if !cached.restore(world, self.pip, self.process, &mut note)? {
                 continue;
             }
             let (Ok(stdout), Ok(stderr)) = (self.text(&cached.stdout), self.text(&cached.stderr)) else { continue };
-            world.entries.touch(&strong);
+            world.entries.touch(strong);
             if let Some(result) = self.accept_cached(&cached, strong, paths, &stdout, &stderr)? {
                 return Ok(Some(result));
             }
@@ -218,7 +218,8 @@ impl<'s, 'g> Step<'s, 'g> {
 
     fn run(&self, attempt: &mut Attempt<'_>) -> io::Result<PipResult> {
         let rare = self.process.rare.as_deref();
-        let tries = rare.and_then(|rare| rare.process_retries).unwrap_or(self.engine.options.config.schedule.process_retries);
+        let tries =
+            rare.and_then(|rare| rare.process_retries).unwrap_or(self.engine.options.config.schedule.process_retries);
         let mut retries = 0;
         loop {
             let ran = self.run_once(attempt, retries)?;
@@ -339,7 +340,7 @@ impl<'s, 'g> Step<'s, 'g> {
             let bytes = |error| io::Error::other(format!("a result cannot be written down: {error}"));
             let paths = postcard::to_stdvec(&verdict.path_set).map_err(bytes)?;
             let entry = postcard::to_stdvec(&cached).map_err(bytes)?;
-            world.entries.record(&self.weak, &paths, &strong, &entry).map_err(io::Error::other)?;
+            world.entries.record(self.weak, &paths, strong, &entry);
             explain::remember(self.engine, self.pip, &self.recipe(Some(&verdict.path_set))?)?;
         }
         self.engine.rely_on(&verdict.path_set);
