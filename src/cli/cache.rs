@@ -65,7 +65,9 @@ pub(super) fn run(args: CacheArgs) -> Result<Outcome, Failure> {
                 "repairs": found.repairs,
             });
             let mut lines = found.repairs.clone();
-            lines.extend(removed.iter().map(|path| format!("removed `{path}`, whose content was not what its name says")));
+            lines.extend(
+                removed.iter().map(|path| format!("removed `{path}`, whose content was not what its name says")),
+            );
             if found.results.removed > 0 {
                 lines.push(format!("removed {} results that were damaged or had lost a blob", found.results.removed));
             }
