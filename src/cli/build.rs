@@ -98,7 +98,7 @@ fn launcher(sandbox: Sandbox) -> Result<Launcher, Failure> {
                 .to_owned(),
         )
     })?;
-    Launcher::this_program(method).map_err(|error| Failure::Usage(format!("cannot find this program: {error}")))
+    Ok(Launcher::this_program(method))
 }
 
 /// The line at the end.

@@ -86,15 +86,28 @@ impl Judge<'_, '_, '_> {
             return;
         };
         let own = access.written || self.is_declared_output(path);
-        if access.written && self.is_in_output_directory(path) {
-            if let Some(kind) = access.after {
+        if access.written
+            && let Some(kind) = access.after
+        {
+            if self.is_in_output_directory(path) {
                 self.verdict.left.push(Left { path, kind, backup: access.backup.clone() });
+            } else if !self.is_declared_output(path) && access.before != Some(kind) {
+                self.left_over(path, access.process);
             }
         }
         // Looking for one's own output before making it is how compilers work.
         if access.reads.any() && !(own && !access.reads.content) {
             self.read(path, access.reads, access.process);
         }
+    }
+
+    /// Something that was made beside an output and is still there: it goes, so that nobody takes it for a source.
+    fn left_over(&mut self, path: PathId, process: u32) {
+        let text = self.world().disk_path(path);
+        // A folder that is not empty holds other leftovers, which are reported by themselves.
+        let gone = if text.is_dir() { fs::remove_dir(&text) } else { fs::remove_file(&text) };
+        let note = gone.err().map(|error| format!("it is still there: {error}"));
+        self.refuse(Rule::UndeclaredOutput, path, None, process, note);
     }
 
     fn read(&mut self, path: PathId, reads: Reads, process: u32) {

@@ -59,7 +59,9 @@ impl<'g> Engine<'g> {
         let (entries, repaired_entries) = Entries::open(&options.cache)?;
         let (files, repaired_files) = FileTable::open(&state.path("files.bin"), &options.workspace);
         let statics = Statics::of(graph);
-        let (made, scrubbed) = Made::open(&state, graph, |path| statics.is_below_shared(graph, path))?;
+        let is_below_shared = |path| statics.is_below_shared(graph, path);
+        let is_below_outputs = |path| statics.is_below_outputs(graph, path);
+        let (made, scrubbed) = Made::open(&state, graph, is_below_shared, is_below_outputs)?;
         Ok(Self {
             world: World::new(graph, statics, files, store, entries, made),
             state,

@@ -245,8 +245,10 @@ impl<'s, 'g> Step<'s, 'g> {
         let fine = trouble.is_empty() && verdict.violations.is_empty();
         let harvest = harvest(engine, self.pip, self.process, &verdict, fine)?;
         result.violations = verdict.violations.iter().chain(&harvest.violations).cloned().collect();
+        // A process that failed has an excuse for what is not there.
+        let missing = if trouble.is_empty() { harvest.diagnostics.clone() } else { Vec::new() };
         result.diagnostics = trouble;
-        result.diagnostics.extend(harvest.diagnostics.iter().cloned());
+        result.diagnostics.extend(missing);
         let mut told = diagnostics(&result.violations, world.graph);
         if !engine.options.config.sandbox.unexpected_accesses_are_errors {
             for diagnostic in &mut told {
