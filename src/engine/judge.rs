@@ -38,20 +38,8 @@ pub(super) struct Left {
 }
 
 /// Judges one run.
-pub(super) fn judge(
-    view: &View<'_, '_>,
-    process: &ProcessPip,
-    report: &Report,
-    allow_lists: &AllowLists,
-) -> Verdict {
-    let mut judge = Judge {
-        view,
-        process,
-        report,
-        allow_lists,
-        real_inputs: None,
-        verdict: Verdict::default(),
-    };
+pub(super) fn judge(view: &View<'_, '_>, process: &ProcessPip, report: &Report, allow_lists: &AllowLists) -> Verdict {
+    let mut judge = Judge { view, process, report, allow_lists, real_inputs: None, verdict: Verdict::default() };
     for access in &report.accesses {
         judge.access(access);
     }
@@ -239,9 +227,11 @@ impl Judge<'_, '_, '_> {
 
     /// Reports a violation, unless the configuration accepts it.
     fn refuse(&mut self, rule: Rule, path: PathId, other: Option<PipId>, process: u32, note: Option<String>) {
-        let program = self.report.processes.get(process as usize).map_or_else(String::new, |process| {
-            process.program.to_string_lossy().into_owned()
-        });
+        let program = self
+            .report
+            .processes
+            .get(process as usize)
+            .map_or_else(String::new, |process| process.program.to_string_lossy().into_owned());
         let world = self.view.world;
         if !self.allow_lists.is_empty() {
             let provenance = world.graph.provenance(self.view.pip);
@@ -305,9 +295,12 @@ impl Judge<'_, '_, '_> {
     /// Why a seal that nearly covers a path does not.
     fn near_seal(&self, path: PathId) -> Option<String> {
         let graph = self.world().graph;
-        let near = self.process.directory_inputs.iter().map(|id| graph.directory(*id)).find(|directory| {
-            graph.paths().is_within(path, directory.root) && path != directory.root
-        })?;
+        let near = self
+            .process
+            .directory_inputs
+            .iter()
+            .map(|id| graph.directory(*id))
+            .find(|directory| graph.paths().is_within(path, directory.root) && path != directory.root)?;
         let root = graph.display(near.root);
         Some(match near.kind {
             crate::graph::SealKind::SourceTop => format!("the seal of `{root}` has only the files directly in it"),

@@ -163,7 +163,8 @@ fn diagnostic(first: &Violation, group: &[&Violation], graph: &PipGraph) -> Diag
     if let Some(other_pip) = first.other {
         let made = graph.provenance(other_pip);
         if made.location != provenance.location {
-            diagnostic = diagnostic.and_at(made.location, format!("{other} comes from here, by value `{}`", made.value));
+            diagnostic =
+                diagnostic.and_at(made.location, format!("{other} comes from here, by value `{}`", made.value));
         } else if made.value != provenance.value || made.qualifier != provenance.qualifier {
             diagnostic = diagnostic.note(format!("one call made both: {other} is of value `{}`", made.value));
         }

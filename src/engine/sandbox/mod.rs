@@ -21,6 +21,7 @@ mod rules;
 mod serve;
 mod supervise;
 mod sys;
+mod trace;
 mod worker;
 
 pub use job::{Job, Rule, RuleKind, Stdin};

@@ -126,7 +126,7 @@ pub(super) fn put(world: &World<'_>, path: PathId, content: &Content, writable: 
             }
             let how = Materialize { executable: *executable, writable };
             match world.store.materialize(digest, &text, how) {
-                Ok(()) => world.files.learn(&text, *digest)?,
+                Ok(()) => world.learn(&text, digest)?,
                 Err(error) if error.is_miss() => return Ok(false),
                 Err(error) => return Err(io::Error::other(error)),
             }

@@ -8,7 +8,8 @@ mod process;
 mod seal;
 
 pub(super) use files::{copy, write};
-pub(super) use process::{Attempt, process};
+pub(super) use prepare::temporary_folders;
+pub(super) use process::{Attempt, process, service};
 pub(super) use seal::seal;
 
 use std::io;
