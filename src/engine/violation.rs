@@ -54,7 +54,7 @@ impl Rule {
             Rule::WriteInUndeclaredSourceRead => Code::Dx(5025),
             Rule::WriteInExclusiveOpaqueDirectory => Code::Dx(14533),
             Rule::WriteOnExistingFile => Code::Dx(5047),
-            Rule::WriteInExclusion => Code::Ds(601),
+            Rule::WriteInExclusion => Code::Ds(801),
         }
     }
 

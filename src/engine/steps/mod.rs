@@ -37,7 +37,7 @@ fn failed_io(graph: &PipGraph, pip: PipId, code: Code, what: &str, error: &io::E
 pub(super) fn ipc(engine: &Engine<'_>, pip: PipId) -> PipResult {
     let message = "messages to services are not sent by `dscript build`".to_owned();
     PipResult::failed(vec![
-        pip_error(engine.world.graph, pip, Code::Ds(602), message)
+        pip_error(engine.world.graph, pip, Code::Ds(802), message)
             .help("leave these pips out with `--filter`, or let a process do what the service does"),
     ])
 }
