@@ -25,6 +25,7 @@ mod state;
 mod steps;
 mod view;
 mod violation;
+mod why;
 mod world;
 
 use std::io;
@@ -40,6 +41,7 @@ pub use options::{BuildOptions, Listener};
 pub use outcome::{BuildOutcome, Done, PipResult};
 pub use state::FOLDER;
 pub use violation::{Rule, Violation, pip_name};
+pub use why::{Explanation, why};
 
 use crate::cas::StoreError;
 use crate::graph::PipGraph;

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,26 @@ impl<'g> Engine<'g> {
         cancellation: &'g Cancellation,
         listener: &'g dyn Listener,
     ) -> Result<Self, BuildError> {
+        Self::open_as(graph, options, cancellation, listener, true)
+    }
+
+    /// Opens everything that a build works with, where nothing is to be built: nothing is removed.
+    pub(super) fn open_to_look(
+        graph: &'g PipGraph,
+        options: &'g BuildOptions<'g>,
+        cancellation: &'g Cancellation,
+        listener: &'g dyn Listener,
+    ) -> Result<Self, BuildError> {
+        Self::open_as(graph, options, cancellation, listener, false)
+    }
+
+    fn open_as(
+        graph: &'g PipGraph,
+        options: &'g BuildOptions<'g>,
+        cancellation: &'g Cancellation,
+        listener: &'g dyn Listener,
+        removes: bool,
+    ) -> Result<Self, BuildError> {
         let state = State::open(&options.workspace)?;
         let store = Store::open(&options.cache)?;
         let store = if options.verify { store.verifying() } else { store };
@@ -59,7 +80,7 @@ impl<'g> Engine<'g> {
         let (entries, repaired_entries) = Entries::open(&options.cache)?;
         let (files, repaired_files) = FileTable::open(&state.path("files.bin"), &options.workspace);
         let statics = Statics::of(graph);
-        let (made, scrubbed) = Made::open(&state, graph, |path| statics.is_below_shared(graph, path))?;
+        let (made, scrubbed) = Made::open(&state, graph, |path| removes && statics.is_below_shared(graph, path))?;
         Ok(Self {
             world: World::new(graph, statics, files, store, entries, made),
             state,
@@ -83,7 +104,8 @@ impl<'g> Engine<'g> {
         let schedule = Schedule::new(graph, self.options.selection.as_deref(), jobs);
         let total = graph.ids().filter(|id| schedule.is_wanted(*id) && counts(graph, *id)).count();
         self.listener.begun(total);
-        let crew = Crew { schedule: &schedule, engine: self, start: Instant::now(), told: Mutex::default() };
+        let reported = (0..graph.len()).map(|_| AtomicBool::new(false)).collect();
+        let crew = Crew { schedule: &schedule, engine: self, start: Instant::now(), reported, told: Mutex::default() };
         crew.hand_out(schedule.first(), 0);
         std::thread::scope(|scope| {
             for slot in 0..jobs {
@@ -91,6 +113,12 @@ impl<'g> Engine<'g> {
                 scope.spawn(move || crew.work(slot));
             }
         });
+        for pip in graph.order() {
+            let reported = crew.reported[pip.0 as usize].load(Ordering::Relaxed);
+            if !reported && schedule.is_wanted(*pip) && counts(graph, *pip) {
+                self.listener.skipped(*pip);
+            }
+        }
         let told = crew.told.into_inner().unwrap_or_else(PoisonError::into_inner);
         told.outcome(graph, total, self)
     }
@@ -249,6 +277,8 @@ struct Crew<'t, 'g> {
     schedule: &'t Schedule<'g>,
     engine: &'t Engine<'g>,
     start: Instant,
+    /// Whether the listener was told how a pip ended.
+    reported: Vec<AtomicBool>,
     told: Mutex<Told>,
 }
 
@@ -281,6 +311,7 @@ impl Crew<'_, '_> {
     }
 
     fn finish(&self, pip: PipId, slot: usize, result: PipResult, begun: Duration) {
+        self.reported[pip.0 as usize].store(true, Ordering::Relaxed);
         self.engine.listener.finished(pip, slot, &result, begun, self.start.elapsed());
         let (done, skips) = (result.done, result.skips_dependents);
         // The rest was for the listener.

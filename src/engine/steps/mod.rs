@@ -2,12 +2,14 @@
 
 mod cached;
 mod files;
+mod foresee;
 mod harvest;
 mod prepare;
 mod process;
 mod seal;
 
 pub(super) use files::{copy, write};
+pub(super) use foresee::{Foresight, foresee};
 pub(super) use process::{Attempt, process};
 pub(super) use seal::seal;
 
