@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
@@ -56,8 +57,30 @@ impl<'g> Engine<'g> {
         cancellation: &'g Cancellation,
         listener: &'g dyn Listener,
     ) -> Result<Self, BuildError> {
+        Self::open_as(graph, options, cancellation, listener, true)
+    }
+
+    /// Opens everything that a build works with, where nothing is to be built: nothing is removed.
+    pub(super) fn open_to_look(
+        graph: &'g PipGraph,
+        options: &'g BuildOptions<'g>,
+        cancellation: &'g Cancellation,
+        listener: &'g dyn Listener,
+    ) -> Result<Self, BuildError> {
+        Self::open_as(graph, options, cancellation, listener, false)
+    }
+
+    fn open_as(
+        graph: &'g PipGraph,
+        options: &'g BuildOptions<'g>,
+        cancellation: &'g Cancellation,
+        listener: &'g dyn Listener,
+        removes: bool,
+    ) -> Result<Self, BuildError> {
         let state = State::open(&options.workspace)?;
-        snapshot::discard(&state).map_err(|error| BuildError::State { path: state.path("last.bin"), error })?;
+        if removes {
+            snapshot::discard(&state).map_err(|error| BuildError::State { path: state.path("last.bin"), error })?;
+        }
         let store = Store::open(&options.cache)?;
         let store = if options.verify { store.verifying() } else { store };
         let hold = store.hold()?;
@@ -65,8 +88,8 @@ impl<'g> Engine<'g> {
         let failed = |error| BuildError::State { path: state.path("files.bin"), error };
         let (files, repaired_files) = FileTable::open(&state.path(""), &options.workspace).map_err(failed)?;
         let statics = Statics::of(graph);
-        let is_below_shared = |path| statics.is_below_shared(graph, path);
-        let is_below_outputs = |path| statics.is_below_outputs(graph, path);
+        let is_below_shared = |path| removes && statics.is_below_shared(graph, path);
+        let is_below_outputs = |path| removes && statics.is_below_outputs(graph, path);
         let (made, scrubbed) = Made::open(&state, graph, is_below_shared, is_below_outputs)?;
         Ok(Self {
             world: World::new(graph, statics, files, store, entries, made),
@@ -92,11 +115,13 @@ impl<'g> Engine<'g> {
         let total = graph.ids().filter(|id| schedule.is_wanted(*id) && counts(graph, *id)).count();
         self.listener.begun(total);
         let services = Services::new(self);
+        let reported = (0..graph.len()).map(|_| AtomicBool::new(false)).collect();
         let crew = Crew {
             schedule: &schedule,
             engine: self,
             services: &services,
             start: Instant::now(),
+            reported,
             told: Mutex::default(),
         };
         crew.hand_out(schedule.first(), 0);
@@ -115,6 +140,12 @@ impl<'g> Engine<'g> {
                 crew.tell(pip, result);
             }
         });
+        for pip in graph.order() {
+            let reported = crew.reported[pip.0 as usize].load(Ordering::Relaxed);
+            if !reported && schedule.is_wanted(*pip) && counts(graph, *pip) {
+                self.listener.skipped(*pip);
+            }
+        }
         let told = crew.told.into_inner().unwrap_or_else(PoisonError::into_inner);
         let may_skip = told.nothing_special && self.options.use_cache;
         let mut outcome = told.outcome(graph, total, self);
@@ -314,6 +345,8 @@ struct Crew<'t, 'g> {
     engine: &'t Engine<'g>,
     services: &'t Services<'t>,
     start: Instant,
+    /// Whether the listener was told how a pip ended.
+    reported: Vec<AtomicBool>,
     told: Mutex<Told>,
 }
 
@@ -361,6 +394,7 @@ impl<'t> Crew<'t, '_> {
     }
 
     fn finish(&self, pip: PipId, slot: usize, result: PipResult, begun: Duration) {
+        self.reported[pip.0 as usize].store(true, Ordering::Relaxed);
         self.engine.listener.finished(pip, slot, &result, begun, self.start.elapsed());
         let (done, skips) = (result.done, result.skips_dependents);
         self.tell(pip, result);
