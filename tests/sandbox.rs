@@ -10,5 +10,7 @@ mod accesses;
 mod life;
 #[path = "sandbox/place.rs"]
 mod place;
+#[path = "sandbox/programs.rs"]
+mod programs;
 #[path = "sandbox/writes.rs"]
 mod writes;

@@ -71,6 +71,10 @@ pub(super) enum Command {
         being an output, fails its pip. Results are kept in .dscript, in the workspace, and taken from there\n\
         when nothing that a pip read has changed.")]
     Build(BuildArgs),
+    /// Look after the cache of builds
+    #[cfg(target_os = "linux")]
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Cache(CacheArgs),
     /// Report the mistakes in a workspace that show without evaluating it
     #[command(after_help = "Examples:\n  \
         dscript check                              this folder's workspace\n  \
@@ -111,10 +115,13 @@ pub(super) enum Command {
         dscript parse --stats src             every spec below a folder, and how fast that went\n  \
         dscript parse -                       standard input")]
     Parse(ParseArgs),
-    /// Explain a diagnostic code, or list all codes
+    /// Explain a diagnostic code, list all codes, or say why a pip of a build would run
     #[command(after_help = "Examples:\n  \
-        dscript explain DX9041     the page of one code; the letters may be left out\n  \
-        dscript explain            all codes with their titles")]
+        dscript explain DX9041          the page of one code; the letters may be left out\n  \
+        dscript explain                 all codes with their titles\n  \
+        dscript explain out/bin/app     why the pip that makes this file would run, or would not\n  \
+        dscript explain app             the same for the pips of a value, or of an id that `dscript graph` shows\n\n\
+        Nothing is run. What would come of pips behind one that would run is not known before it has.")]
     Explain(ExplainArgs),
     /// Print a completion script for a shell
     #[command(after_help = "Examples:\n  \
@@ -194,6 +201,70 @@ pub(super) struct BuildArgs {
     pub(super) options: EvaluationArgs,
     #[command(flatten)]
     pub(super) messages: MessageArgs,
+}
+
+/// Arguments of `cache`.
+#[cfg(target_os = "linux")]
+#[derive(Args, Debug)]
+pub(super) struct CacheArgs {
+    #[command(subcommand)]
+    pub(super) command: CacheCommand,
+}
+
+/// What is done with a cache.
+#[cfg(target_os = "linux")]
+#[derive(Debug, Subcommand)]
+pub(super) enum CacheCommand {
+    /// Say what the cache has
+    Stats(CachePlace),
+    /// Read everything in the cache, and remove what is damaged; the exit code is 1 if anything was
+    Verify(CachePlace),
+    /// Remove results that are no longer wanted, and the blobs that no other result needs
+    #[command(after_help = "Examples:\n  \
+        dscript cache gc --unused-days 30     results that no build used for a month\n  \
+        dscript cache gc --max-size 10GB      the latest used results stay, as far as they fit\n\n\
+        Without an option only blobs go that no result needs.")]
+    Gc(CacheGc),
+}
+
+#[cfg(target_os = "linux")]
+impl CacheCommand {
+    /// Which cache.
+    pub(super) fn place(&self) -> &CachePlace {
+        match self {
+            Self::Stats(place) | Self::Verify(place) => place,
+            Self::Gc(gc) => &gc.place,
+        }
+    }
+}
+
+/// Which cache.
+#[cfg(target_os = "linux")]
+#[derive(Args, Debug)]
+pub(super) struct CachePlace {
+    /// The workspace: a folder, its config.dsc, or a single spec
+    #[arg(value_name = "PATH", default_value = ".", value_hint = ValueHint::AnyPath)]
+    pub(super) path: PathBuf,
+    /// The cache in this folder instead of that of the workspace
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) cache_dir: Option<PathBuf>,
+    /// How the result is written to standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: SummaryFormat,
+}
+
+/// Arguments of `cache gc`.
+#[cfg(target_os = "linux")]
+#[derive(Args, Debug)]
+pub(super) struct CacheGc {
+    #[command(flatten)]
+    pub(super) place: CachePlace,
+    /// Keep the latest used results whose blobs fit into this size, such as 10GB
+    #[arg(long, value_name = "SIZE", value_parser = super::cache::parse_size)]
+    pub(super) max_size: Option<u64>,
+    /// Keep only results that were used within this many days
+    #[arg(long, value_name = "DAYS")]
+    pub(super) unused_days: Option<u32>,
 }
 
 /// How processes are watched.
@@ -346,9 +417,22 @@ pub(super) enum TreeFormat {
 /// Arguments of `explain`.
 #[derive(Args, Debug)]
 pub(super) struct ExplainArgs {
-    /// A code as diagnostics show it, such as DX9041 or DS0101; without one, all codes are listed
-    #[arg(value_name = "CODE")]
-    pub(super) code: Option<String>,
+    /// A code as diagnostics show it, such as DX9041 or DS0101; else a pip: its id, a path that it makes, or the value
+    /// that made it. Without one, all codes are listed
+    #[arg(value_name = "CODE|PIP")]
+    pub(super) what: Option<String>,
+    /// The workspace of the pip: a folder, its config.dsc, or a single spec
+    #[arg(long, value_name = "PATH", default_value = ".", value_hint = ValueHint::AnyPath)]
+    pub(super) workspace: PathBuf,
+    /// The cache in this folder instead of that of the workspace
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) qualifiers: QualifierArgs,
+    #[command(flatten)]
+    pub(super) options: EvaluationArgs,
+    #[command(flatten)]
+    pub(super) messages: MessageArgs,
 }
 
 /// Arguments of `completions`.
@@ -514,7 +598,10 @@ impl Command {
                     args.before_at = matches.indices_of("operands").map_or(0, |all| all.filter(|i| *i < at).count());
                 }
             }
-            Command::Test(_) | Command::Explain(_) | Command::Completions(_) => {}
+            #[cfg(target_os = "linux")]
+            Command::Cache(_) => {}
+            Command::Explain(args) => args.messages.add_order(matches),
+            Command::Test(_) | Command::Completions(_) => {}
         }
     }
 }

@@ -11,8 +11,7 @@ use std::path::PathBuf;
 use super::world::World;
 use crate::graph::export::{Names, arguments_with, render_with};
 use crate::graph::{
-    DirectoryId, EnvironmentValue, FileArtifact, PathRendering, PipData, PipGraph, ProcessPip, StandardInput,
-    WriteFilePip,
+    DirectoryId, EnvironmentValue, FileArtifact, PathRendering, ProcessPip, StandardInput, WriteFilePip,
 };
 use crate::paths::{PathId, Paths};
 use crate::source::Symbol;
@@ -187,11 +186,6 @@ pub(super) fn file_text(world: &World<'_>, pip: &WriteFilePip) -> String {
     render_with(world.graph, &RunNames { world, base: None }, &pip.contents, pip.path_rendering)
 }
 
-/// Text of an ipc message or the like, with absolute paths.
-pub(super) fn plain_text(world: &World<'_>, graph: &PipGraph, data: &PipData) -> String {
-    render_with(graph, &RunNames { world, base: None }, data, PathRendering::None)
-}
-
 /// An argument in a response file, as compilers and linkers read it: in double quotes where it has characters that
 /// separate or quote.
 fn quoted(argument: &str) -> String {
@@ -212,7 +206,11 @@ fn quoted(argument: &str) -> String {
 /// A word as a shell reads it.
 pub(super) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]

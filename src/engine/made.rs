@@ -86,6 +86,7 @@ impl Made {
         state: &State,
         graph: &PipGraph,
         is_below_shared: impl Fn(PathId) -> bool,
+        is_below_outputs: impl Fn(PathId) -> bool,
     ) -> Result<(Self, Scrubbed), BuildError> {
         let mut made = Self {
             known: FxHashSet::default(),
@@ -131,13 +132,14 @@ impl Made {
             scrubbed.journals += 1;
             let bytes = fs::read(&journal).map_err(|error| failed(&journal, error))?;
             for text in bytes.split(|byte| *byte == 0).filter_map(|text| std::str::from_utf8(text).ok()) {
-                let Some(path) = Some(text).filter(|text| text.starts_with('/')).and_then(|text| {
-                    graph.paths().parse_absolute(text).ok()
-                }) else {
+                let Some(path) = Some(text)
+                    .filter(|text| text.starts_with('/'))
+                    .and_then(|text| graph.paths().parse_absolute(text).ok())
+                else {
                     continue;
                 };
                 // A workspace that was copied brings journals of another place along.
-                if !is_below_shared(path) {
+                if !is_below_outputs(path) {
                     continue;
                 }
                 made.known.insert(path);

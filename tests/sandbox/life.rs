@@ -1,9 +1,10 @@
 //! How jobs and workers begin and end.
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dscript::engine::sandbox::{Exit, RuleKind, Worker, WorkerError};
+use dscript::engine::sandbox::{Exit, Method, Rule, RuleKind, Worker, WorkerError};
 
 use crate::place::{Place, eventually, launcher, lives, methods};
 
@@ -182,4 +183,57 @@ fn programs_that_are_no_workers_are_refused() {
     assert!(lives(pid));
     drop(worker);
     assert!(!lives(pid));
+}
+
+/// Not a test: the build that the test below kills. It has to be a process of its own.
+#[test]
+fn a_build_for_another_test() {
+    let Some(folder) = std::env::var_os("SANDBOX_TEST_BUILD") else { return };
+    let method = if std::env::var_os("SANDBOX_TEST_TRACE").is_some() { Method::Trace } else { Method::Notify };
+    let mut place = Place::new(method);
+    let mut job = place.shell(&format!("cd {}; {STUBBORN} while :; do sleep 0.02; done", folder.display()), &[]);
+    job.rules.push(Rule { path: folder.into(), kind: RuleKind::Temporary });
+    place.run(&job);
+}
+
+#[test]
+fn a_build_that_is_killed_leaves_nothing() {
+    for method in methods() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut build = Command::new(std::env::current_exe().unwrap());
+        build.args(["--exact", "life::a_build_for_another_test"]).env("SANDBOX_TEST_BUILD", folder.path());
+        if method == Method::Trace {
+            build.env("SANDBOX_TEST_TRACE", "1");
+        }
+        let mut build = build.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let file = folder.path().join("pids");
+        assert!(eventually(|| fs::read_to_string(&file).is_ok_and(|text| text.lines().count() == 4)));
+        build.kill().unwrap();
+        build.wait().unwrap();
+        let pids: Vec<i32> = fs::read_to_string(&file).unwrap().lines().map(|line| line.parse().unwrap()).collect();
+        assert!(eventually(|| !pids.iter().any(|pid| lives(*pid))));
+    }
+}
+
+/// Not a test: what the test below runs inside a job.
+#[test]
+fn a_look_from_inside_for_another_test() {
+    if std::env::var_os("SANDBOX_TEST_DETECT").is_some() {
+        println!("found {:?}", Method::detect());
+    }
+}
+
+#[test]
+fn a_sandbox_in_a_sandbox_does_not_pretend_to_see() {
+    Place::each(|place| {
+        let program = std::env::current_exe().unwrap();
+        let arguments = ["test", "--exact", "life::a_look_from_inside_for_another_test", "--nocapture"];
+        let mut job = place.program(program.to_str().unwrap(), &arguments, &[]);
+        job.environment.push(("SANDBOX_TEST_DETECT".into(), "1".into()));
+        place.works(&job);
+        assert!(place.stdout().contains("found None"), "{}", place.stdout());
+        job.observe = false;
+        place.works(&job);
+        assert!(place.stdout().contains(&format!("found {:?}", Method::detect())), "{}", place.stdout());
+    });
 }

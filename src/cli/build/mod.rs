@@ -4,6 +4,7 @@
 //! them on a terminal; `log.rs` and `trace.rs` are the files of `--log` and `--trace`; `summary.rs` is the end.
 
 mod log;
+mod explain;
 mod progress;
 mod screen;
 mod status;
@@ -28,6 +29,7 @@ use crate::engine::sandbox::{Launcher, Method};
 use crate::engine::{self, BuildOptions, Cancellation};
 use crate::source::system::{Environment, ProcessEnvironment, Stopwatch};
 use crate::workspace::Workspace;
+pub(super) use explain::explain_pip;
 use log::Log;
 use progress::{Progress, Sink, Wishes};
 use screen::{DRAWS_PER_SECOND, Live, Plain, Screen};
@@ -56,7 +58,8 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
         Some(filter) => Some(library::select(&graph, filter, |note| reporter.note(note))?),
         None => None,
     };
-    let selection = selection.map(|chosen| graph.ids().map(|id| chosen.pips().contains(id)).collect());
+    let selection = selection.map(|chosen| chosen.closure(&graph));
+    let selection = selection.map(|chosen| graph.ids().map(|id| chosen.contains(id)).collect());
     let cancellation = Cancellation::new();
     let on_signal = cancellation.clone();
     // Without a handler a signal ends this process at once, and the workers then end what runs.
@@ -101,6 +104,7 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
             return Err(Failure::Usage(error.to_string()));
         }
     };
+    progress.show_rest(&outcome.diagnostics);
     outcome.repairs.iter().for_each(|repair| reporter.note(repair));
     let seconds = watch.seconds();
     let summary = summary::object(&outcome, progress.warnings(), &graph, seconds);

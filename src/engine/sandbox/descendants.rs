@@ -39,11 +39,27 @@ pub fn below(ancestor: i32) -> Vec<Descendant> {
     found
 }
 
-/// The running processes of a session.
-pub fn in_session(session: i32) -> Vec<i32> {
-    let belongs =
-        |text: &str| parse(text).is_some_and(|(_, state, _, of)| of == session && !matches!(state, 'Z' | 'X'));
-    statuses().filter(|(_, text)| belongs(text)).map(|(pid, _)| pid).collect()
+/// Ends the processes of a session whose worker is gone. One that has begun a session of its own is not found.
+pub fn end_session(session: i32) {
+    const ROUNDS: usize = 1000;
+    if session <= 0 {
+        return;
+    }
+    // As long as one is left, it may have started another one meanwhile.
+    for _ in 0..ROUNDS {
+        let mut any = false;
+        for (pid, text) in statuses() {
+            let belongs = parse(&text).is_some_and(|(_, state, _, of)| of == session && !matches!(state, 'Z' | 'X'));
+            if belongs {
+                any = true;
+                end(pid);
+            }
+        }
+        if !any {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
 }
 
 /// Sends `SIGKILL`. A process that has ended meanwhile is as good as killed.

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::ffi::{CString, OsStr};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -13,13 +13,13 @@ use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socketpair};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, getpid, getppid, setsid};
 
 use super::filter::{self, Watch};
 use super::sys::{self, Fork};
-use super::{Job, Method, Stdin};
+use super::{Job, Method, Stdin, descendants, trace};
 
 /// The signals that a worker ignores. The build decides when a job ends; a terminal does not.
 pub const IGNORED: [Signal; 6] =
@@ -80,6 +80,7 @@ impl Launchpad {
     pub fn start(&self, job: &Job) -> Result<Started, NotStarted> {
         // Nothing may be left of the job before.
         while self.message().is_some() {}
+        while sys::receive(self.theirs.as_fd(), &mut [0]).is_ok() {}
         let image = Image::new(job)?;
         let parent = getpid();
         let pid = match sys::fork().map_err(|error| NotStarted(text(&error)))? {
@@ -95,7 +96,18 @@ impl Launchpad {
                 sys::exit_now(127)
             }
         };
-        let listener = if job.observe && self.method == Method::Notify { self.listener(pid)? } else { None };
+        if job.observe && self.method == Method::Trace {
+            let go = || sys::send(self.ours.as_fd(), &[LISTENS], None);
+            if let Err(error) = trace::seize(pid).and_then(|()| go()) {
+                give_up(pid);
+                return Err(NotStarted(format!("it cannot be observed: {}", text(&error))));
+            }
+        }
+        let listener = if job.observe && self.method == Method::Notify {
+            self.listener(pid).inspect_err(|_| give_up(pid))?
+        } else {
+            None
+        };
         Ok(Started { pid, listener })
     }
 
@@ -127,11 +139,7 @@ impl Launchpad {
                 Ok(_) => {
                     let mut byte = [0; 5];
                     // A failure stays where it is until it is asked for.
-                    let peeked = nix::sys::socket::recv(
-                        std::os::fd::AsRawFd::as_raw_fd(&self.ours),
-                        &mut byte,
-                        nix::sys::socket::MsgFlags::MSG_PEEK,
-                    );
+                    let peeked = recv(self.ours.as_raw_fd(), &mut byte, MsgFlags::MSG_PEEK);
                     if !matches!(peeked, Ok(1)) {
                         return Ok(None);
                     }
@@ -151,6 +159,7 @@ impl Launchpad {
     /// Runs in the new process and, unless something fails, does not return.
     fn become_program(&self, job: &Job, image: &Image, parent: Pid) -> Result<Infallible, (u8, Errno)> {
         let start = |error: Errno| (CANNOT_START, error);
+        let watch_errno = |error: Errno| (CANNOT_WATCH, error);
         let watch = |error: io::Error| (CANNOT_WATCH, Errno::from_raw(error.raw_os_error().unwrap_or(0)));
         // A session of its own: the keys of a terminal do not reach it.
         setsid().map_err(start)?;
@@ -167,8 +176,13 @@ impl Launchpad {
             sys::set_signal(signal, false).map_err(|_| (CANNOT_START, Errno::EINVAL))?;
         }
         SigSet::empty().thread_set_mask().map_err(start)?;
+        if job.observe && self.method == Method::Trace {
+            // Until the worker traces this process.
+            let mut go = [0];
+            recv(self.theirs.as_raw_fd(), &mut go, MsgFlags::empty()).map_err(watch_errno)?;
+        }
         if job.observe {
-            prctl::set_no_new_privs().map_err(|error| (CANNOT_WATCH, error))?;
+            prctl::set_no_new_privs().map_err(watch_errno)?;
             let listener = sys::install_filter(&self.filter, self.method == Method::Notify).map_err(watch)?;
             if let Some(listener) = listener {
                 sys::send(self.theirs.as_fd(), &[LISTENS], Some(listener.as_fd())).map_err(watch)?;
@@ -176,6 +190,12 @@ impl Launchpad {
         }
         execve(&image.program, &image.arguments, &image.environment).map_err(start)
     }
+}
+
+/// Ends a process that has not become its program.
+fn give_up(pid: i32) {
+    descendants::end(pid);
+    while waitpid(Pid::from_raw(pid), None) == Err(Errno::EINTR) {}
 }
 
 impl Image {

@@ -57,7 +57,7 @@ fn serve(method: Method) -> io::Result<()> {
     }
 }
 
-/// The connection arrives as standard input. What else the build had open is none of our business.
+/// The connection arrives as standard input, the board as standard output. What else the build had open is none of our business.
 fn prepare(method: Method) -> io::Result<Supervisor> {
     for signal in IGNORED {
         sys::set_signal(signal, true)?;
@@ -65,6 +65,7 @@ fn prepare(method: Method) -> io::Result<Supervisor> {
     if sys::close_from(3).is_err() {
         // Before Linux 5.9: they stay open, here and nowhere else, since programs close theirs on execution.
     }
+    let board = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let null = File::options().read(true).write(true).open("/dev/null")?;
     dup2_stdin(&null)?;
@@ -77,5 +78,5 @@ fn prepare(method: Method) -> io::Result<Supervisor> {
     mask.add(Signal::SIGCHLD);
     mask.thread_block()?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-    Ok(Supervisor { launchpad: Launchpad::new(method)?, signals, control })
+    Ok(Supervisor { launchpad: Launchpad::new(method)?, signals, control, board })
 }

@@ -1,7 +1,9 @@
 //! Running one job from its start to the end of its last process.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,7 @@ use super::launch::{Launchpad, NotStarted, Started};
 use super::message::{self, Request};
 use super::observer::{Observed, Observer, Verdict};
 use super::sys::{self, Waited};
-use super::{Exit, Job, ProcessInfo, Report, descendants};
+use super::{Exit, Job, ProcessInfo, Report, descendants, trace};
 
 /// How long processes may take to die of `SIGKILL`. Only one that hangs in a broken device does.
 const LONGEST_DEATH: Duration = Duration::from_secs(30);
@@ -29,6 +31,9 @@ pub struct Supervisor {
     pub signals: SignalFd,
     /// The connection with the build.
     pub control: UnixStream,
+    /// A file in memory that the build has, too: it holds the number of the process that runs, which is that of its
+    /// session. If the worker dies, the build knows what to end.
+    pub board: File,
 }
 
 /// How a run ended.
@@ -71,6 +76,7 @@ impl Supervisor {
             Ok(started) => started,
             Err(NotStarted(why)) => return Ok(Ended::Report(Box::new(Report::not_started(why)))),
         };
+        self.board.write_all_at(&pid.to_ne_bytes(), 0)?;
         if let Some(observer) = &mut observer {
             observer.begin(pid, job.program.clone());
         }
@@ -101,6 +107,7 @@ impl Supervisor {
             return Ok(Ended::Closed);
         }
         let mut report = run.report();
+        self.board.write_all_at(&0_i32.to_ne_bytes(), 0)?;
         let after = getrusage(UsageWho::RUSAGE_CHILDREN)?;
         let spent = |after: i64, before: i64| Duration::from_micros(u64::try_from(after - before).unwrap_or(0));
         report.user = spent(after.user_time().num_microseconds(), before.user_time().num_microseconds());
@@ -185,7 +192,8 @@ impl Run<'_> {
             self.listener = None;
         }
         if signals {
-            while self.supervisor.signals.read_signal()?.is_some() {}
+            // However many have ended, it is one signal.
+            self.supervisor.signals.read_signal()?;
         }
         if control {
             self.request();
@@ -232,6 +240,7 @@ impl Run<'_> {
     fn reap(&mut self) -> io::Result<()> {
         loop {
             match sys::reap() {
+                Ok(Some(waited)) if libc::WIFSTOPPED(waited.status) => trace::stopped(&waited, self.observer.as_mut())?,
                 Ok(Some(waited)) => self.child_ended(waited),
                 Ok(None) => return Ok(()),
                 Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {

@@ -1,20 +1,23 @@
 //! The build's side: starting workers and giving them jobs.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use thiserror::Error;
 
 use super::filter::{self, Watch};
 use super::message::{self, Answer, Request};
 use super::serve::ASKED;
-use super::{Job, Report, sys};
+use super::{Job, Report, descendants, sys};
 
 /// How the accesses of a process are observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +39,7 @@ impl Method {
     pub fn works(self) -> bool {
         match self {
             Self::Notify => sys::try_notify(&filter::program(Watch::Notify)),
-            Self::Trace => false,
+            Self::Trace => sys::try_trace(&filter::program(Watch::Trace)),
         }
     }
 
@@ -73,6 +76,8 @@ pub struct Worker {
     child: Child,
     stream: UnixStream,
     canceller: Canceller,
+    /// Where the worker notes the process that it runs.
+    board: File,
     jobs: u64,
 }
 
@@ -110,15 +115,16 @@ impl Worker {
             return Err(io::Error::other("this program does not call `serve_if_asked` first"));
         }
         let (ours, theirs) = UnixStream::pair()?;
+        let board = File::from(memfd_create(c"board", MFdFlags::MFD_CLOEXEC)?);
         let child = Command::new(&launcher.program)
             .arg0("dscript-worker")
             .env(ASKED, launcher.method.name())
             .stdin(OwnedFd::from(theirs))
-            .stdout(Stdio::null())
+            .stdout(board.try_clone()?)
             .spawn()?;
         let running = Arc::new(AtomicU64::new(0));
         let canceller = Canceller { stream: Arc::new(Mutex::new(ours.try_clone()?)), running };
-        let mut worker = Self { child, stream: ours, canceller, jobs: 0 };
+        let mut worker = Self { child, stream: ours, canceller, board, jobs: 0 };
         match message::receive(&mut worker.stream) {
             Ok(Some(Answer::Ready)) => Ok(worker),
             Ok(Some(_)) => Err(io::Error::from(io::ErrorKind::InvalidData)),
@@ -165,9 +171,14 @@ impl Worker {
         self.child.id()
     }
 
-    /// How the worker ended, once it has closed its side.
+    /// How the worker ended, once it has closed its side. What it left behind is ended.
     fn obituary(&mut self) -> String {
-        match self.child.wait() {
+        let status = self.child.wait();
+        let mut session = [0; 4];
+        if self.board.read_exact_at(&mut session, 0).is_ok() {
+            descendants::end_session(i32::from_ne_bytes(session));
+        }
+        match status {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         }

@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::super::run::Engine;
 use super::super::command::Command;
+use super::super::run::Engine;
 use super::super::sandbox::{Job, Rule, RuleKind, Stdin};
 use super::super::state::remove_all;
 use super::super::world::World;
@@ -137,7 +137,7 @@ fn restore_version(world: &World<'_>, artifact: FileArtifact) -> io::Result<()> 
 }
 
 /// The temporary folders of a process, the main one first.
-pub(super) fn temporary_folders(process: &ProcessPip) -> impl Iterator<Item = PathId> + '_ {
+pub(in crate::engine) fn temporary_folders(process: &ProcessPip) -> impl Iterator<Item = PathId> + '_ {
     let rare = process.rare.iter();
     rare.flat_map(|rare| rare.temp_directory.iter().chain(&rare.additional_temp_directories)).copied()
 }
@@ -191,13 +191,9 @@ pub(super) fn job(
         grace: milliseconds(rare.and_then(|rare| rare.nested_process_termination_timeout)).unwrap_or(GRACE),
         observe: engine.observes(process),
         rules,
-        journal: has_shared(process).then(|| engine.journal(slot)),
+        journal: Some(engine.journal(slot)),
         backup: scratch.backup.clone(),
     })
-}
-
-fn has_shared(process: &ProcessPip) -> bool {
-    process.output_directories.iter().any(|output| output.kind == OutputDirectoryKind::Shared)
 }
 
 /// What a process may do.
@@ -219,6 +215,14 @@ fn rules(engine: &Engine<'_>, process: &ProcessPip) -> Vec<Rule> {
     }
     let existing = engine.double_writes(process) != DoubleWritePolicy::Error
         || rare.is_some_and(|rare| rare.source_rewrite_policy == Some(SourceRewritePolicy::SafeSourceRewrites));
+    // Many tools write beside the target and rename at the end. What is left over there is found by the judge.
+    let mut beside: Vec<PathId> =
+        process.outputs.iter().filter_map(|output| engine.world.graph.paths().parent(output.artifact.path)).collect();
+    beside.sort_unstable_by_key(|folder| folder.0);
+    beside.dedup();
+    for folder in beside {
+        add(folder, RuleKind::SharedDirectory { existing: false });
+    }
     for output in &process.output_directories {
         let kind = match output.kind {
             OutputDirectoryKind::Shared => RuleKind::SharedDirectory { existing },
