@@ -115,13 +115,12 @@ impl<'g> Engine<'g> {
         let total = graph.ids().filter(|id| schedule.is_wanted(*id) && counts(graph, *id)).count();
         self.listener.begun(total);
         let services = Services::new(self);
-        let reported = (0..graph.len()).map(|_| AtomicBool::new(false)).collect();
         let crew = Crew {
             schedule: &schedule,
             engine: self,
             services: &services,
             start: Instant::now(),
-            reported,
+            reported: (0..graph.len()).map(|_| AtomicBool::new(false)).collect(),
             told: Mutex::default(),
         };
         crew.hand_out(schedule.first(), 0);

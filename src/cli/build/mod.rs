@@ -5,6 +5,7 @@
 //! `unchanged.rs` sees at a glance that there is nothing to do.
 
 mod log;
+mod explain;
 mod progress;
 mod screen;
 mod status;
@@ -31,6 +32,7 @@ use crate::engine::sandbox::{Launcher, Method};
 use crate::engine::{self, BuildOptions, BuildOutcome, Cancellation};
 use crate::source::system::{Environment, ProcessEnvironment, Stopwatch};
 use crate::workspace::Workspace;
+pub(super) use explain::explain_pip;
 use log::Log;
 use progress::{Progress, Sink, Wishes};
 use screen::{DRAWS_PER_SECOND, Live, Plain, Screen};
@@ -121,6 +123,7 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
             return Err(Failure::Usage(error.to_string()));
         }
     };
+    progress.show_rest(&outcome.diagnostics);
     outcome.repairs.iter().for_each(|repair| reporter.note(repair));
     let seconds = watch.seconds();
     let violations = outcome.violations.iter().map(|one| summary::violation(one, &graph)).collect();

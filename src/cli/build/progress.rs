@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rustc_hash::FxHashSet;
+
 use super::log::{self, Log};
 use super::screen::Screen;
 use super::status::{Estimate, NAMED, Snapshot};
@@ -54,6 +56,8 @@ pub(super) struct Progress<'a> {
     /// What runs in each slot, since when.
     running: Vec<Mutex<Option<(PipId, Duration)>>>,
     shown: Mutex<Shown>,
+    /// The diagnostics of pips that are done.
+    told: Mutex<FxHashSet<Diagnostic>>,
 }
 
 impl<'a> Progress<'a> {
@@ -82,6 +86,7 @@ impl<'a> Progress<'a> {
             warnings: AtomicUsize::new(0),
             running: (0..jobs).map(|_| Mutex::default()).collect(),
             shown: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -91,6 +96,14 @@ impl<'a> Progress<'a> {
         if !text.is_empty() {
             self.screen.write(&text);
         }
+    }
+
+    /// Shows what came with no pip that was done: services end when everything else has.
+    pub(super) fn show_rest(&self, all: &[Diagnostic]) {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = all.iter().filter(|one| !told.contains(*one)).cloned().collect();
+        drop(told);
+        self.show(rest);
     }
 
     /// How many lines of output were warnings.
@@ -206,9 +219,9 @@ impl Listener for Progress<'_> {
 
     fn running(&self, pip: PipId, slot: usize) {
         let now = (self.clock)();
-        if let Some(slot) = self.running.get(slot) {
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((pip, now));
-        }
+        // Services run beside the slots, as long as the build does.
+        let Some(slot) = self.running.get(slot) else { return };
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((pip, now));
         if let Some(trace) = &self.trace {
             trace.running(now);
         }
@@ -249,7 +262,12 @@ impl Listener for Progress<'_> {
             let done = load(&self.hits) + load(&self.executed) + load(&self.failed);
             text = self.lines(pip, result, end.saturating_sub(start), done).into_bytes();
         }
-        text.extend(self.render(result.diagnostics.clone()));
+        if !result.diagnostics.is_empty() {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            told.extend(result.diagnostics.iter().cloned());
+            drop(told);
+            text.extend(self.render(result.diagnostics.clone()));
+        }
         if !text.is_empty() {
             self.screen.write(&text);
         }

@@ -26,7 +26,8 @@ pub(in crate::engine) fn foresee(engine: &Engine<'_>, pip: PipId, process: &Proc
         return Ok(Foresight::Runs("its results are never taken from the cache".to_owned()));
     }
     let world = &engine.world;
-    for (_, bytes) in world.entries.path_sets(step.weak) {
+    let most = engine.options.config.cache.max_path_sets.map_or(usize::MAX, |most| most as usize);
+    for (_, bytes) in world.entries.path_sets(step.weak).into_iter().take(most) {
         let Ok(paths) = postcard::from_bytes::<PathSet>(&bytes) else { continue };
         let strong = strong(&step.view, step.weak, &paths, None)?;
         let Some(bytes) = world.entries.result(strong) else { continue };

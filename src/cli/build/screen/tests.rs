@@ -32,7 +32,7 @@ impl Grid {
                 // Colours.
                 '\x1b' => drop(characters.by_ref().take_while(|c| !c.is_ascii_alphabetic()).count()),
                 character => {
-                    if self.column == WIDTH.into() {
+                    if self.column == usize::from(WIDTH) {
                         (self.row, self.column) = (self.row + 1, 0);
                     }
                     let column = self.column;
