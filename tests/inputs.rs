@@ -1,6 +1,8 @@
 //! What an evaluation has read is known, and a change of any of it is noticed.
 
 #![allow(clippy::disallowed_methods, reason = "tests write what they look at")]
+// Links and the times of files are those of Unix.
+#![cfg(unix)]
 
 mod support;
 

@@ -3,6 +3,9 @@
 //! Nothing here knows of pips.
 
 mod digest;
+#[cfg(target_os = "linux")]
+pub mod store;
 
 pub use digest::Digest;
-mod store; pub use store::*;
+#[cfg(target_os = "linux")]
+pub use store::{Keep, Materialize, Store, StoreError};

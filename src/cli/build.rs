@@ -13,7 +13,7 @@ use super::report::Reporter;
 use super::{Failure, Outcome, library};
 use crate::diagnostics::Code;
 use crate::engine::sandbox::{Launcher, Method};
-use crate::engine::{self, Allowlist, BuildOptions, BuildOutcome, Cancellation, Listener, PipResult, Violation};
+use crate::engine::{self, BuildOptions, BuildOutcome, Cancellation, Listener, PipResult, Violation};
 use crate::graph::{PipGraph, PipId};
 use crate::source::system::{ProcessEnvironment, Stopwatch};
 use crate::workspace::Workspace;
@@ -60,10 +60,8 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
         use_cache: !args.no_cache,
         verify: args.verify,
         environment: &environment,
-        allowlist: Allowlist::default(),
-        default_timeout: Some(Duration::from_secs(600)),
-        retries: 0,
-        violations_are_errors: true,
+        config: workspace.config().engine.clone(),
+        allow_lists: workspace.allow_lists(),
         keep_observations: args.log.is_some(),
     };
     let progress = Progress { workspace: &workspace, graph: &graph, quiet: args.messages.quiet };
@@ -100,7 +98,7 @@ fn launcher(sandbox: Sandbox) -> Result<Launcher, Failure> {
                 .to_owned(),
         )
     })?;
-    Launcher::this_program(method).map_err(|error| Failure::Usage(format!("cannot find this program: {error}")))
+    Ok(Launcher::this_program(method))
 }
 
 /// The line at the end.

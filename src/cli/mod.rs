@@ -41,6 +41,9 @@ const BUG: u8 = 101;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    // A build starts this program again for each of its workers.
+    #[cfg(all(feature = "build", target_os = "linux"))]
+    crate::engine::sandbox::serve_if_asked();
     panic::set_hook(Box::new(failure::report_bug));
     // A panic has been reported by the hook when it arrives here, from whichever thread it came.
     let code = panic::catch_unwind(|| run(std::env::args_os())).unwrap_or(BUG);

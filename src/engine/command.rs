@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use super::world::World;
 use crate::graph::export::{Names, arguments_with, render_with};
 use crate::graph::{
-    DirectoryId, EnvironmentValue, FileArtifact, PathRendering, PipData, PipGraph, ProcessPip, StandardInput,
+    DirectoryId, EnvironmentValue, FileArtifact, PathRendering, ProcessPip, StandardInput,
     WriteFilePip,
 };
 use crate::paths::{PathId, Paths};
@@ -164,10 +164,11 @@ impl Command {
     pub(super) fn full_environment(
         &self,
         outer: &dyn Environment,
+        everywhere: &[std::sync::Arc<str>],
         temporary: Option<&PathBuf>,
     ) -> Vec<(OsString, OsString)> {
         let mut all: Vec<(OsString, OsString)> = Vec::new();
-        for name in &self.pass_through {
+        for name in everywhere.iter().map(|name| &**name).chain(self.pass_through.iter().map(String::as_str)) {
             all.extend(outer.variable(name).map(|value| (name.into(), value.into())));
         }
         all.extend(self.environment.iter().map(|(name, value)| (name.into(), value.into())));
@@ -184,11 +185,6 @@ impl Command {
 /// The bytes that a pip writes.
 pub(super) fn file_text(world: &World<'_>, pip: &WriteFilePip) -> String {
     render_with(world.graph, &RunNames { world, base: None }, &pip.contents, pip.path_rendering)
-}
-
-/// Text of an ipc message or the like, with absolute paths.
-pub(super) fn plain_text(world: &World<'_>, graph: &PipGraph, data: &PipData) -> String {
-    render_with(graph, &RunNames { world, base: None }, data, PathRendering::None)
 }
 
 /// An argument in a response file, as compilers and linkers read it: in double quotes where it has characters that

@@ -61,6 +61,7 @@ pub(super) fn weak(
     world: &World<'_>,
     process: &ProcessPip,
     command: &Command,
+    salt: Option<&str>,
     mut explain: Option<&mut Vec<Ingredient>>,
 ) -> io::Result<Fingerprint> {
     let graph = world.graph;
@@ -72,6 +73,7 @@ pub(super) fn weak(
     };
     hasher.section("process");
     hasher.number(VERSION);
+    hasher.text(salt.unwrap_or(""));
 
     hasher.section("command");
     hasher.text(&command.program);

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use rustc_hash::FxHashSet;
 
-use super::allowlist::Allowlist;
 use super::directories::Found;
 use super::fingerprint::{PathEntry, PathSet};
 use super::sandbox::{Access, Denied, Kind, Operation, Reads, Report};
@@ -15,6 +14,7 @@ use super::violation::{Rule, Violation};
 use super::world::World;
 use crate::graph::{AbsentPathProbe, PipId, ProcessPip};
 use crate::paths::PathId;
+use crate::workspace::{AllowLists, Allowed, UndeclaredAccess};
 
 /// What was found out about a run.
 #[derive(Debug, Default)]
@@ -42,13 +42,13 @@ pub(super) fn judge(
     view: &View<'_, '_>,
     process: &ProcessPip,
     report: &Report,
-    allowlist: &Allowlist,
+    allow_lists: &AllowLists,
 ) -> Verdict {
     let mut judge = Judge {
         view,
         process,
         report,
-        allowlist,
+        allow_lists,
         real_inputs: None,
         verdict: Verdict::default(),
     };
@@ -68,7 +68,7 @@ struct Judge<'j, 'w, 'g> {
     view: &'j View<'w, 'g>,
     process: &'j ProcessPip,
     report: &'j Report,
-    allowlist: &'j Allowlist,
+    allow_lists: &'j AllowLists,
     /// The declared inputs with links followed, once something makes that worth finding out.
     real_inputs: Option<FxHashSet<PathBuf>>,
     verdict: Verdict,
@@ -86,15 +86,28 @@ impl Judge<'_, '_, '_> {
             return;
         };
         let own = access.written || self.is_declared_output(path);
-        if access.written && self.is_in_output_directory(path) {
-            if let Some(kind) = access.after {
+        if access.written
+            && let Some(kind) = access.after
+        {
+            if self.is_in_output_directory(path) {
                 self.verdict.left.push(Left { path, kind, backup: access.backup.clone() });
+            } else if !self.is_declared_output(path) && access.before != Some(kind) {
+                self.left_over(path, access.process);
             }
         }
         // Looking for one's own output before making it is how compilers work.
         if access.reads.any() && !(own && !access.reads.content) {
             self.read(path, access.reads, access.process);
         }
+    }
+
+    /// Something that was made beside an output and is still there: it goes, so that nobody takes it for a source.
+    fn left_over(&mut self, path: PathId, process: u32) {
+        let text = self.world().disk_path(path);
+        // A folder that is not empty holds other leftovers, which are reported by themselves.
+        let gone = if text.is_dir() { fs::remove_dir(&text) } else { fs::remove_file(&text) };
+        let note = gone.err().map(|error| format!("it is still there: {error}"));
+        self.refuse(Rule::UndeclaredOutput, path, None, process, note);
     }
 
     fn read(&mut self, path: PathId, reads: Reads, process: u32) {
@@ -230,12 +243,24 @@ impl Judge<'_, '_, '_> {
             process.program.to_string_lossy().into_owned()
         });
         let world = self.view.world;
-        if let Some(allowed) = self.allowlist.find(world.graph, self.view.pip, &program, path) {
-            if !allowed.cacheable {
-                let name = &allowed.name;
-                self.verdict.uncacheable = Some(format!("`{name}` of the configuration's allowlist accepts an access"));
+        if !self.allow_lists.is_empty() {
+            let provenance = world.graph.provenance(self.view.pip);
+            let text = world.graph.paths().display(path);
+            let access = UndeclaredAccess {
+                module: &provenance.module,
+                value: &provenance.value,
+                program: &program,
+                path: &text,
+            };
+            match self.allow_lists.judge(access, world.graph.paths()) {
+                (Allowed::No, _) => {}
+                (Allowed::Cacheable, _) => return,
+                (Allowed::Uncacheable, entry) => {
+                    let name = entry.map_or("", |entry| &*entry.name);
+                    self.verdict.uncacheable = Some(format!("`{name}` of an allow list accepts `{text}`"));
+                    return;
+                }
             }
-            return;
         }
         self.verdict.violations.push(Violation { rule, path, pip: self.view.pip, other, program, note });
     }

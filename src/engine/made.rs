@@ -86,6 +86,7 @@ impl Made {
         state: &State,
         graph: &PipGraph,
         is_below_shared: impl Fn(PathId) -> bool,
+        is_below_outputs: impl Fn(PathId) -> bool,
     ) -> Result<(Self, Scrubbed), BuildError> {
         let mut made = Self {
             known: FxHashSet::default(),
@@ -137,7 +138,7 @@ impl Made {
                     continue;
                 };
                 // A workspace that was copied brings journals of another place along.
-                if !is_below_shared(path) {
+                if !is_below_outputs(path) {
                     continue;
                 }
                 made.known.insert(path);

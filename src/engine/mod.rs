@@ -8,7 +8,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "running pips is about files and time")]
 
-mod allowlist;
 pub mod cache;
 mod command;
 mod content;
@@ -35,7 +34,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
-pub use allowlist::{AllowedAccess, Allowlist};
 pub use content::Content;
 pub use made::Scrubbed;
 pub use options::{BuildOptions, Listener};

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::allowlist::Allowlist;
 use super::outcome::PipResult;
 use super::sandbox::Launcher;
 use crate::graph::PipId;
 use crate::source::system::Environment;
+use crate::workspace::{AllowLists, EngineConfig};
 
 /// What a build is asked for.
 pub struct BuildOptions<'a> {
@@ -32,14 +32,10 @@ pub struct BuildOptions<'a> {
     pub verify: bool,
     /// Where variables come from that pass through to processes.
     pub environment: &'a dyn Environment,
-    /// Accesses that the configuration accepts.
-    pub allowlist: Allowlist,
-    /// After how long a process is ended whose spec does not say.
-    pub default_timeout: Option<Duration>,
-    /// How often a process with a retry exit code is tried again where its spec does not say.
-    pub retries: u32,
-    /// Whether a violation makes a pip fail (`unexpectedFileAccessesAreErrors`).
-    pub violations_are_errors: bool,
+    /// What the configuration says.
+    pub config: EngineConfig,
+    /// Undeclared accesses that the configuration and the modules allow.
+    pub allow_lists: AllowLists,
     /// Whether results tell what was read.
     pub keep_observations: bool,
 }

@@ -21,7 +21,8 @@ use super::steps::{self, Attempt};
 use super::world::{Statics, World};
 use super::{BuildError, BuildOptions, Cancellation, Listener};
 use crate::cas::Store;
-use crate::graph::{Pip, PipGraph, PipId, ProcessPip};
+use crate::cas::store::Hold;
+use crate::graph::{DoubleWritePolicy, Pip, PipGraph, PipId, ProcessPip};
 use crate::paths::PathId;
 
 /// Everything that the threads of one build share.
@@ -39,6 +40,8 @@ pub(super) struct Engine<'g> {
     journals: Vec<Mutex<Option<File>>>,
     scrubbed: Scrubbed,
     repairs: Vec<Repair>,
+    /// Nobody removes anything from the store while the build lasts.
+    _hold: Hold,
 }
 
 impl<'g> Engine<'g> {
@@ -50,11 +53,15 @@ impl<'g> Engine<'g> {
         listener: &'g dyn Listener,
     ) -> Result<Self, BuildError> {
         let state = State::open(&options.workspace)?;
-        let store = Store::open(&options.cache)?.verifying(options.verify);
+        let store = Store::open(&options.cache)?;
+        let store = if options.verify { store.verifying() } else { store };
+        let hold = store.hold()?;
         let (entries, repaired_entries) = Entries::open(&options.cache)?;
         let (files, repaired_files) = FileTable::open(&state.path("files.bin"), &options.workspace);
         let statics = Statics::of(graph);
-        let (made, scrubbed) = Made::open(&state, graph, |path| statics.is_below_shared(graph, path))?;
+        let is_below_shared = |path| statics.is_below_shared(graph, path);
+        let is_below_outputs = |path| statics.is_below_outputs(graph, path);
+        let (made, scrubbed) = Made::open(&state, graph, is_below_shared, is_below_outputs)?;
         Ok(Self {
             world: World::new(graph, statics, files, store, entries, made),
             state,
@@ -66,6 +73,7 @@ impl<'g> Engine<'g> {
             relied: DashMap::default(),
             journals: (0..options.jobs.max(1)).map(|_| Mutex::default()).collect(),
             scrubbed,
+            _hold: hold,
             repairs: repaired_entries.into_iter().chain(repaired_files).collect(),
         })
     }
@@ -100,8 +108,15 @@ impl<'g> Engine<'g> {
 
     /// Whether accesses of a process are observed. Nothing else tells what is left in its output directories.
     pub(super) fn observes(&self, process: &ProcessPip) -> bool {
-        let asked = self.options.observe && !process.flags.disable_sandboxing;
+        let watched = self.options.observe && self.options.config.sandbox.monitor_file_accesses;
+        let asked = watched && !process.flags.disable_sandboxing;
         asked || !process.output_directories.is_empty()
+    }
+
+    /// What happens when a process writes a file in a shared output directory that another one made.
+    pub(super) fn double_writes(&self, process: &ProcessPip) -> DoubleWritePolicy {
+        let own = process.rare.as_ref().and_then(|rare| rare.double_write_policy);
+        own.unwrap_or(self.options.config.sandbox.double_write_policy)
     }
 
     /// Runs a job by the worker of a thread, which is started at the first job.

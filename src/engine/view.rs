@@ -66,25 +66,13 @@ impl<'w, 'g> View<'w, 'g> {
     }
 
     /// The names in a folder, as this pip sees them: what lies there on the disk and no pip made, and the inputs of
-    /// this pip that pips made.
+    /// this pip that pips made. In output directories only the latter count, as other pips may be at work there.
     pub(super) fn listing(&self, folder: PathId) -> io::Result<BTreeSet<String>> {
         let graph = self.world.graph;
         let paths = graph.paths();
         let mut names = BTreeSet::new();
-        match fs::read_dir(self.world.disk_path(folder)) {
-            Ok(entries) => {
-                for entry in entries {
-                    let entry = entry?;
-                    let Ok(name) = entry.file_name().into_string() else { continue };
-                    let path = paths.child_named(folder, &name);
-                    let own_state = folder == graph.workspace_root() && name == super::state::FOLDER;
-                    if !own_state && !self.world.is_made(path) && !self.world.is_output_folder(path) {
-                        names.insert(name);
-                    }
-                }
-            }
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
-            Err(error) => return Err(error),
+        if self.world.output_directories_above(folder).is_empty() {
+            self.add_sources(folder, &mut names)?;
         }
         self.for_each_made(&mut |path| {
             if path != folder && paths.is_within(path, folder) {
@@ -93,6 +81,27 @@ impl<'w, 'g> View<'w, 'g> {
             }
         });
         Ok(names)
+    }
+
+    /// Adds the names in a folder of what no pip made.
+    fn add_sources(&self, folder: PathId, names: &mut BTreeSet<String>) -> io::Result<()> {
+        let entries = match fs::read_dir(self.world.disk_path(folder)) {
+            Ok(entries) => entries,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let graph = self.world.graph;
+        for entry in entries {
+            let Ok(name) = entry?.file_name().into_string() else { continue };
+            let path = graph.paths().child_named(folder, &name);
+            let own_state = folder == graph.workspace_root() && name == super::state::FOLDER;
+            if !own_state && !self.world.is_made(path) && !self.world.is_output_folder(path) {
+                names.insert(name);
+            }
+        }
+        Ok(())
     }
 
     /// Whether an input that a pip made lies below a folder.

@@ -12,7 +12,7 @@ use super::cache::{Entries, FileTable};
 use super::content::Content;
 use super::directories::Contents;
 use super::made::Made;
-use crate::cas::Store;
+use crate::cas::{Digest, Store};
 use crate::graph::{DirectoryId, FileArtifact, Pip, PipGraph, PipId, SealKind};
 use crate::paths::PathId;
 
@@ -30,6 +30,8 @@ pub(super) struct World<'g> {
     outputs: Map<FileArtifact, Content>,
     /// What pips were seen to leave in shared output directories in this build.
     claims: Map<PathId, Claim>,
+    /// Folders that pips were seen to leave in output directories in this build.
+    folders: Map<PathId, ()>,
     /// Paths that a pip found absent in this build.
     absent: Map<PathId, PipId>,
     /// Source files that a pip read without declaring them, as it may.
@@ -81,6 +83,13 @@ impl Statics {
         statics
     }
 
+    /// Whether a path lies below an output directory, or in a folder with declared outputs.
+    pub(super) fn is_below_outputs(&self, graph: &PipGraph, path: PathId) -> bool {
+        let mut above = graph.paths().ancestors(path).skip(1);
+        let parent = above.next();
+        parent.is_some_and(|parent| self.output_folders.contains(&parent)) || self.is_below_shared(graph, path)
+    }
+
     /// Whether a path lies below the root of a shared output directory of any process.
     pub(super) fn is_below_shared(&self, graph: &PipGraph, path: PathId) -> bool {
         graph.paths().ancestors(path).skip(1).any(|at| {
@@ -107,6 +116,7 @@ impl<'g> World<'g> {
             made,
             outputs: Map::default(),
             claims: Map::default(),
+            folders: Map::default(),
             absent: Map::default(),
             undeclared: Map::default(),
             contents: (0..graph.directories().len()).map(|_| OnceLock::new()).collect(),
@@ -138,6 +148,11 @@ impl<'g> World<'g> {
             true => paths.parse_absolute(token).ok(),
             false => paths.walk(self.graph.workspace_root(), token).ok(),
         }
+    }
+
+    /// Whether the store has a content. A store that cannot be read has nothing.
+    pub(super) fn has(&self, digest: &Digest) -> bool {
+        self.store.contains(digest).unwrap_or(false)
     }
 
     /// What lies at a path on the disk. Links are not followed.
@@ -237,6 +252,10 @@ impl<'g> World<'g> {
 
     /// Notes the contents of a directory.
     pub(super) fn set_contents(&self, directory: DirectoryId, contents: Contents) {
+        let folders = contents.entries().iter().filter(|(_, content)| *content == Content::Directory);
+        for (path, _) in folders {
+            self.folders.insert(*path, ());
+        }
         if let Some(slot) = self.contents.get(directory.0 as usize) {
             // A pip is done once, so nothing is there before.
             let _ = slot.set(Arc::new(contents));
@@ -250,7 +269,10 @@ impl<'g> World<'g> {
 
     /// Whether pips make what is at a path, in this build or an earlier one: it is no source file.
     pub(super) fn is_made(&self, path: PathId) -> bool {
-        !self.graph.latest(path).is_source() || self.claims.contains_key(&path) || self.made.is_known(path)
+        !self.graph.latest(path).is_source()
+            || self.claims.contains_key(&path)
+            || self.folders.contains_key(&path)
+            || self.made.is_known(path)
     }
 
     /// Whether a folder holds declared outputs or output directories, or is one: it exists whenever a pip runs.

@@ -10,18 +10,22 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Job {
     /// The program; relative ones are found from the working directory, never by `PATH`.
+    #[serde(with = "super::path_bytes")]
     pub program: PathBuf,
     /// The command line, beginning with what the program is called.
     pub arguments: Vec<OsString>,
     /// The whole environment.
     pub environment: Vec<(OsString, OsString)>,
     /// The folder it starts in.
+    #[serde(with = "super::path_bytes")]
     pub working_directory: PathBuf,
     /// Standard input.
     pub stdin: Stdin,
     /// The file that receives standard output, made anew.
+    #[serde(with = "super::path_bytes")]
     pub stdout: PathBuf,
     /// The file that receives standard error, made anew.
+    #[serde(with = "super::path_bytes")]
     pub stderr: PathBuf,
     /// After how long it is ended.
     pub timeout: Option<Duration>,
@@ -34,9 +38,11 @@ pub struct Job {
     pub rules: Vec<Rule>,
     /// Where the path of each file and folder made in a shared output directory is noted before the process goes on:
     /// one path and a NUL byte each, appended.
+    #[serde(with = "super::path_bytes::option")]
     pub journal: Option<PathBuf>,
     /// An empty folder on the file system of the outputs. Before a file is overwritten under
     /// [`RuleKind::Rewritable`], or in a shared output directory where `existing` allows it, it is moved aside to here.
+    #[serde(with = "super::path_bytes")]
     pub backup: PathBuf,
 }
 
@@ -46,7 +52,7 @@ pub enum Stdin {
     /// It is empty.
     Null,
     /// A file.
-    File(PathBuf),
+    File(#[serde(with = "super::path_bytes")] PathBuf),
     /// These bytes.
     Bytes(Vec<u8>),
 }
@@ -55,6 +61,7 @@ pub enum Stdin {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     /// Where.
+    #[serde(with = "super::path_bytes")]
     pub path: PathBuf,
     /// What.
     pub kind: RuleKind,

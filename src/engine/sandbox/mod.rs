@@ -3,16 +3,28 @@
 //! A build keeps a few *workers*: small processes of this program, each of which runs one [`Job`] at a time and answers
 //! with a [`Report`]. Nothing here knows of pips.
 
+mod decode;
+mod descendants;
+mod effects;
+mod filter;
+mod interpreters;
 mod job;
+mod launch;
+mod ledger;
+mod memory;
+mod message;
+mod observer;
+mod path_bytes;
 mod report;
+mod resolve;
+mod rules;
+mod serve;
+mod supervise;
+mod sys;
+mod trace;
+mod worker;
 
 pub use job::{Job, Rule, RuleKind, Stdin};
 pub use report::{Access, Denied, Exit, Kind, Operation, ProcessInfo, Reads, Report};
-#[allow(missing_docs, unused)]
-mod stub { use super::*; use std::path::PathBuf; use std::io;
-#[derive(Clone,Copy)] pub enum Method { Notify, Trace } impl Method { pub fn detect()->Option<Self>{todo!()} }
-#[derive(Clone)] pub struct Launcher; impl Launcher { pub fn this_program(_:Method)->io::Result<Self>{todo!()} }
-#[derive(Debug, thiserror::Error)] #[error("x")] pub struct WorkerError;
-pub struct Worker; impl Worker { pub fn start(_:&Launcher)->io::Result<Self>{todo!()} pub fn run(&mut self,_:&Job)->Result<Report,WorkerError>{todo!()} pub fn canceller(&self)->Canceller{todo!()} }
-#[derive(Clone,Debug)] pub struct Canceller; impl Canceller { pub fn cancel(&self){} } }
-pub use stub::*;
+pub use serve::serve_if_asked;
+pub use worker::{Canceller, Launcher, Method, Worker, WorkerError};

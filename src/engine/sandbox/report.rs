@@ -52,6 +52,7 @@ pub struct ProcessInfo {
     /// Its number.
     pub pid: i32,
     /// The program that it runs, as the system calls it: what it executed last.
+    #[serde(with = "super::path_bytes")]
     pub program: PathBuf,
 }
 
@@ -60,6 +61,7 @@ pub struct ProcessInfo {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
     /// Absolute, without `.`, `..` and symbolic links in its folders.
+    #[serde(with = "super::path_bytes")]
     pub path: PathBuf,
     /// The process that came first, by its place in [`Report::processes`].
     pub process: u32,
@@ -73,6 +75,7 @@ pub struct Access {
     /// What is there after the last process ended; meaningful where `written`.
     pub after: Option<Kind>,
     /// Where the old content was moved to before it was overwritten.
+    #[serde(with = "super::path_bytes::option")]
     pub backup: Option<PathBuf>,
 }
 
@@ -111,12 +114,26 @@ impl Reads {
     pub fn any(self) -> bool {
         self != Self::default()
     }
+
+    /// What holds in one of the two.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            content: self.content || other.content,
+            file: self.file || other.file,
+            directory: self.directory || other.directory,
+            absent: self.absent || other.absent,
+            link: self.link || other.link,
+            listing: self.listing || other.listing,
+        }
+    }
 }
 
 /// A write that was not let through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denied {
     /// Absolute, as in [`Access::path`].
+    #[serde(with = "super::path_bytes")]
     pub path: PathBuf,
     /// What was tried.
     pub operation: Operation,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::super::content::Content;
 use super::super::state::remove_all;
 use super::super::world::World;
-use crate::cas::{Digest, Materialize, StoreError};
+use crate::cas::{Digest, Materialize};
 use crate::graph::{OutputDirectoryKind, PipId, ProcessPip};
 use crate::paths::PathId;
 
@@ -68,9 +68,9 @@ impl CachedResult {
                 changed.push((*path, *content, *shared));
             }
         }
-        let there = |content: &Content| content.digest().is_none_or(|digest| world.store.contains(&digest));
+        let there = |content: &Content| content.digest().is_none_or(|digest| world.has(&digest));
         if !changed.iter().all(|(_, content, _)| there(content))
-            || ![self.stdout, self.stderr].iter().all(|digest| digest.size == 0 || world.store.contains(digest))
+            || ![self.stdout, self.stderr].iter().all(|digest| digest.size == 0 || world.has(digest))
         {
             return Ok(false);
         }
@@ -127,7 +127,7 @@ pub(super) fn put(world: &World<'_>, path: PathId, content: &Content, writable: 
             let how = Materialize { executable: *executable, writable };
             match world.store.materialize(digest, &text, how) {
                 Ok(()) => world.files.learn(&text, *digest)?,
-                Err(StoreError::Missing { .. } | StoreError::Corrupt { .. }) => return Ok(false),
+                Err(error) if error.is_miss() => return Ok(false),
                 Err(error) => return Err(io::Error::other(error)),
             }
         }

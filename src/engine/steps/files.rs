@@ -41,7 +41,7 @@ pub(in crate::engine) fn copy(engine: &Engine<'_>, pip: PipId, copy: &CopyFilePi
     let on_disk = graph.latest(copy.source.path) == copy.source;
     let make = |target: &Path| -> io::Result<()> {
         let how = Materialize { executable, writable: copy.keep_writable };
-        if engine.world.store.contains(&digest) && engine.world.store.materialize(&digest, target, how).is_ok() {
+        if engine.world.has(&digest) && engine.world.store.materialize(&digest, target, how).is_ok() {
             return Ok(());
         }
         if !on_disk {
@@ -124,10 +124,10 @@ fn keep_for_later(
     content: &Content,
     make: impl FnOnce(&Path) -> io::Result<()>,
 ) -> io::Result<()> {
-    let Some(digest) = content.digest().filter(|digest| !engine.world.store.contains(digest)) else { return Ok(()) };
+    let Some(digest) = content.digest().filter(|digest| !engine.world.has(digest)) else { return Ok(()) };
     let scratch = engine.state.scratch(&format!("version-{}-{}", output.path.0, output.rewrite))?;
     let file = scratch.join("file");
     make(&file)?;
-    engine.world.store.add_file_as(&file, digest, crate::cas::Keep::Copy).map_err(io::Error::other)?;
+    engine.world.store.add_file_as(&file, &digest, crate::cas::Keep::Copy).map_err(io::Error::other)?;
     remove_all(&scratch)
 }

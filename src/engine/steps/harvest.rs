@@ -81,7 +81,7 @@ pub(super) fn harvest(
             _ => {}
         }
         if content != Content::Directory {
-            claim(world, pip, process, left, &content, &mut harvest)?;
+            claim(engine, pip, process, left, &content, &mut harvest)?;
         }
         harvest.directories[slot].push((path, content));
     }
@@ -140,13 +140,14 @@ fn take(world: &World<'_>, path: PathId, writable: bool, keep: bool) -> io::Resu
 
 /// Claims a file in a shared output directory for a pip. Two pips with one file are judged by the policy of the second.
 fn claim(
-    world: &World<'_>,
+    engine: &Engine<'_>,
     pip: PipId,
     process: &ProcessPip,
     left: &Left,
     content: &Content,
     harvest: &mut Harvest,
 ) -> io::Result<()> {
+    let world = &engine.world;
     let path = left.path;
     let text = world.disk_path(path);
     let violation = |rule: Rule, other: Option<PipId>, note: Option<String>| Violation {
@@ -158,7 +159,7 @@ fn claim(
         note,
     };
     let rare = process.rare.as_deref();
-    let double = rare.and_then(|rare| rare.double_write_policy).unwrap_or_default();
+    let double = engine.double_writes(process);
     let other = world.claim(path, pip, content.clone());
     let before = match &left.backup {
         Some(backup) => Some(world.look(backup, true)?),

@@ -145,7 +145,6 @@ pub(super) fn temporary_folders(process: &ProcessPip) -> impl Iterator<Item = Pa
 /// The job of a process. `attempt` counts from 0.
 pub(super) fn job(
     engine: &Engine<'_>,
-    pip: PipId,
     process: &ProcessPip,
     command: &Command,
     scratch: &Scratch,
@@ -155,13 +154,14 @@ pub(super) fn job(
     let world = &engine.world;
     let rare = process.rare.as_deref();
     let temporary = rare.and_then(|rare| rare.temp_directory).map(|path| world.disk_path(path));
-    let mut environment = command.full_environment(engine.options.environment, temporary.as_ref());
+    let everywhere = &engine.options.config.sandbox.pass_through_variables;
+    let mut environment = command.full_environment(engine.options.environment, everywhere, temporary.as_ref());
     if let Some(variable) = rare.and_then(|rare| rare.retry_attempt_variable) {
         environment.push((world.graph.text(variable).into(), attempt.to_string().into()));
     }
     let mut arguments: Vec<OsString> = vec![command.program.clone().into()];
     arguments.extend(command.arguments.iter().map(OsString::from));
-    let mut rules = rules(engine, pip, process);
+    let mut rules = rules(engine, process);
     if let Some(response) = &command.response {
         fs::write(&scratch.response, &response.text)?;
         let mut argument = OsString::from(&response.prefix);
@@ -187,22 +187,17 @@ pub(super) fn job(
         stdin,
         stdout: stream(rare.and_then(|rare| rare.streams.output), &scratch.stdout),
         stderr: stream(rare.and_then(|rare| rare.streams.error), &scratch.stderr),
-        timeout: milliseconds(rare.and_then(|rare| rare.timeout)).or(engine.options.default_timeout),
+        timeout: Some(engine.options.config.sandbox.timeout(milliseconds(rare.and_then(|rare| rare.timeout)))),
         grace: milliseconds(rare.and_then(|rare| rare.nested_process_termination_timeout)).unwrap_or(GRACE),
         observe: engine.observes(process),
         rules,
-        journal: has_shared(process).then(|| engine.journal(slot)),
+        journal: Some(engine.journal(slot)),
         backup: scratch.backup.clone(),
     })
 }
 
-fn has_shared(process: &ProcessPip) -> bool {
-    process.output_directories.iter().any(|output| output.kind == OutputDirectoryKind::Shared)
-}
-
 /// What a process may do.
-fn rules(engine: &Engine<'_>, pip: PipId, process: &ProcessPip) -> Vec<Rule> {
-    let world = &engine.world;
+fn rules(engine: &Engine<'_>, process: &ProcessPip) -> Vec<Rule> {
     let rare = process.rare.as_deref();
     let mut rules = Vec::new();
     let mut add = |path: PathId, kind: RuleKind| {
@@ -215,13 +210,19 @@ fn rules(engine: &Engine<'_>, pip: PipId, process: &ProcessPip) -> Vec<Rule> {
     for path in process.untracked_paths.iter() {
         add(*path, RuleKind::UntrackedPath);
     }
-    for path in process.untracked_scopes.iter() {
+    for path in process.untracked_scopes.iter().chain(&engine.options.config.sandbox.untracked_scopes) {
         add(*path, RuleKind::UntrackedScope);
     }
-    let existing = rare.is_some_and(|rare| {
-        !matches!(rare.double_write_policy, None | Some(DoubleWritePolicy::Error))
-            || rare.source_rewrite_policy == Some(SourceRewritePolicy::SafeSourceRewrites)
-    });
+    let existing = engine.double_writes(process) != DoubleWritePolicy::Error
+        || rare.is_some_and(|rare| rare.source_rewrite_policy == Some(SourceRewritePolicy::SafeSourceRewrites));
+    // Many tools write beside the target and rename at the end. What is left over there is found by the judge.
+    let mut beside: Vec<PathId> =
+        process.outputs.iter().filter_map(|output| engine.world.graph.paths().parent(output.artifact.path)).collect();
+    beside.sort_unstable_by_key(|folder| folder.0);
+    beside.dedup();
+    for folder in beside {
+        add(folder, RuleKind::SharedDirectory { existing: false });
+    }
     for output in &process.output_directories {
         let kind = match output.kind {
             OutputDirectoryKind::Shared => RuleKind::SharedDirectory { existing },
@@ -243,7 +244,6 @@ fn rules(engine: &Engine<'_>, pip: PipId, process: &ProcessPip) -> Vec<Rule> {
         };
         add(output.artifact.path, kind);
     }
-    let _ = (pip, world);
     rules
 }
 

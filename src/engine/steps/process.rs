@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use regex::Regex;
 
@@ -23,7 +24,7 @@ use super::harvest::{Harvest, harvest};
 use super::prepare::{Scratch, job, make_room, make_writable};
 use super::{failed_io, pip_error};
 use crate::cas::Digest;
-use crate::diagnostics::Code;
+use crate::diagnostics::{Code, Severity};
 use crate::graph::{PipId, ProcessPip};
 
 /// Lines of output that a failure shows.
@@ -67,12 +68,13 @@ impl<'s, 'g> Step<'s, 'g> {
     fn new(engine: &'s Engine<'g>, pip: PipId, process: &'s ProcessPip) -> io::Result<Self> {
         let world = &engine.world;
         let command = Command::of(world, process);
-        let weak = weak(world, process, &command, None)?;
+        let weak = weak(world, process, &command, engine.options.config.cache.salt.as_deref(), None)?;
         Ok(Self { engine, pip, process, view: View::of(world, pip, process), command, weak })
     }
 
     fn take(self, mut attempt: Attempt<'_>) -> io::Result<PipResult> {
-        let looked = !self.process.flags.disable_cache_lookup && self.engine.options.use_cache;
+        let options = self.engine.options;
+        let looked = !self.process.flags.disable_cache_lookup && options.use_cache && options.config.cache.incremental;
         if looked && let Some(hit) = self.from_cache(attempt.slot)? {
             return Ok(hit);
         }
@@ -89,7 +91,8 @@ impl<'s, 'g> Step<'s, 'g> {
     /// Looks for a result under each path set that runs with the same weak fingerprint had.
     fn from_cache(&self, slot: usize) -> io::Result<Option<PipResult>> {
         let world = &self.engine.world;
-        for (_, bytes) in world.entries.path_sets(&self.weak) {
+        let most = self.engine.options.config.cache.max_path_sets.map_or(usize::MAX, |most| most as usize);
+        for (_, bytes) in world.entries.path_sets(&self.weak).into_iter().take(most) {
             let Ok(paths) = postcard::from_bytes::<PathSet>(&bytes) else { continue };
             let strong = strong(&self.view, self.weak, &paths, None)?;
             let Some(bytes) = world.entries.result(&strong) else { continue };
@@ -182,7 +185,8 @@ impl<'s, 'g> Step<'s, 'g> {
     /// What the fingerprint is made of, for explaining.
     fn recipe(&self, paths: Option<&PathSet>) -> io::Result<Recipe> {
         let mut ingredients: Vec<Ingredient> = Vec::new();
-        weak(&self.engine.world, self.process, &self.command, Some(&mut ingredients))?;
+        let salt = self.engine.options.config.cache.salt.as_deref();
+        weak(&self.engine.world, self.process, &self.command, salt, Some(&mut ingredients))?;
         if let Some(paths) = paths {
             strong(&self.view, self.weak, paths, Some(&mut ingredients))?;
         }
@@ -191,7 +195,7 @@ impl<'s, 'g> Step<'s, 'g> {
 
     fn run(&self, attempt: &mut Attempt<'_>) -> io::Result<PipResult> {
         let rare = self.process.rare.as_deref();
-        let tries = rare.and_then(|rare| rare.process_retries).unwrap_or(self.engine.options.retries);
+        let tries = rare.and_then(|rare| rare.process_retries).unwrap_or(self.engine.options.config.schedule.process_retries);
         let mut retries = 0;
         loop {
             let ran = self.run_once(attempt, retries)?;
@@ -218,7 +222,7 @@ impl<'s, 'g> Step<'s, 'g> {
         for output in self.process.outputs.iter().filter(|output| world.is_below_shared(output.artifact.path)) {
             engine.note_shared(attempt.slot, output.artifact.path)?;
         }
-        let job = job(engine, self.pip, self.process, &self.command, &scratch, number, attempt.slot)?;
+        let job = job(engine, self.process, &self.command, &scratch, number, attempt.slot)?;
         let report = engine.run_job(attempt, &job)?;
         let stdout = read_text(&job.stdout)?;
         let stderr = read_text(&job.stderr)?;
@@ -235,16 +239,24 @@ impl<'s, 'g> Step<'s, 'g> {
             result.done = Done::Cancelled;
             return Ok(Ran { result, exit: Some(report.exit) });
         }
-        let verdict = judge(&self.view, self.process, &report, &engine.options.allowlist);
+        let verdict = judge(&self.view, self.process, &report, &engine.options.allow_lists);
         result.reads = self.reads(&report);
         let trouble = self.trouble(&report, &stdout, &stderr);
         let fine = trouble.is_empty() && verdict.violations.is_empty();
         let harvest = harvest(engine, self.pip, self.process, &verdict, fine)?;
         result.violations = verdict.violations.iter().chain(&harvest.violations).cloned().collect();
+        // A process that failed has an excuse for what is not there.
+        let missing = if trouble.is_empty() { harvest.diagnostics.clone() } else { Vec::new() };
         result.diagnostics = trouble;
-        result.diagnostics.extend(harvest.diagnostics.iter().cloned());
-        result.diagnostics.extend(diagnostics(&result.violations, world.graph));
-        if engine.options.violations_are_errors && !result.violations.is_empty() || !result.diagnostics.is_empty() {
+        result.diagnostics.extend(missing);
+        let mut told = diagnostics(&result.violations, world.graph);
+        if !engine.options.config.sandbox.unexpected_accesses_are_errors {
+            for diagnostic in &mut told {
+                diagnostic.severity = Severity::Warning;
+            }
+        }
+        result.diagnostics.extend(told);
+        if result.diagnostics.iter().any(|one| one.is_error()) {
             result.done = Done::Failed;
             result.weak = Some(self.weak);
             // What is there now is known to be this pip's, so that the next run removes it.
@@ -271,12 +283,17 @@ impl<'s, 'g> Step<'s, 'g> {
         let code = result.exit_code.unwrap_or(0);
         result.skips_dependents = rare.is_some_and(|rare| rare.succeed_fast_exit_codes.contains(&code));
         let uncacheable_code = rare.is_some_and(|rare| rare.uncacheable_exit_codes.contains(&code));
+        let violated = !result.violations.is_empty();
         result.uncached = verdict.uncacheable.or(harvest.uncacheable).or_else(|| {
+            violated.then(|| "it broke rules".to_owned())
+        });
+        result.uncached = result.uncached.take().or_else(|| {
             report.incomplete.clone().or_else(|| uncacheable_code.then(|| format!("exit code {code} is not cached")))
         });
         let strong = strong(&self.view, self.weak, &verdict.path_set, None)?;
         result.strong = Some(strong);
-        if result.uncached.is_none() && self.engine.options.use_cache {
+        let stored = self.engine.options.use_cache && self.engine.options.config.schedule.store_outputs_to_cache;
+        if result.uncached.is_none() && stored {
             let store = &world.store;
             let keep = |text: &str| store.add_bytes(text.as_bytes()).map_err(io::Error::other);
             let cached = CachedResult {
@@ -346,9 +363,9 @@ impl<'s, 'g> Step<'s, 'g> {
             Exit::Code(code) => (64, format!("{name} failed with exit code {code}")),
             Exit::Signal(signal) => (64, format!("{name} was ended by {}", signal_name(*signal))),
             Exit::TimedOut => {
-                let limit = rare.and_then(|rare| rare.timeout).map(u128::from);
-                let limit = limit.or(self.engine.options.default_timeout.map(|limit| limit.as_millis()));
-                (16, format!("{name} took longer than {} and was ended", seconds(limit.unwrap_or_default())))
+                let own = rare.and_then(|rare| rare.timeout).map(|own| Duration::from_millis(own.into()));
+                let limit = self.engine.options.config.sandbox.timeout(own).as_millis();
+                (16, format!("{name} took longer than {} and was ended", seconds(limit)))
             }
             Exit::Cancelled => (64, format!("{name} was ended with the build")),
             Exit::NotStarted(why) => (11, format!("{name} could not be started: {why}")),

@@ -1,0 +1,275 @@
+//! How contents come into the store.
+
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use super::error::{During as _, StoreError};
+use super::inspect::{hash, is_executable, is_untouched, mode};
+use super::temporary::Unfinished;
+use super::{Store, stamp};
+use crate::cas::Digest;
+
+/// What the store does with a file that is added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// The file and the store share one inode: the file becomes read-only, and the last digits of its modification time
+    /// change. Where the store has the content already, the file is replaced by a link to it. Where
+    /// linking is not possible, the store gets a copy and the file becomes read-only all the same.
+    Link,
+    /// The store gets a copy, which shares the blocks of the file where the file system can do that.
+    Copy,
+}
+
+// A mark that is no content's: on a file that is being hashed.
+const UNFINISHED: Digest = Digest { hash: [0xd5; 32], size: 0 };
+
+impl Store {
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn add_bytes(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        let digest = Digest::of(bytes);
+        if self.contains(&digest)? {
+            return Ok(digest);
+        }
+        let unfinished = self.temporary.unused();
+        let mut file = create(&unfinished)?;
+        file.write_all(bytes).during("write", unfinished.path())?;
+        self.publish(unfinished, &file, &digest, Permissions::from_mode(0o444))?;
+        Ok(digest)
+    }
+
+    /// Adds a file, and says what it holds. Symbolic links are not followed.
+    ///
+    /// # Errors
+    /// When it is not a regular file, when it changed meanwhile, or when the file system refuses.
+    pub fn add_file(&self, path: &Path, how: Keep) -> Result<Digest, StoreError> {
+        match how {
+            Keep::Link => self.link(path, None),
+            Keep::Copy => self.copy(path, None),
+        }
+    }
+
+    /// Adds a file whose digest is known. For [`Keep::Link`] it is the caller who makes sure that the file still has
+    /// that content (only the size is compared); copies are compared.
+    ///
+    /// # Errors
+    /// When it is not a regular file, when it changed meanwhile, or when the file system refuses.
+    pub fn add_file_as(&self, path: &Path, digest: &Digest, how: Keep) -> Result<(), StoreError> {
+        match how {
+            Keep::Link => self.link(path, Some(*digest))?,
+            Keep::Copy => self.copy(path, Some(*digest))?,
+        };
+        Ok(())
+    }
+
+    fn link(&self, path: &Path, known: Option<Digest>) -> Result<Digest, StoreError> {
+        let changed = || StoreError::Changed { path: path.to_owned() };
+        let (file, before) = open(path)?;
+        // A program that runs as another user must keep the bits that say so. And what this user may not mark, it may
+        // not make read-only either.
+        let special = before.mode() & 0o7000 != 0;
+        let marked = if special { None } else { self.digest_marked(path, &file, &before, known)? };
+        let Some(digest) = marked else { return self.copy(path, known) };
+        let executable = is_executable(&before);
+        match self.good(&digest, executable) {
+            Ok(stored) if (stored.metadata.dev(), stored.metadata.ino()) == (before.dev(), before.ino()) => {
+                return Ok(digest);
+            }
+            Ok(stored) => match self.replace(path, &before, &stored.path)? {
+                true => return Ok(digest),
+                // The inode has as many links as it can have. The file stays what it is.
+                false => return self.seal(path, &file, &digest, executable).map(|_| digest),
+            },
+            Err(error) if error.is_miss() => {}
+            Err(error) => return Err(error),
+        }
+        if !self.seal(path, &file, &digest, executable)? {
+            return self.copy(path, Some(digest));
+        }
+        let target = self.place(&digest, executable);
+        match self.in_folder(&target, || fs::hard_link(path, &target)) {
+            Ok(()) => {}
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(digest),
+            Err(error) if cannot_link(&error) => {
+                self.copy(path, Some(digest))?;
+                return Ok(digest);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(changed()),
+            Err(error) => return Err(error).during("link", &target),
+        }
+        let linked = fs::symlink_metadata(&target).during("look at", &target)?;
+        let same = (linked.dev(), linked.ino()) == (before.dev(), before.ino());
+        if same && (self.verify || is_untouched(&linked, &digest)) {
+            return Ok(digest);
+        }
+        self.discard(&target, linked.ino())?;
+        Err(changed())
+    }
+
+    // The digest of a file about to be linked, hashed in a way that notices every write from before the first byte was
+    // read. `None` where the file belongs to someone else.
+    fn digest_marked(
+        &self,
+        path: &Path,
+        file: &File,
+        before: &Metadata,
+        known: Option<Digest>,
+    ) -> Result<Option<Digest>, StoreError> {
+        let changed = || StoreError::Changed { path: path.to_owned() };
+        if let Some(digest) = known {
+            return if digest.size == before.len() { Ok(Some(digest)) } else { Err(changed()) };
+        }
+        let mut time = stamp::modified(before);
+        // A file with a second link may be in the store already, where it must not lose its stamp.
+        if before.nlink() == 1 {
+            time = stamp::stamped(&UNFINISHED, time);
+            match stamp::set_modified(file, time) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
+                answer => answer.during("set the time of", path)?,
+            }
+            if self.verify {
+                // The file system may have rounded it.
+                time = stamp::modified(&file.metadata().during("look at", path)?);
+            }
+        }
+        let digest = hash(file, before.len()).during("read", path)?;
+        let after = file.metadata().during("look at", path)?;
+        let unchanged = after.len() == digest.size && stamp::modified(&after) == time;
+        if unchanged { Ok(Some(digest)) } else { Err(changed()) }
+    }
+
+    // Makes a file read-only and stamps it; false where the file belongs to someone else.
+    fn seal(&self, path: &Path, file: &File, digest: &Digest, executable: bool) -> Result<bool, StoreError> {
+        let metadata = file.metadata().during("look at", path)?;
+        let permissions = mode(&metadata, executable);
+        if metadata.mode() & 0o7777 != permissions.mode() & 0o7777 {
+            match file.set_permissions(permissions) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
+                answer => answer.during("change the mode of", path)?,
+            }
+        }
+        let time = stamp::stamped(digest, stamp::modified(&metadata));
+        if time != stamp::modified(&metadata) {
+            stamp::set_modified(file, time).during("set the time of", path)?;
+        }
+        Ok(true)
+    }
+
+    // Puts a link to what is stored in the place of an equal file; false where that is not possible.
+    fn replace(&self, path: &Path, before: &Metadata, stored: &Path) -> Result<bool, StoreError> {
+        let unfinished = self.temporary.unused();
+        match fs::hard_link(stored, unfinished.path()) {
+            Ok(()) => {}
+            Err(error) if cannot_link(&error) => return Ok(false),
+            Err(error) => return Err(error).during("link", stored),
+        }
+        let now = fs::symlink_metadata(path).during("look at", path)?;
+        if (now.dev(), now.ino(), now.len()) != (before.dev(), before.ino(), before.len()) {
+            return Err(StoreError::Changed { path: path.to_owned() });
+        }
+        match unfinished.rename_link(path) {
+            Ok(()) => Ok(true),
+            Err(error) if cannot_link(&error) => Ok(false),
+            Err(error) => Err(error).during("replace", path),
+        }
+    }
+
+    fn copy(&self, path: &Path, known: Option<Digest>) -> Result<Digest, StoreError> {
+        let (file, before) = open(path)?;
+        let executable = is_executable(&before);
+        if let Some(digest) = known
+            && !self.verify
+            && self.good(&digest, executable).is_ok()
+        {
+            return Ok(digest);
+        }
+        let unfinished = self.temporary.unused();
+        let mut copy = create(&unfinished)?;
+        io::copy(&mut &file, &mut copy).during("write", unfinished.path())?;
+        // It is the copy that is hashed: whatever happens to the file, the store has what the digest says.
+        let written = File::open(unfinished.path()).during("open", unfinished.path())?;
+        let size = written.metadata().during("look at", unfinished.path())?.len();
+        let digest = hash(&written, size).during("read", unfinished.path())?;
+        if known.is_some_and(|known| known != digest) {
+            return Err(StoreError::Changed { path: path.to_owned() });
+        }
+        match self.good(&digest, executable) {
+            Ok(_) => return Ok(digest),
+            Err(error) if error.is_miss() => {}
+            Err(error) => return Err(error),
+        }
+        stamp::set_modified(&copy, stamp::modified(&before)).during("set the time of", unfinished.path())?;
+        self.publish(unfinished, &copy, &digest, mode(&before, executable))?;
+        Ok(digest)
+    }
+
+    /// Gives a finished file its mode, its stamp and its name.
+    pub(super) fn publish(
+        &self,
+        unfinished: Unfinished,
+        file: &File,
+        digest: &Digest,
+        mode: Permissions,
+    ) -> Result<(), StoreError> {
+        let path = unfinished.path();
+        let executable = mode.mode() & 0o111 != 0;
+        file.set_permissions(mode).during("change the mode of", path)?;
+        let now = stamp::modified(&file.metadata().during("look at", path)?);
+        stamp::set_modified(file, stamp::stamped(digest, now)).during("set the time of", path)?;
+        let target = self.place(digest, executable);
+        // A rename over an equal file of another process does no harm.
+        let path = path.to_owned();
+        match self.in_folder(&target, || fs::rename(&path, &target)) {
+            Ok(()) => {
+                unfinished.moved();
+                Ok(())
+            }
+            Err(error) => Err(error).during("create", &target),
+        }
+    }
+
+    // Does something that needs the folder of a file, and makes that folder if it was missing.
+    fn in_folder(&self, target: &Path, act: impl Fn() -> io::Result<()>) -> io::Result<()> {
+        match act() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if let Some(folder) = target.parent() {
+                    fs::create_dir_all(folder)?;
+                }
+                act()
+            }
+            answer => answer,
+        }
+    }
+}
+
+/// A new file, to be written.
+pub(super) fn create(unfinished: &Unfinished) -> Result<File, StoreError> {
+    let path = unfinished.path();
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).during("create", path)
+}
+
+fn open(path: &Path) -> Result<(File, Metadata), StoreError> {
+    let not_a_file = || StoreError::NotAFile { path: path.to_owned() };
+    // Not blocking, for it may be a pipe.
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.raw_os_error(), Some(nix::libc::ELOOP | nix::libc::ENXIO)) => {
+            return Err(not_a_file());
+        }
+        Err(error) => return Err(error).during("open", path),
+    };
+    let metadata = file.metadata().during("look at", path)?;
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(not_a_file()) }
+}
+
+/// Whether a link is not possible here, though a copy may be.
+pub(super) fn cannot_link(error: &io::Error) -> bool {
+    use nix::libc::{EMLINK, ENOSYS, EOPNOTSUPP, EPERM, EXDEV};
+    matches!(error.raw_os_error(), Some(EXDEV | EMLINK | EPERM | EOPNOTSUPP | ENOSYS))
+}

@@ -1,0 +1,172 @@
+//! A folder that has each content once, as a file named by its digest.
+//!
+//! ```text
+//! version          the format, a number
+//! lock             held shared by builds, exclusively by who removes what is no longer wanted
+//! tmp/             files that are not finished
+//! blobs/ab/cdef…   a content whose SHA-256 hash is abcdef…, not executable
+//! blobs/ab/cdef…x  the same content, executable: that lives in the inode
+//! ```
+//!
+//! Outputs of builds and the store share inodes by hard links, so keeping and restoring an output costs no copy. Such
+//! files are read-only. That a file was changed nevertheless is noticed by its [stamp]. A file gets its final
+//! name only when it is complete, so a process may be killed at any moment, and any number of processes may add the same
+//! content at once. Nothing is forced to the disk: after a power failure a file may be short or empty, which
+//! its size shows, and then it is removed like any other changed file.
+
+#![allow(clippy::disallowed_methods, reason = "a store is made of files, and judges their age")]
+
+mod add;
+mod error;
+mod inspect;
+mod materialize;
+mod stamp;
+mod sweep;
+mod temporary;
+#[cfg(test)]
+mod tests;
+
+pub use add::Keep;
+pub use error::StoreError;
+pub use materialize::Materialize;
+pub use stamp::is_stamped;
+pub use sweep::{Collected, Stats, Verified};
+
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::Digest;
+use error::During as _;
+use temporary::Temporary;
+
+// The format of the folder.
+const VERSION: u32 = 1;
+
+/// A store of contents. Threads may share it, and processes may open the same folder.
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+    temporary: Temporary,
+    // Whether files are read and hashed at each use.
+    verify: bool,
+}
+
+/// While this lives, nothing is removed from the store by another process.
+#[derive(Debug)]
+pub struct Hold {
+    // The lock goes with the open file.
+    _file: File,
+}
+
+impl Store {
+    /// Opens the store in a folder, making it where there is none.
+    ///
+    /// # Errors
+    /// When it was made by a later version of this program, or cannot be read or written.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let pending = folder.join("tmp");
+        fs::create_dir_all(&pending).during("create", &pending)?;
+        let blobs = folder.join("blobs");
+        fs::create_dir_all(&blobs).during("create", &blobs)?;
+        let temporary = Temporary::new(pending);
+        read_version(folder, &temporary)?;
+        temporary.clean(SystemTime::now())?;
+        let probe = temporary.unused();
+        let file = File::create_new(probe.path()).during("create", probe.path())?;
+        let verify = !stamp::is_kept(&file).during("set the time of", probe.path())?;
+        Ok(Self { folder: folder.to_owned(), temporary, verify })
+    }
+
+    /// The same store, where each content is read and hashed before it is used.
+    #[must_use]
+    pub fn verifying(mut self) -> Self {
+        self.verify = true;
+        self
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Keeps others from removing contents as long as the answer lives. Waits while they are at it.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn hold(&self) -> Result<Hold, StoreError> {
+        let (file, path) = self.lock_file()?;
+        file.lock_shared().during("lock", &path)?;
+        Ok(Hold { _file: file })
+    }
+
+    /// Like [`Store::hold`], without waiting.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] while contents are being removed.
+    pub fn try_hold(&self) -> Result<Hold, StoreError> {
+        let (file, path) = self.lock_file()?;
+        self.locked(file.try_lock_shared(), &path)?;
+        Ok(Hold { _file: file })
+    }
+
+    // Against every build and everyone else who removes.
+    fn hold_alone(&self) -> Result<Hold, StoreError> {
+        let (file, path) = self.lock_file()?;
+        self.locked(file.try_lock(), &path)?;
+        Ok(Hold { _file: file })
+    }
+
+    fn locked(&self, answer: Result<(), TryLockError>, path: &Path) -> Result<(), StoreError> {
+        match answer {
+            Ok(()) => Ok(()),
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse { folder: self.folder.clone() }),
+            Err(TryLockError::Error(error)) => Err(error).during("lock", path),
+        }
+    }
+
+    fn lock_file(&self) -> Result<(File, PathBuf), StoreError> {
+        let path = self.folder.join("lock");
+        let file = OpenOptions::new().create(true).append(true).open(&path).during("open", &path)?;
+        Ok((file, path))
+    }
+
+    // Where a content is, if it is there.
+    fn place(&self, digest: &Digest, executable: bool) -> PathBuf {
+        let mut name = String::with_capacity(self.folder.as_os_str().len() + 75);
+        name.push_str("blobs/");
+        for (at, byte) in digest.hash.iter().enumerate() {
+            // Writing to a string cannot fail.
+            let _ = write!(name, "{byte:02x}");
+            if at == 0 {
+                name.push('/');
+            }
+        }
+        if executable {
+            name.push('x');
+        }
+        self.folder.join(name)
+    }
+}
+
+fn read_version(folder: &Path, temporary: &Temporary) -> Result<(), StoreError> {
+    let path = folder.join("version");
+    match fs::read_to_string(&path) {
+        Ok(text) => match text.trim().parse() {
+            Ok(found) if found > VERSION => Err(StoreError::Newer { folder: folder.to_owned(), found, known: VERSION }),
+            Ok(_) => Ok(()),
+            Err(_) => Err(StoreError::NotAStore { folder: folder.to_owned() }),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let unfinished = temporary.unused();
+            fs::write(unfinished.path(), format!("{VERSION}\n")).during("write", unfinished.path())?;
+            unfinished.rename(&path).during("create", &path)
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(StoreError::NotAStore { folder: folder.to_owned() })
+        }
+        Err(error) => Err(error).during("read", &path),
+    }
+}
