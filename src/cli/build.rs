@@ -25,8 +25,8 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
     let filter = args.filter.as_deref().map(library::filter).transpose()?;
     let output = Output::standard();
     // What processes are seen to touch has no links in it, so neither have the paths of the graph.
-    let path = fs::canonicalize(&args.workspace.path)
-        .map_err(|error| Failure::file("read", &args.workspace.path, error))?;
+    let path =
+        fs::canonicalize(&args.workspace.path).map_err(|error| Failure::file("read", &args.workspace.path, error))?;
     let workspace = library::open(&path, &args.options, reporter.levels(), false)?;
     let evaluation = workspace.evaluate(&qualifiers);
     let mut diagnostics = evaluation.diagnostics;
@@ -38,17 +38,15 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
         Some(filter) => Some(library::select(&graph, filter, |note| reporter.note(note))?),
         None => None,
     };
-    let selection = selection.map(|chosen| graph.ids().map(|id| chosen.pips().contains(id)).collect());
+    let selection = selection.map(|chosen| chosen.closure(&graph));
+    let selection = selection.map(|chosen| graph.ids().map(|id| chosen.contains(id)).collect());
     let cancellation = Cancellation::new();
     let on_signal = cancellation.clone();
     // Without a handler a signal ends this process at once, and the workers then end what runs.
     let _ = ctrlc::set_handler(move || on_signal.cancel());
     let folder = workspace.folder();
-    let environment = args
-        .options
-        .environment
-        .iter()
-        .fold(ProcessEnvironment::new(), |all, (name, value)| all.with(name, value));
+    let environment =
+        args.options.environment.iter().fold(ProcessEnvironment::new(), |all, (name, value)| all.with(name, value));
     let options = BuildOptions {
         cache: args.cache_dir.clone().unwrap_or_else(|| folder.join(engine::FOLDER).join("cache")),
         workspace: folder,
@@ -175,6 +173,9 @@ impl Listener for Progress<'_> {
     fn finished(&self, _pip: PipId, _slot: usize, result: &PipResult, _start: Duration, _end: Duration) {
         let _ = (self.workspace, Code::Dx(0), PathBuf::new());
         if !self.quiet {
+            if let Some(reason) = &result.reason {
+                super::report::statistics(&format!("   because {reason}"));
+            }
             for warning in &result.warnings {
                 super::report::statistics(warning);
             }

@@ -11,8 +11,7 @@ use std::path::PathBuf;
 use super::world::World;
 use crate::graph::export::{Names, arguments_with, render_with};
 use crate::graph::{
-    DirectoryId, EnvironmentValue, FileArtifact, PathRendering, ProcessPip, StandardInput,
-    WriteFilePip,
+    DirectoryId, EnvironmentValue, FileArtifact, PathRendering, ProcessPip, StandardInput, WriteFilePip,
 };
 use crate::paths::{PathId, Paths};
 use crate::source::Symbol;
@@ -207,7 +206,11 @@ fn quoted(argument: &str) -> String {
 /// A word as a shell reads it.
 pub(super) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]

@@ -57,17 +57,10 @@ impl Content {
         match self {
             Content::Absent => hasher.text("absent"),
             Content::Directory => hasher.text("directory"),
-            Content::File { digest, executable } => {
-                hasher.text("file");
-                hasher.digest(digest);
-                hasher.flag(*executable);
-            }
-            Content::Link(target) => {
-                hasher.text("link");
-                hasher.text(target);
-            }
+            Content::File { digest, executable } => hasher.text("file").digest(digest).flag(*executable),
+            Content::Link(target) => hasher.text("link").text(target),
             Content::Other => hasher.text("other"),
-        }
+        };
     }
 
     /// One line for people: what changed in an input.

@@ -4,6 +4,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use super::cache::{Fingerprint, Hasher};
 use super::fingerprint::{Ingredient, PathSet};
 use super::run::Engine;
 use crate::graph::PipId;
@@ -25,8 +26,8 @@ pub(super) fn reason(
     pip: PipId,
     now: impl FnOnce(Option<&PathSet>) -> io::Result<Recipe>,
 ) -> io::Result<String> {
-    let key = engine.world.graph.stable_id(pip).key();
-    let before = engine.world.entries.recipe(key).and_then(|bytes| postcard::from_bytes::<Recipe>(&bytes).ok());
+    let before =
+        engine.world.entries.recipe(key(engine, pip)).and_then(|bytes| postcard::from_bytes::<Recipe>(&bytes).ok());
     let Some(before) = before else {
         return Ok("it has no earlier result".to_owned());
     };
@@ -46,7 +47,15 @@ pub(super) fn reason(
 /// Remembers what a new result was made of.
 pub(super) fn remember(engine: &Engine<'_>, pip: PipId, recipe: &Recipe) -> io::Result<()> {
     let bytes = postcard::to_stdvec(recipe).map_err(io::Error::other)?;
-    engine.world.entries.remember_recipe(engine.world.graph.stable_id(pip).key(), &bytes).map_err(io::Error::other)
+    engine.world.entries.remember_recipe(key(engine, pip), &bytes);
+    Ok(())
+}
+
+/// A pip in the table of recipes.
+fn key(engine: &Engine<'_>, pip: PipId) -> Fingerprint {
+    let mut hasher = Hasher::new("pip");
+    hasher.text(&engine.world.graph.stable_id(pip).to_string());
+    hasher.finish()
 }
 
 fn compare(before: &[Ingredient], now: &[Ingredient]) -> Vec<String> {

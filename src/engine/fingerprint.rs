@@ -65,19 +65,17 @@ pub(super) fn weak(
     mut explain: Option<&mut Vec<Ingredient>>,
 ) -> io::Result<Fingerprint> {
     let graph = world.graph;
-    let mut hasher = Hasher::new();
+    let mut hasher = Hasher::new("process");
     let mut tell = |name: &dyn Fn() -> String, value: &dyn Fn() -> String| {
         if let Some(list) = explain.as_deref_mut() {
             list.push(Ingredient { name: name(), value: value() });
         }
     };
-    hasher.section("process");
-    hasher.number(VERSION);
-    hasher.text(salt.unwrap_or(""));
+    hasher.number(VERSION).text(salt.unwrap_or(""));
 
     hasher.section("command");
     hasher.text(&command.program);
-    command.arguments.iter().for_each(|argument| hasher.text(argument));
+    add_all(&mut hasher, command.arguments.iter());
     if let Some(response) = &command.response {
         hasher.section("response");
         hasher.text(&response.prefix);
@@ -94,7 +92,7 @@ pub(super) fn weak(
         tell(&|| format!("environment variable {name}"), &|| value.clone());
     }
     hasher.section("pass through");
-    command.pass_through.iter().for_each(|name| hasher.text(name));
+    add_all(&mut hasher, command.pass_through.iter());
     hasher.section("input text");
     hasher.text(command.input.as_deref().unwrap_or(""));
 
@@ -111,7 +109,7 @@ pub(super) fn weak(
         hasher.text(&world.token(directory.root));
         hasher.text(crate::graph::export::seal_kind(directory.kind));
         if let Pip::SealDirectory(seal) = graph.pip(directory.pip) {
-            seal.patterns.iter().for_each(|pattern| hasher.text(graph.text(*pattern)));
+            add_all(&mut hasher, seal.patterns.iter().map(|pattern| graph.text(*pattern)));
             if let Some(filter) = seal.filter {
                 hasher.number(filter.kind as u64);
                 hasher.text(graph.text(filter.regex));
@@ -141,11 +139,18 @@ pub(super) fn weak(
     }
     hash_options(&mut hasher, world, process);
     tell(&|| "outputs and options".to_owned(), &|| {
-        let mut options = Hasher::new();
+        let mut options = Hasher::new("options");
         hash_options(&mut options, world, process);
         options.finish().to_string()[..16].to_owned()
     });
     Ok(hasher.finish())
+}
+
+/// Adds a list of texts.
+fn add_all(hasher: &mut Hasher, texts: impl Iterator<Item = impl AsRef<str>>) {
+    for text in texts {
+        hasher.text(text.as_ref());
+    }
 }
 
 /// What decides how a run is judged.
@@ -165,22 +170,24 @@ fn hash_options(hasher: &mut Hasher, world: &World<'_>, process: &ProcessPip) {
         hasher.flag(flag);
     }
     hasher.section("untracked");
-    process.untracked_paths.iter().for_each(|path| hasher.text(&world.token(*path)));
+    add_all(hasher, process.untracked_paths.iter().map(|path| world.token(*path)));
     hasher.section("untracked scopes");
-    process.untracked_scopes.iter().for_each(|path| hasher.text(&world.token(*path)));
+    add_all(hasher, process.untracked_scopes.iter().map(|path| world.token(*path)));
     let Some(rare) = &process.rare else { return };
     hasher.section("rare");
     for codes in
         [&rare.success_exit_codes, &rare.retry_exit_codes, &rare.succeed_fast_exit_codes, &rare.uncacheable_exit_codes]
     {
         hasher.number(codes.len() as u64);
-        codes.iter().for_each(|code| hasher.number(*code as u64));
+        for code in codes {
+            hasher.number(*code as u64);
+        }
     }
     hasher.number(rare.double_write_policy.map_or(0, |policy| policy as u64 + 1));
     hasher.number(rare.source_rewrite_policy.map_or(0, |policy| policy as u64 + 1));
     hasher.number(rare.absent_path_probe.map_or(0, |mode| mode as u64 + 1));
     hasher.section("exclusions");
-    rare.output_directory_exclusions.iter().for_each(|path| hasher.text(&world.token(*path)));
+    add_all(hasher, rare.output_directory_exclusions.iter().map(|path| world.token(*path)));
     for regex in [rare.warning_regex, rare.error_regex] {
         hasher.text(regex.map_or("", |regex| graph.text(regex)));
     }
@@ -197,9 +204,8 @@ pub(super) fn strong(
     paths: &PathSet,
     mut explain: Option<&mut Vec<Ingredient>>,
 ) -> io::Result<Fingerprint> {
-    let mut hasher = Hasher::new();
-    hasher.section("strong");
-    hasher.bytes(weak.as_bytes());
+    let mut hasher = Hasher::new("strong");
+    hasher.fingerprint(&weak);
     for entry in &paths.entries {
         hasher.text(&entry.path);
         let Some(path) = view.world.from_token(&entry.path) else { continue };
@@ -224,7 +230,7 @@ fn hash_entry(
     if entry.listing {
         hasher.section("listing");
         let names = view.listing(path)?;
-        names.iter().for_each(|name| hasher.text(name));
+        add_all(hasher, names.iter());
         if let Some(list) = explain {
             let mut text = names.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
             if names.len() > 20 {

@@ -132,9 +132,10 @@ impl Made {
             scrubbed.journals += 1;
             let bytes = fs::read(&journal).map_err(|error| failed(&journal, error))?;
             for text in bytes.split(|byte| *byte == 0).filter_map(|text| std::str::from_utf8(text).ok()) {
-                let Some(path) = Some(text).filter(|text| text.starts_with('/')).and_then(|text| {
-                    graph.paths().parse_absolute(text).ok()
-                }) else {
+                let Some(path) = Some(text)
+                    .filter(|text| text.starts_with('/'))
+                    .and_then(|text| graph.paths().parse_absolute(text).ok())
+                else {
                     continue;
                 };
                 // A workspace that was copied brings journals of another place along.

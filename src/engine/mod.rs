@@ -21,8 +21,11 @@ mod outcome;
 mod run;
 pub mod sandbox;
 mod schedule;
+mod services;
+mod snapshot;
 mod state;
 mod steps;
+mod upkeep;
 mod view;
 mod violation;
 mod world;
@@ -38,12 +41,14 @@ pub use content::Content;
 pub use made::Scrubbed;
 pub use options::{BuildOptions, Listener};
 pub use outcome::{BuildOutcome, Done, PipResult};
+pub use snapshot::Snapshot;
 pub use state::FOLDER;
+pub use upkeep::{CacheStats, CacheVerified, Keep, cache_gc, cache_stats, cache_verify};
 pub use violation::{Rule, Violation, pip_name};
 
 use crate::cas::StoreError;
 use crate::graph::PipGraph;
-use cache::CacheError;
+use cache::EntriesError;
 use run::Engine;
 use sandbox::Canceller;
 
@@ -71,7 +76,7 @@ pub enum BuildError {
     Store(#[from] StoreError),
     /// The table of results cannot be used.
     #[error(transparent)]
-    Cache(#[from] CacheError),
+    Cache(#[from] EntriesError),
 }
 
 /// Ends a build from outside: from a signal handler's thread, or when a host loses interest.
@@ -109,6 +114,11 @@ impl Cancellation {
         self.inner.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What runs in a slot.
+    fn get(&self, slot: usize) -> Option<Canceller> {
+        self.running().get(slot).cloned().flatten()
+    }
+
     /// Notes what runs in a slot, so that it can be ended.
     fn set(&self, slot: usize, canceller: Option<Canceller>) {
         let mut running = self.running();
@@ -130,7 +140,7 @@ pub fn build(
     listener: &dyn Listener,
 ) -> Result<BuildOutcome, BuildError> {
     let engine = Engine::open(graph, options, cancellation, listener)?;
-    let outcome = engine.run();
-    engine.close()?;
+    let mut outcome = engine.run();
+    outcome.repairs.extend(engine.close()?.iter().map(ToString::to_string));
     Ok(outcome)
 }

@@ -6,6 +6,7 @@ use super::cache::Fingerprint;
 use super::content::Content;
 use super::made::Scrubbed;
 use super::sandbox::Reads;
+use super::snapshot::Snapshot;
 use super::violation::Violation;
 use crate::diagnostics::Diagnostic;
 use crate::paths::PathId;
@@ -120,6 +121,8 @@ pub struct BuildOutcome {
     pub repairs: Vec<String>,
     /// What was removed before the build.
     pub scrubbed: Scrubbed,
+    /// What the build rested on, where the next one may skip everything if that is still so.
+    pub snapshot: Option<Snapshot>,
 }
 
 impl BuildOutcome {
@@ -128,4 +131,3 @@ impl BuildOutcome {
         self.failed == 0 && self.skipped == 0 && !self.cancelled
     }
 }
-

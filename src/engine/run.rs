@@ -4,18 +4,21 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use regex::Regex;
 use rustc_hash::FxBuildHasher;
 
-use super::cache::{Entries, FileTable, Repair};
+use super::cache::{Entries, EntriesError, FileTable, Repair};
 use super::fingerprint::PathSet;
 use super::made::{Made, Scrubbed};
 use super::outcome::{BuildOutcome, Done, PipResult};
 use super::sandbox::{Job, Report, Worker};
 use super::schedule::Schedule;
+use super::services::{self, Services};
+use super::snapshot;
 use super::state::State;
 use super::steps::{self, Attempt};
 use super::world::{Statics, World};
@@ -53,11 +56,13 @@ impl<'g> Engine<'g> {
         listener: &'g dyn Listener,
     ) -> Result<Self, BuildError> {
         let state = State::open(&options.workspace)?;
+        snapshot::discard(&state).map_err(|error| BuildError::State { path: state.path("last.bin"), error })?;
         let store = Store::open(&options.cache)?;
         let store = if options.verify { store.verifying() } else { store };
         let hold = store.hold()?;
-        let (entries, repaired_entries) = Entries::open(&options.cache)?;
-        let (files, repaired_files) = FileTable::open(&state.path("files.bin"), &options.workspace);
+        let (entries, repaired_entries) = open_entries(&options.cache, cancellation)?;
+        let failed = |error| BuildError::State { path: state.path("files.bin"), error };
+        let (files, repaired_files) = FileTable::open(&state.path(""), &options.workspace).map_err(failed)?;
         let statics = Statics::of(graph);
         let is_below_shared = |path| statics.is_below_shared(graph, path);
         let is_below_outputs = |path| statics.is_below_outputs(graph, path);
@@ -85,25 +90,45 @@ impl<'g> Engine<'g> {
         let schedule = Schedule::new(graph, self.options.selection.as_deref(), jobs);
         let total = graph.ids().filter(|id| schedule.is_wanted(*id) && counts(graph, *id)).count();
         self.listener.begun(total);
-        let crew = Crew { schedule: &schedule, engine: self, start: Instant::now(), told: Mutex::default() };
+        let services = Services::new(self);
+        let crew = Crew {
+            schedule: &schedule,
+            engine: self,
+            services: &services,
+            start: Instant::now(),
+            told: Mutex::default(),
+        };
         crew.hand_out(schedule.first(), 0);
         std::thread::scope(|scope| {
-            for slot in 0..jobs {
-                let crew = &crew;
-                scope.spawn(move || crew.work(slot));
+            let threads: Vec<_> = (0..jobs)
+                .map(|slot| {
+                    let crew = &crew;
+                    scope.spawn(move || crew.work(slot, scope))
+                })
+                .collect();
+            for thread in threads {
+                // A thread that panicked has been reported by the hook; the others have done what they could.
+                let _ = thread.join();
+            }
+            for (pip, result) in services.shut_down() {
+                crew.tell(pip, result);
             }
         });
         let told = crew.told.into_inner().unwrap_or_else(PoisonError::into_inner);
-        told.outcome(graph, total, self)
+        let may_skip = told.nothing_special && self.options.use_cache;
+        let mut outcome = told.outcome(graph, total, self);
+        if may_skip && outcome.is_success() {
+            outcome.snapshot = snapshot::take(self, |pip| schedule.is_wanted(pip), total);
+        }
+        outcome
     }
 
     /// Writes down what the next build is to know.
-    pub(super) fn close(&self) -> Result<(), BuildError> {
+    pub(super) fn close(self) -> Result<Vec<Repair>, BuildError> {
         self.world.made.save(&self.state, self.world.graph)?;
         let path = self.state.path("files.bin");
         self.world.files.save().map_err(|error| BuildError::State { path, error })?;
-        self.world.entries.close()?;
-        Ok(())
+        Ok(self.world.entries.close()?.into_iter().collect())
     }
 
     /// Whether accesses of a process are observed. Nothing else tells what is left in its output directories.
@@ -166,7 +191,7 @@ impl<'g> Engine<'g> {
 
     /// Notes that something is about to be made in a shared output directory.
     pub(super) fn note_shared(&self, slot: usize, path: PathId) -> io::Result<()> {
-        let mut journal = self.journals[slot].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut journal = self.journals[slot % self.journals.len()].lock().unwrap_or_else(PoisonError::into_inner);
         let file = match &mut *journal {
             Some(file) => file,
             empty => empty.insert(File::options().append(true).create(true).open(self.journal(slot))?),
@@ -174,6 +199,12 @@ impl<'g> Engine<'g> {
         let mut line = self.world.graph.paths().display(path).into_bytes();
         line.push(0);
         file.write_all(&line)
+    }
+
+    /// What fingerprints of this build depended on beyond what the graph names: paths, and whether contents and whether
+    /// names in a folder mattered.
+    pub(super) fn relied(&self) -> Vec<(PathId, bool, bool)> {
+        self.relied.iter().map(|entry| (*entry.key(), entry.0, entry.1)).collect()
     }
 
     /// Notes what a fingerprint depended on, for knowing next time that nothing changed.
@@ -184,6 +215,22 @@ impl<'g> Engine<'g> {
                 relied.0 |= entry.content;
                 relied.1 |= entry.listing;
             }
+        }
+    }
+}
+
+/// How long a build waits for another one that has the table of results open.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Opens the table of results, which one process at a time can have open: builds that share a cache take turns.
+fn open_entries(folder: &Path, cancellation: &Cancellation) -> Result<(Entries, Option<Repair>), BuildError> {
+    let begun = Instant::now();
+    loop {
+        match Entries::open(folder) {
+            Err(EntriesError::InUse { .. }) if begun.elapsed() < PATIENCE && !cancellation.is_cancelled() => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened => return Ok(opened?),
         }
     }
 }
@@ -203,8 +250,9 @@ fn real_of(path: &Path) -> Option<PathBuf> {
 }
 
 /// What the end of the build tells.
-#[derive(Default)]
 struct Told {
+    /// Whether every pip would be a silent hit if it were all done again.
+    nothing_special: bool,
     executed: usize,
     hits: usize,
     failed: usize,
@@ -212,8 +260,15 @@ struct Told {
     results: Vec<(PipId, PipResult)>,
 }
 
+impl Default for Told {
+    fn default() -> Self {
+        Self { nothing_special: true, executed: 0, hits: 0, failed: 0, results: Vec::new() }
+    }
+}
+
 impl Told {
     fn note(&mut self, graph: &PipGraph, pip: PipId, result: PipResult) {
+        self.nothing_special &= result.uncached.is_none() && result.warnings.is_empty();
         match result.done {
             Done::Executed => self.executed += usize::from(counts(graph, pip)),
             Done::Hit => self.hits += usize::from(counts(graph, pip)),
@@ -250,30 +305,46 @@ impl Told {
 struct Crew<'t, 'g> {
     schedule: &'t Schedule<'g>,
     engine: &'t Engine<'g>,
+    services: &'t Services<'t>,
     start: Instant,
     told: Mutex<Told>,
 }
 
-impl Crew<'_, '_> {
+impl<'t> Crew<'t, '_> {
     /// Works until nothing is left.
-    fn work(&self, slot: usize) {
+    fn work<'scope>(&'scope self, slot: usize, scope: &'scope Scope<'scope, '_>)
+    where
+        't: 'scope,
+    {
         let mut worker = None;
         while let Some(pip) = self.schedule.next() {
             if self.engine.cancellation.is_cancelled() {
                 self.schedule.stop();
             } else {
-                self.bring_about(pip, slot, &mut worker);
+                self.bring_about(pip, slot, &mut worker, scope);
             }
             self.schedule.release(pip);
         }
     }
 
-    fn bring_about(&self, pip: PipId, slot: usize, worker: &mut Option<Worker>) {
+    fn bring_about<'scope>(
+        &'scope self,
+        pip: PipId,
+        slot: usize,
+        worker: &mut Option<Worker>,
+        scope: &'scope Scope<'scope, '_>,
+    ) {
         let engine = self.engine;
         let begun = self.start.elapsed();
         engine.listener.started(pip, slot);
+        let services = self.services;
         let result = match engine.world.graph.pip(pip) {
-            Pip::Process(process) => steps::process(engine, pip, process, Attempt { slot, worker }),
+            // Started when a client must run, and ended when all is done.
+            Pip::Process(_) if services::waits(engine.world.graph, pip) => services::later(),
+            Pip::Process(process) => {
+                let before_run = || services.ensure(scope, process);
+                steps::process(engine, pip, process, Attempt { slot, worker, before_run: &before_run })
+            }
             Pip::CopyFile(copy) => steps::copy(engine, pip, copy, slot),
             Pip::WriteFile(write) => steps::write(engine, pip, write, slot),
             Pip::SealDirectory(seal) => steps::seal(engine, pip, seal),
@@ -285,14 +356,18 @@ impl Crew<'_, '_> {
     fn finish(&self, pip: PipId, slot: usize, result: PipResult, begun: Duration) {
         self.engine.listener.finished(pip, slot, &result, begun, self.start.elapsed());
         let (done, skips) = (result.done, result.skips_dependents);
-        // The rest was for the listener.
-        let kept = PipResult { output: String::new(), reads: Vec::new(), outputs: Vec::new(), ..result };
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).note(self.engine.world.graph, pip, kept);
+        self.tell(pip, result);
         match done {
             Done::Executed | Done::Hit if !skips => self.hand_out(self.schedule.settle(pip), slot),
             Done::Failed | Done::Cancelled if !self.engine.options.keep_going => self.schedule.stop(),
             _ => self.schedule.give_up(pip),
         }
+    }
+
+    /// Keeps what the end of the build tells of a pip; the rest was for the listener.
+    fn tell(&self, pip: PipId, result: PipResult) {
+        let kept = PipResult { output: String::new(), reads: Vec::new(), outputs: Vec::new(), ..result };
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).note(self.engine.world.graph, pip, kept);
     }
 
     /// Hands pips that are ready to the queue, and does seals at once: they cost next to nothing.

@@ -4,15 +4,14 @@
 //! needs it. When everything else is done, its shutdown command is run, and what still runs then is ended.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
-use std::thread::{Scope, ScopedJoinHandle};
-use std::time::{Duration, Instant};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Scope;
+use std::time::Duration;
 
 use rustc_hash::FxHashSet;
 
 use super::outcome::{Done, PipResult};
 use super::run::Engine;
-use super::sandbox::Canceller;
 use super::steps::{self, Attempt};
 use crate::graph::{Pip, PipGraph, PipId, ProcessPip, ServiceKind};
 
@@ -33,49 +32,57 @@ pub(super) fn waits(graph: &PipGraph, pip: PipId) -> bool {
 }
 
 /// The services of one build.
-#[derive(Default)]
-pub(super) struct Services<'scope> {
-    started: Mutex<Started<'scope>>,
+pub(super) struct Services<'e> {
+    engine: &'e Engine<'e>,
+    known: Mutex<FxHashSet<PipId>>,
+    /// How those that were started ended, or none while they run.
+    running: Mutex<Vec<(PipId, Option<PipResult>)>>,
+    ended: Condvar,
 }
 
-#[derive(Default)]
-struct Started<'scope> {
-    known: FxHashSet<PipId>,
-    running: Vec<(PipId, ScopedJoinHandle<'scope, PipResult>)>,
-}
+impl<'e> Services<'e> {
+    /// None is started yet.
+    pub(super) fn new(engine: &'e Engine<'e>) -> Self {
+        Self { engine, known: Mutex::default(), running: Mutex::default(), ended: Condvar::new() }
+    }
 
-impl<'scope> Services<'scope> {
     /// Starts the services that a process talks to, unless they run already.
-    pub(super) fn ensure<'env>(
-        &self,
-        scope: &'scope Scope<'scope, 'env>,
-        engine: &'env Engine<'env>,
+    pub(super) fn ensure<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
         process: &ProcessPip,
     ) -> io::Result<()> {
         let Some(rare) = &process.rare else { return Ok(()) };
         for service in &rare.service.dependencies {
-            let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
-            if !started.known.insert(*service) {
+            let is_new = self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(*service);
+            let Pip::Process(process) = self.engine.world.graph.pip(*service) else { continue };
+            if !is_new {
                 continue;
             }
-            let Pip::Process(process) = engine.world.graph.pip(*service) else { continue };
-            let (pip, slot) = (*service, engine.options.jobs.max(1) + started.running.len());
-            engine.listener.running(pip, slot);
-            let handle = std::thread::Builder::new().spawn_scoped(scope, move || {
-                let mut worker = None;
-                steps::service(engine, pip, process, Attempt { slot, worker: &mut worker })
+            let pip = *service;
+            let place = {
+                let mut running = self.lock();
+                running.push((pip, None));
+                running.len() - 1
+            };
+            let slot = self.slot(place);
+            self.engine.listener.running(pip, slot);
+            std::thread::Builder::new().spawn_scoped(scope, move || {
+                let attempt = Attempt { slot, worker: &mut None, before_run: &|| Ok(()) };
+                let result = steps::service(self.engine, pip, process, attempt);
+                self.lock()[place].1 = Some(result);
+                self.ended.notify_all();
             })?;
-            started.running.push((pip, handle));
         }
         Ok(())
     }
 
     /// Ends all services that were started, each by its shutdown command. Gives their results and those of the commands.
-    pub(super) fn shut_down(self, engine: &Engine<'_>) -> Vec<(PipId, PipResult)> {
-        let started = self.started.into_inner().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn shut_down(&self) -> Vec<(PipId, PipResult)> {
+        let engine = self.engine;
+        let started: Vec<PipId> = self.lock().iter().map(|(pip, _)| *pip).collect();
         let mut results = Vec::new();
-        for (index, (pip, handle)) in started.running.into_iter().enumerate() {
-            let slot = engine.options.jobs.max(1) + index;
+        for (place, pip) in started.into_iter().enumerate() {
             let command = match engine.world.graph.pip(pip) {
                 Pip::Process(process) => process.rare.as_ref().and_then(|rare| rare.service.shutdown),
                 _ => None,
@@ -84,24 +91,35 @@ impl<'scope> Services<'scope> {
                 && !engine.cancellation.is_cancelled()
                 && let Pip::Process(process) = engine.world.graph.pip(shutdown)
             {
-                let mut worker = None;
-                // Not the slot of the service, whose worker can be reached there.
-                let attempt = Attempt { slot: 0, worker: &mut worker };
+                let attempt = Attempt { slot: 0, worker: &mut None, before_run: &|| Ok(()) };
                 results.push((shutdown, steps::process(engine, shutdown, process, attempt)));
             }
-            let patience = Instant::now() + PATIENCE;
-            while !handle.is_finished() && Instant::now() < patience && !engine.cancellation.is_cancelled() {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            if !handle.is_finished()
-                && let Some(canceller) = engine.cancellation.get(slot)
-            {
-                Canceller::cancel(&canceller);
-            }
-            let result = handle.join().unwrap_or_else(|_| PipResult::failed(Vec::new()));
-            results.push((pip, result));
+            results.push((pip, self.wait_for(place)));
         }
         results
+    }
+
+    /// Waits until a service has ended by itself, and ends it when that takes too long.
+    fn wait_for(&self, place: usize) -> PipResult {
+        let ended = self.ended.wait_timeout_while(self.lock(), PATIENCE, |running| running[place].1.is_none());
+        let (mut running, _) = ended.unwrap_or_else(PoisonError::into_inner);
+        if running[place].1.is_none()
+            && let Some(canceller) = self.engine.cancellation.get(self.slot(place))
+        {
+            canceller.cancel();
+            let ended = self.ended.wait_while(running, |running| running[place].1.is_none());
+            running = ended.unwrap_or_else(PoisonError::into_inner);
+        }
+        running[place].1.take().unwrap_or_else(|| PipResult::failed(Vec::new()))
+    }
+
+    /// The slot of a service: behind those of the threads that work on pips.
+    fn slot(&self, place: usize) -> usize {
+        self.engine.options.jobs.max(1) + place
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(PipId, Option<PipResult>)>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

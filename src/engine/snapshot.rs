@@ -15,11 +15,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::BuildError;
+use super::cache::Signature;
 use super::content::Content;
 use super::run::Engine;
-use super::state::{FOLDER, write_whole};
+use super::state::{FOLDER, State, remove_all, write_whole};
 use crate::cas::Digest;
-use crate::graph::{Pip, SealKind};
+use crate::graph::{Pip, PipId, SealKind};
 use crate::paths::PathId;
 
 /// What a build rested on.
@@ -119,13 +120,13 @@ impl Snapshot {
 }
 
 /// Takes away what an earlier build kept: from here on things change.
-pub(super) fn discard(folder: &Path) -> io::Result<()> {
-    super::state::remove_all(&folder.join(FILE))
+pub(super) fn discard(state: &State) -> io::Result<()> {
+    remove_all(&state.path(FILE))
 }
 
 /// The snapshot of a build in which every pip is or was a hit; none where a file cannot be vouched for: it changed while
 /// the build ran, or so shortly before that its times do not tell.
-pub(super) fn take(engine: &Engine<'_>, is_wanted: impl Fn(crate::graph::PipId) -> bool, pips: usize) -> Option<Snapshot> {
+pub(super) fn take(engine: &Engine<'_>, is_wanted: impl Fn(PipId) -> bool, pips: usize) -> Option<Snapshot> {
     let world = &engine.world;
     let graph = world.graph;
     let mut wanted: Vec<(PathId, Count)> = Vec::new();
@@ -156,7 +157,16 @@ pub(super) fn take(engine: &Engine<'_>, is_wanted: impl Fn(crate::graph::PipId) 
         if world.is_made(path) || world.is_output_folder(path) && !listing {
             continue;
         }
-        wanted.push((path, if listing { Count::Listing } else if content { Count::Source } else { Count::Kind }));
+        wanted.push((
+            path,
+            if listing {
+                Count::Listing
+            } else if content {
+                Count::Source
+            } else {
+                Count::Kind
+            },
+        ));
     }
     wanted.sort_unstable_by_key(|(path, count)| (path.0, *count));
     wanted.dedup_by_key(|(path, _)| *path);
@@ -174,7 +184,7 @@ pub(super) fn take(engine: &Engine<'_>, is_wanted: impl Fn(crate::graph::PipId) 
                     Count::Kind => Mark::kind(&metadata),
                     Count::Listing => Mark::same(&metadata),
                     Count::Source | Count::Output if metadata.is_file() => {
-                        world.files.vouches(&text, &metadata).then(|| Mark::same(&metadata))?
+                        world.files.lookup(&text, &Signature::of(&metadata)).map(|_| Mark::same(&metadata))?
                     }
                     // Where a link leads counts too.
                     Count::Source if metadata.is_symlink() => return None,

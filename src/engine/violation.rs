@@ -54,7 +54,7 @@ impl Rule {
             Rule::WriteInUndeclaredSourceRead => Code::Dx(5025),
             Rule::WriteInExclusiveOpaqueDirectory => Code::Dx(14533),
             Rule::WriteOnExistingFile => Code::Dx(5047),
-            Rule::WriteInExclusion => Code::Ds(601),
+            Rule::WriteInExclusion => Code::Ds(801),
         }
     }
 
@@ -163,7 +163,8 @@ fn diagnostic(first: &Violation, group: &[&Violation], graph: &PipGraph) -> Diag
     if let Some(other_pip) = first.other {
         let made = graph.provenance(other_pip);
         if made.location != provenance.location {
-            diagnostic = diagnostic.and_at(made.location, format!("{other} comes from here, by value `{}`", made.value));
+            diagnostic =
+                diagnostic.and_at(made.location, format!("{other} comes from here, by value `{}`", made.value));
         } else if made.value != provenance.value || made.qualifier != provenance.qualifier {
             diagnostic = diagnostic.note(format!("one call made both: {other} is of value `{}`", made.value));
         }

@@ -8,10 +8,11 @@ use std::sync::{Arc, OnceLock};
 use dashmap::DashMap;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
-use super::cache::{Entries, FileTable};
+use super::cache::{Entries, FileTable, Known, Signature};
 use super::content::Content;
 use super::directories::Contents;
 use super::made::Made;
+use super::steps::temporary_folders;
 use crate::cas::{Digest, Store};
 use crate::graph::{DirectoryId, FileArtifact, Pip, PipGraph, PipId, SealKind};
 use crate::paths::PathId;
@@ -51,7 +52,8 @@ pub(super) struct Claim {
 pub(super) struct Statics {
     /// Every output directory of a process, by its root.
     opaque_roots: FxHashMap<PathId, Vec<DirectoryId>>,
-    /// Folders that hold declared outputs or output directories, and the roots of the latter.
+    /// Folders that hold declared outputs, output directories or temporary folders, and these themselves: they are
+    /// there whenever a process runs.
     output_folders: FxHashSet<PathId>,
 }
 
@@ -78,6 +80,7 @@ impl Statics {
                     add_folders(output.path);
                     statics.opaque_roots.entry(output.path).or_default().push(directory);
                 }
+                temporary_folders(process).for_each(&mut add_folders);
             }
         }
         statics
@@ -167,25 +170,32 @@ impl<'g> World<'g> {
 
     /// What lies at a path on the disk, with contents or only by kind.
     pub(super) fn look(&self, path: &Path, with_content: bool) -> io::Result<Content> {
-        let metadata = match fs::symlink_metadata(path) {
-            Ok(metadata) => metadata,
+        if with_content {
+            return Ok(match self.files.digest_of(path)? {
+                Known::File { digest, signature } => Content::File { digest, executable: signature.is_executable() },
+                Known::Link { target } => Content::Link(target.to_string_lossy().into()),
+                Known::Directory => Content::Directory,
+                Known::Other => Content::Other,
+                Known::Absent => Content::Absent,
+            });
+        }
+        Ok(match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_file() => Content::SOME_FILE,
+            Ok(metadata) if metadata.is_dir() => Content::Directory,
+            Ok(metadata) if metadata.is_symlink() => Content::Link("".into()),
+            Ok(_) => Content::Other,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Ok(Content::Absent);
+                Content::Absent
             }
             Err(error) => return Err(error),
-        };
-        let kind = metadata.file_type();
-        Ok(if kind.is_dir() {
-            Content::Directory
-        } else if kind.is_symlink() {
-            Content::Link(if with_content { fs::read_link(path)?.to_string_lossy().into() } else { "".into() })
-        } else if !kind.is_file() {
-            Content::Other
-        } else if with_content {
-            Content::File { digest: self.files.digest_with(path, &metadata)?, executable: is_executable(&metadata) }
-        } else {
-            Content::SOME_FILE
         })
+    }
+
+    /// Notes what is in a file that was just put in place or into the store, so that it need not be read for that.
+    pub(super) fn learn(&self, path: &Path, digest: &Digest) -> io::Result<()> {
+        let signature = Signature::of(&fs::symlink_metadata(path)?);
+        self.files.remember(path, &signature, digest);
+        Ok(())
     }
 
     /// The content of a version of a file: of an output what its pip left, of a source what is on the disk, through
@@ -290,10 +300,4 @@ impl<'g> World<'g> {
     pub(super) fn is_below_shared(&self, path: PathId) -> bool {
         self.statics.is_below_shared(self.graph, path)
     }
-}
-
-/// Whether the owner of a file may execute it.
-pub(super) fn is_executable(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o100 != 0
 }

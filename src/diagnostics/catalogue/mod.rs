@@ -47,6 +47,8 @@ const TEXTS: &[&str] = &[
     include_str!("pages/graph-pips.md"),
     include_str!("pages/graph-directories.md"),
     include_str!("pages/unit-tests.md"),
+    include_str!("pages/build-accesses.md"),
+    include_str!("pages/build-pips.md"),
 ];
 
 static PAGES: LazyLock<Vec<Page>> = LazyLock::new(|| {

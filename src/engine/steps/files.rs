@@ -5,14 +5,14 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::super::run::Engine;
 use super::super::command::file_text;
 use super::super::content::Content;
 use super::super::outcome::{Done, PipResult};
+use super::super::run::Engine;
 use super::super::state::{remove_all, write_whole};
 use super::super::violation::pip_name;
 use super::{done, failed_io, pip_error};
-use crate::cas::{Digest, Materialize};
+use crate::cas::{Digest, Keep, Materialize};
 use crate::diagnostics::Code;
 use crate::graph::{CopyFilePip, FileArtifact, PipId, WriteFilePip};
 
@@ -55,64 +55,81 @@ pub(in crate::engine) fn copy(engine: &Engine<'_>, pip: PipId, copy: &CopyFilePi
         fs::rename(&temporary, target)
     };
     let content = Content::File { digest, executable };
-    place(engine, pip, slot, copy.destination, content, Code::Dx(8), make)
+    let place = Place { slot, output: copy.destination, writable: copy.keep_writable, code: Code::Dx(8) };
+    place.fill(engine, pip, content, make)
 }
 
 /// Writes a file, unless it is there already.
 pub(in crate::engine) fn write(engine: &Engine<'_>, pip: PipId, write: &WriteFilePip, slot: usize) -> PipResult {
     let text = file_text(&engine.world, write);
     let content = Content::File { digest: Digest::of(text.as_bytes()), executable: false };
-    place(engine, pip, slot, write.destination, content, Code::Dx(6), |target| {
+    let place = Place { slot, output: write.destination, writable: false, code: Code::Dx(6) };
+    place.fill(engine, pip, content, |target| {
         remove_all(target)?;
         write_whole(target, text.as_bytes())
     })
 }
 
-/// Makes sure that a content is at the place of an output.
-fn place(
-    engine: &Engine<'_>,
-    pip: PipId,
+/// Where an output goes.
+struct Place {
     slot: usize,
     output: FileArtifact,
-    content: Content,
+    /// Whether it can be written to afterwards.
+    writable: bool,
+    /// The number of the error when that is not possible.
     code: Code,
-    make: impl FnOnce(&Path) -> io::Result<()>,
-) -> PipResult {
-    let world = &engine.world;
-    let target = world.disk_path(output.path);
-    let placed = || -> io::Result<Done> {
-        let newest = world.graph.latest(output.path) == output;
-        if world.on_disk(output.path)? == content || !newest {
-            if !newest {
-                keep_for_later(engine, output, &content, make)?;
+}
+
+impl Place {
+    /// Makes sure that a content is there.
+    fn fill(
+        self,
+        engine: &Engine<'_>,
+        pip: PipId,
+        content: Content,
+        make: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> PipResult {
+        let Place { slot, output, writable, code } = self;
+        let world = &engine.world;
+        let target = world.disk_path(output.path);
+        let placed = || -> io::Result<Done> {
+            let newest = world.graph.latest(output.path) == output;
+            if world.on_disk(output.path)? == content || !newest {
+                if !newest {
+                    keep_for_later(engine, output, &content, make)?;
+                }
+                return Ok(Done::Hit);
             }
-            return Ok(Done::Hit);
-        }
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        if world.is_below_shared(output.path) {
-            engine.note_shared(slot, output.path)?;
-        }
-        make(&target)?;
-        if let Some(digest) = content.digest() {
-            world.files.learn(&target, digest)?;
-        }
-        Ok(Done::Executed)
-    };
-    match placed() {
-        Ok(end) => {
-            world.set_output(output, content.clone());
-            world.made.leave(pip, world.graph, std::iter::once(output.path));
-            let mut result = done(end);
-            result.outputs = vec![(output.path, content)];
-            result
-        }
-        Err(error) => {
-            let what = format!("`{}` cannot be written", world.graph.display(output.path));
-            let mut result = failed_io(world.graph, pip, code, &what, &error);
-            result.command = Some(pip_name(world.graph, pip));
-            result
+            if let Some(parent) = target.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            if world.is_below_shared(output.path) {
+                engine.note_shared(slot, output.path)?;
+            }
+            make(&target)?;
+            if let Some(digest) = content.digest() {
+                if !writable {
+                    // The file gets the stamp of the store, by which it is known again without being read.
+                    world.store.add_file_as(&target, &digest, Keep::Link).map_err(io::Error::other)?;
+                }
+                world.learn(&target, &digest)?;
+            }
+            Ok(Done::Executed)
+        };
+        match placed() {
+            Ok(end) => {
+                world.set_output(output, content.clone());
+                world.made.leave(pip, world.graph, std::iter::once(output.path));
+                let mut result = done(end);
+                result.outputs = vec![(output.path, content)];
+                result
+            }
+            Err(error) => {
+                let what = format!("`{}` cannot be written", world.graph.display(output.path));
+                let mut result = failed_io(world.graph, pip, code, &what, &error);
+                result.command = Some(pip_name(world.graph, pip));
+                result
+            }
         }
     }
 }
@@ -128,6 +145,6 @@ fn keep_for_later(
     let scratch = engine.state.scratch(&format!("version-{}-{}", output.path.0, output.rewrite))?;
     let file = scratch.join("file");
     make(&file)?;
-    engine.world.store.add_file_as(&file, &digest, crate::cas::Keep::Copy).map_err(io::Error::other)?;
+    engine.world.store.add_file_as(&file, &digest, Keep::Copy).map_err(io::Error::other)?;
     remove_all(&scratch)
 }

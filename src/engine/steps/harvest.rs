@@ -5,12 +5,12 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::super::run::Engine;
 use super::super::content::Content;
 use super::super::judge::{Left, Verdict};
+use super::super::run::Engine;
 use super::super::sandbox::Kind;
 use super::super::violation::{Rule, Violation, pip_name};
-use super::super::world::{World, is_executable};
+use super::super::world::World;
 use super::pip_error;
 use crate::cas::Keep;
 use crate::diagnostics::{Code, Diagnostic};
@@ -134,8 +134,8 @@ fn take(world: &World<'_>, path: PathId, writable: bool, keep: bool) -> io::Resu
     }
     let how = if writable { Keep::Copy } else { Keep::Link };
     let digest = world.store.add_file(&text, how).map_err(io::Error::other)?;
-    world.files.learn(&text, digest)?;
-    Ok(Content::File { digest, executable: is_executable(&metadata) })
+    world.learn(&text, &digest)?;
+    Ok(Content::File { digest, executable: metadata.permissions().mode() & 0o111 != 0 })
 }
 
 /// Claims a file in a shared output directory for a pip. Two pips with one file are judged by the policy of the second.
@@ -180,9 +180,8 @@ fn claim(
                 }
             }
             DoubleWritePolicy::AllowSameContent | DoubleWritePolicy::Error => {
-                let note = (double != DoubleWritePolicy::Error).then(|| {
-                    format!("the contents differ: {} and {}", other.content.describe(), content.describe())
-                });
+                let note = (double != DoubleWritePolicy::Error)
+                    .then(|| format!("the contents differ: {} and {}", other.content.describe(), content.describe()));
                 harvest.violations.push(violation(Rule::DoubleWrite, Some(other.pip), note));
                 if let Some(backup) = &left.backup {
                     put_back(backup)?;

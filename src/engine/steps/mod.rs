@@ -7,8 +7,10 @@ mod prepare;
 mod process;
 mod seal;
 
+pub(super) use cached::CachedResult;
 pub(super) use files::{copy, write};
-pub(super) use process::{Attempt, process};
+pub(super) use prepare::temporary_folders;
+pub(super) use process::{Attempt, process, service};
 pub(super) use seal::seal;
 
 use std::io;
@@ -35,7 +37,7 @@ fn failed_io(graph: &PipGraph, pip: PipId, code: Code, what: &str, error: &io::E
 pub(super) fn ipc(engine: &Engine<'_>, pip: PipId) -> PipResult {
     let message = "messages to services are not sent by `dscript build`".to_owned();
     PipResult::failed(vec![
-        pip_error(engine.world.graph, pip, Code::Ds(602), message)
+        pip_error(engine.world.graph, pip, Code::Ds(802), message)
             .help("leave these pips out with `--filter`, or let a process do what the service does"),
     ])
 }

@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::super::run::Engine;
 use super::super::command::Command;
+use super::super::run::Engine;
 use super::super::sandbox::{Job, Rule, RuleKind, Stdin};
 use super::super::state::remove_all;
 use super::super::world::World;
@@ -137,7 +137,7 @@ fn restore_version(world: &World<'_>, artifact: FileArtifact) -> io::Result<()> 
 }
 
 /// The temporary folders of a process, the main one first.
-pub(super) fn temporary_folders(process: &ProcessPip) -> impl Iterator<Item = PathId> + '_ {
+pub(in crate::engine) fn temporary_folders(process: &ProcessPip) -> impl Iterator<Item = PathId> + '_ {
     let rare = process.rare.iter();
     rare.flat_map(|rare| rare.temp_directory.iter().chain(&rare.additional_temp_directories)).copied()
 }

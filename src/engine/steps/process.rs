@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use super::super::run::Engine;
 use super::super::cache::Fingerprint;
 use super::super::command::Command;
 use super::super::content::Content;
@@ -16,6 +15,7 @@ use super::super::explain::{self, Recipe};
 use super::super::fingerprint::{Ingredient, PathSet, strong, weak};
 use super::super::judge::{Verdict, judge};
 use super::super::outcome::{Done, PipResult};
+use super::super::run::Engine;
 use super::super::sandbox::{Exit, Report, Worker};
 use super::super::view::View;
 use super::super::violation::{diagnostics, pip_name};
@@ -39,6 +39,8 @@ pub(in crate::engine) struct Attempt<'a> {
     pub(in crate::engine) slot: usize,
     /// Its worker, once one was needed.
     pub(in crate::engine) worker: &'a mut Option<Worker>,
+    /// What is done before the process is run, where it must be.
+    pub(in crate::engine) before_run: &'a dyn Fn() -> io::Result<()>,
 }
 
 /// Brings a process pip's outputs about.
@@ -55,6 +57,24 @@ pub(in crate::engine) fn process(
     }
 }
 
+/// Runs a service until it ends. What it makes is never cached: it depends on its clients.
+pub(in crate::engine) fn service(
+    engine: &Engine<'_>,
+    pip: PipId,
+    process: &ProcessPip,
+    mut attempt: Attempt<'_>,
+) -> PipResult {
+    let graph = engine.world.graph;
+    let ran = Step::new(engine, pip, process).and_then(|mut step| {
+        step.is_service = true;
+        step.run_once(&mut attempt, 0)
+    });
+    match ran {
+        Ok(ran) => ran.result,
+        Err(error) => failed_io(graph, pip, Code::Dx(2704), "the build could not do its part", &error),
+    }
+}
+
 struct Step<'s, 'g> {
     engine: &'s Engine<'g>,
     pip: PipId,
@@ -62,6 +82,8 @@ struct Step<'s, 'g> {
     view: View<'s, 'g>,
     command: Command,
     weak: Fingerprint,
+    /// Whether it runs as long as its clients do.
+    is_service: bool,
 }
 
 impl<'s, 'g> Step<'s, 'g> {
@@ -69,7 +91,7 @@ impl<'s, 'g> Step<'s, 'g> {
         let world = &engine.world;
         let command = Command::of(world, process);
         let weak = weak(world, process, &command, engine.options.config.cache.salt.as_deref(), None)?;
-        Ok(Self { engine, pip, process, view: View::of(world, pip, process), command, weak })
+        Ok(Self { engine, pip, process, view: View::of(world, pip, process), command, weak, is_service: false })
     }
 
     fn take(self, mut attempt: Attempt<'_>) -> io::Result<PipResult> {
@@ -82,6 +104,7 @@ impl<'s, 'g> Step<'s, 'g> {
             true => explain::reason(self.engine, self.pip, |paths| self.recipe(paths))?,
             false => "its results are never taken from the cache".to_owned(),
         };
+        (attempt.before_run)()?;
         self.engine.listener.running(self.pip, attempt.slot);
         let mut result = self.run(&mut attempt)?;
         result.reason = Some(reason);
@@ -92,17 +115,17 @@ impl<'s, 'g> Step<'s, 'g> {
     fn from_cache(&self, slot: usize) -> io::Result<Option<PipResult>> {
         let world = &self.engine.world;
         let most = self.engine.options.config.cache.max_path_sets.map_or(usize::MAX, |most| most as usize);
-        for (_, bytes) in world.entries.path_sets(&self.weak).into_iter().take(most) {
+        for (_, bytes) in world.entries.path_sets(self.weak).into_iter().take(most) {
             let Ok(paths) = postcard::from_bytes::<PathSet>(&bytes) else { continue };
             let strong = strong(&self.view, self.weak, &paths, None)?;
-            let Some(bytes) = world.entries.result(&strong) else { continue };
+            let Some(bytes) = world.entries.result(strong) else { continue };
             let Ok(cached) = postcard::from_bytes::<CachedResult>(&bytes) else { continue };
             let mut note = |path| self.engine.note_shared(slot, path);
             if !cached.restore(world, self.pip, self.process, &mut note)? {
                 continue;
             }
             let (Ok(stdout), Ok(stderr)) = (self.text(&cached.stdout), self.text(&cached.stderr)) else { continue };
-            world.entries.touch(&strong);
+            world.entries.touch(strong);
             if let Some(result) = self.accept_cached(&cached, strong, paths, &stdout, &stderr)? {
                 return Ok(Some(result));
             }
@@ -195,7 +218,8 @@ impl<'s, 'g> Step<'s, 'g> {
 
     fn run(&self, attempt: &mut Attempt<'_>) -> io::Result<PipResult> {
         let rare = self.process.rare.as_deref();
-        let tries = rare.and_then(|rare| rare.process_retries).unwrap_or(self.engine.options.config.schedule.process_retries);
+        let tries =
+            rare.and_then(|rare| rare.process_retries).unwrap_or(self.engine.options.config.schedule.process_retries);
         let mut retries = 0;
         loop {
             let ran = self.run_once(attempt, retries)?;
@@ -222,7 +246,10 @@ impl<'s, 'g> Step<'s, 'g> {
         for output in self.process.outputs.iter().filter(|output| world.is_below_shared(output.artifact.path)) {
             engine.note_shared(attempt.slot, output.artifact.path)?;
         }
-        let job = job(engine, self.process, &self.command, &scratch, number, attempt.slot)?;
+        let mut job = job(engine, self.process, &self.command, &scratch, number, attempt.slot)?;
+        if self.is_service {
+            job.timeout = None;
+        }
         let report = engine.run_job(attempt, &job)?;
         let stdout = read_text(&job.stdout)?;
         let stderr = read_text(&job.stderr)?;
@@ -249,6 +276,7 @@ impl<'s, 'g> Step<'s, 'g> {
         let missing = if trouble.is_empty() { harvest.diagnostics.clone() } else { Vec::new() };
         result.diagnostics = trouble;
         result.diagnostics.extend(missing);
+        result.diagnostics.extend(self.slow(&report));
         let mut told = diagnostics(&result.violations, world.graph);
         if !engine.options.config.sandbox.unexpected_accesses_are_errors {
             for diagnostic in &mut told {
@@ -285,7 +313,8 @@ impl<'s, 'g> Step<'s, 'g> {
         let uncacheable_code = rare.is_some_and(|rare| rare.uncacheable_exit_codes.contains(&code));
         let violated = !result.violations.is_empty();
         result.uncached = verdict.uncacheable.or(harvest.uncacheable).or_else(|| {
-            violated.then(|| "it broke rules".to_owned())
+            let is_service = self.is_service.then(|| "it is a service".to_owned());
+            violated.then(|| "it broke rules".to_owned()).or(is_service)
         });
         result.uncached = result.uncached.take().or_else(|| {
             report.incomplete.clone().or_else(|| uncacheable_code.then(|| format!("exit code {code} is not cached")))
@@ -312,7 +341,7 @@ impl<'s, 'g> Step<'s, 'g> {
             let bytes = |error| io::Error::other(format!("a result cannot be written down: {error}"));
             let paths = postcard::to_stdvec(&verdict.path_set).map_err(bytes)?;
             let entry = postcard::to_stdvec(&cached).map_err(bytes)?;
-            world.entries.record(&self.weak, &paths, &strong, &entry).map_err(io::Error::other)?;
+            world.entries.record(self.weak, &paths, strong, &entry);
             explain::remember(self.engine, self.pip, &self.recipe(Some(&verdict.path_set))?)?;
         }
         self.engine.rely_on(&verdict.path_set);
@@ -396,6 +425,25 @@ impl<'s, 'g> Step<'s, 'g> {
         }];
         found.extend(self.surviving(report));
         found
+    }
+
+    /// A warning where it took longer than its spec or the configuration likes.
+    fn slow(&self, report: &Report) -> Option<crate::diagnostics::Diagnostic> {
+        let own = self.process.rare.as_ref().and_then(|rare| rare.warning_timeout);
+        let limit =
+            self.engine.options.config.sandbox.warning_timeout(own.map(|own| Duration::from_millis(own.into())));
+        if report.wall <= limit || self.is_service {
+            return None;
+        }
+        let graph = self.engine.world.graph;
+        let (took, limit) = (seconds(report.wall.as_millis()), seconds(limit.as_millis()));
+        let message = format!(
+            "{} took {took}, longer than the {limit} after which there is a warning",
+            pip_name(graph, self.pip)
+        );
+        let mut warning = pip_error(graph, self.pip, Code::Dx(15), message);
+        warning.severity = Severity::Warning;
+        Some(warning)
     }
 
     /// Children that outlived the process and had to be ended.

@@ -4,10 +4,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::super::run::Engine;
 use super::super::content::Content;
 use super::super::directories::{Contents, Found, sealed};
 use super::super::outcome::{Done, PipResult};
+use super::super::run::Engine;
 use super::super::state::remove_all;
 use super::super::violation::pip_name;
 use super::{done, failed_io, pip_error};
