@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use super::args::{BuildArgs, Sandbox, SummaryFormat};
 use super::output::Output;
 use super::report::Reporter;
-use super::{Failure, Outcome, library};
+use super::{Failure, Outcome, library, unchanged};
 use crate::diagnostics::Code;
 use crate::engine::sandbox::{Launcher, Method};
 use crate::engine::{self, BuildOptions, BuildOutcome, Cancellation, Listener, PipResult, Violation};
 use crate::graph::{PipGraph, PipId};
-use crate::source::system::{ProcessEnvironment, Stopwatch};
+use crate::source::system::Stopwatch;
 use crate::workspace::Workspace;
 
 pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
@@ -27,12 +27,23 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
     // What processes are seen to touch has no links in it, so neither have the paths of the graph.
     let path =
         fs::canonicalize(&args.workspace.path).map_err(|error| Failure::file("read", &args.workspace.path, error))?;
-    let workspace = library::open(&path, &args.options, reporter.levels(), false)?;
+    let open_options = library::open_options(&args.options, reporter.levels()).recording();
+    let root = if path.is_dir() { path.clone() } else { path.parent().unwrap_or(&path).to_owned() };
+    if let Some(pips) = unchanged::pips(&args, &path, &root, &open_options) {
+        let outcome = BuildOutcome { pips, hits: pips, ..BuildOutcome::default() };
+        return finish(&args, output, &outcome, Vec::new(), watch.seconds());
+    }
+    let workspace = library::open_with(&path, &args.options, open_options)?;
     let evaluation = workspace.evaluate(&qualifiers);
     let mut diagnostics = evaluation.diagnostics;
     let graph = match evaluation.graph {
         Some(graph) if !diagnostics.iter().any(|one| one.is_error()) => graph,
         _ => return Ok(reporter.report(diagnostics, workspace.files())),
+    };
+    let config = workspace.config().engine.clone();
+    let filter = match (filter, &config.default_filter) {
+        (None, Some(default)) => Some(library::filter(&default.value)?),
+        (given, _) => given,
     };
     let selection = match &filter {
         Some(filter) => Some(library::select(&graph, filter, |note| reporter.note(note))?),
@@ -45,12 +56,14 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
     // Without a handler a signal ends this process at once, and the workers then end what runs.
     let _ = ctrlc::set_handler(move || on_signal.cancel());
     let folder = workspace.folder();
-    let environment =
-        args.options.environment.iter().fold(ProcessEnvironment::new(), |all, (name, value)| all.with(name, value));
+    let environment = library::environment(&args.options);
+    let configured = config.cache.directory.map(|path| PathBuf::from(graph.paths().display(path)));
+    let most = config.schedule.max_processes.map(|most| most as usize);
+    let may_skip = config.cache.cache_graph && config.cache.incremental;
     let options = BuildOptions {
-        cache: args.cache_dir.clone().unwrap_or_else(|| folder.join(engine::FOLDER).join("cache")),
+        cache: args.cache_dir.clone().or(configured).unwrap_or_else(|| folder.join(engine::FOLDER).join("cache")),
         workspace: folder,
-        jobs: args.jobs.map_or_else(processors, NonZeroUsize::get),
+        jobs: args.jobs.map(NonZeroUsize::get).or(most.filter(|most| *most > 0)).unwrap_or_else(processors),
         keep_going: args.keep_going,
         selection,
         launcher: launcher(args.sandbox)?,
@@ -58,25 +71,43 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
         use_cache: !args.no_cache,
         verify: args.verify,
         environment: &environment,
-        config: workspace.config().engine.clone(),
+        config,
         allow_lists: workspace.allow_lists(),
         keep_observations: args.log.is_some(),
     };
     let progress = Progress { workspace: &workspace, graph: &graph, quiet: args.messages.quiet };
     let ended = engine::build(&graph, &options, &cancellation, &progress);
-    let outcome = ended.map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut outcome = ended.map_err(|error| Failure::Usage(error.to_string()))?;
+    // They would not be said again.
+    let had_warnings = !diagnostics.is_empty();
     diagnostics.extend(outcome.diagnostics.iter().cloned());
     let told = reporter.report(diagnostics, workspace.files());
-    let seconds = watch.seconds();
-    if args.format == SummaryFormat::Json {
-        let text = format!("{}\n", summary(&outcome, &graph, &workspace, seconds));
-        output.write_all(text.as_bytes())?;
-    } else if !args.messages.quiet {
-        super::report::statistics(&sentence(&outcome, seconds));
+    if let (Outcome::Fine, Some(snapshot), Some(inputs)) = (told, outcome.snapshot.take(), workspace.inputs())
+        && !had_warnings
+        && may_skip
+    {
+        unchanged::keep(&args, &root, snapshot, inputs).map_err(|error| Failure::Usage(error.to_string()))?;
     }
-    let fine = told == Outcome::Fine && outcome.is_success();
+    let violations = outcome.violations.iter().map(|violation| violation_json(violation, &graph)).collect();
+    let ended = finish(&args, output, &outcome, violations, watch.seconds());
     std::mem::forget((graph, workspace));
-    Ok(if fine { Outcome::Fine } else { Outcome::Errors })
+    Ok(if told == Outcome::Fine { ended? } else { Outcome::Errors })
+}
+
+/// Tells how it went.
+fn finish(
+    args: &BuildArgs,
+    output: Output,
+    outcome: &BuildOutcome,
+    violations: Vec<Value>,
+    seconds: f64,
+) -> Result<Outcome, Failure> {
+    if args.format == SummaryFormat::Json {
+        output.write_all(format!("{}\n", summary(outcome, violations, seconds)).as_bytes())?;
+    } else if !args.messages.quiet {
+        super::report::statistics(&sentence(outcome, seconds));
+    }
+    Ok(if outcome.is_success() { Outcome::Fine } else { Outcome::Errors })
 }
 
 fn processors() -> usize {
@@ -118,9 +149,7 @@ fn sentence(outcome: &BuildOutcome, seconds: f64) -> String {
 }
 
 /// The summary as JSON.
-fn summary(outcome: &BuildOutcome, graph: &PipGraph, workspace: &Workspace, seconds: f64) -> Value {
-    let violations: Vec<Value> =
-        outcome.violations.iter().map(|violation| violation_json(violation, graph, workspace)).collect();
+fn summary(outcome: &BuildOutcome, violations: Vec<Value>, seconds: f64) -> Value {
     json!({
         "pips": outcome.pips,
         "executed": outcome.executed,
@@ -133,13 +162,12 @@ fn summary(outcome: &BuildOutcome, graph: &PipGraph, workspace: &Workspace, seco
     })
 }
 
-fn violation_json(violation: &Violation, graph: &PipGraph, workspace: &Workspace) -> Value {
+fn violation_json(violation: &Violation, graph: &PipGraph) -> Value {
     let id = |pip: PipId| graph.stable_id(pip).to_string();
     let place = |pip: PipId| {
         let made = graph.provenance(pip);
         json!({ "file": graph.display(made.spec), "line": made.line, "column": made.column })
     };
-    let _ = workspace;
     let mut places = vec![place(violation.pip)];
     places.extend(violation.other.map(place));
     json!({
@@ -171,7 +199,7 @@ impl Listener for Progress<'_> {
     }
 
     fn finished(&self, _pip: PipId, _slot: usize, result: &PipResult, _start: Duration, _end: Duration) {
-        let _ = (self.workspace, Code::Dx(0), PathBuf::new());
+        let _ = (self.workspace, Code::Dx(0));
         if !self.quiet {
             if let Some(reason) = &result.reason {
                 super::report::statistics(&format!("   because {reason}"));

@@ -36,7 +36,8 @@ pub(super) struct Engine<'g> {
     pub(super) cancellation: &'g Cancellation,
     pub(super) listener: &'g dyn Listener,
     regexes: DashMap<String, Option<Regex>, FxBuildHasher>,
-    real_paths: DashMap<PathId, Option<PathBuf>, FxBuildHasher>,
+    /// Where folders lead.
+    real_folders: DashMap<PathId, PathBuf, FxBuildHasher>,
     /// Paths that fingerprints of this build depend on beyond what the graph names: whether contents and whether names
     /// in a folder mattered.
     relied: DashMap<PathId, (bool, bool), FxBuildHasher>,
@@ -74,7 +75,7 @@ impl<'g> Engine<'g> {
             cancellation,
             listener,
             regexes: DashMap::default(),
-            real_paths: DashMap::default(),
+            real_folders: DashMap::default(),
             relied: DashMap::default(),
             journals: (0..options.jobs.max(1)).map(|_| Mutex::default()).collect(),
             scrubbed,
@@ -176,12 +177,27 @@ impl<'g> Engine<'g> {
     /// A path as specs write it, and where links on the way to it lead elsewhere, where that is.
     pub(super) fn real_path(&self, path: PathId) -> (PathBuf, Option<PathBuf>) {
         let given = self.world.disk_path(path);
-        if let Some(known) = self.real_paths.get(&path) {
-            return (given, known.clone());
+        let real = self.real(path, &given);
+        let differs = real != given;
+        (given, differs.then_some(real))
+    }
+
+    /// Where a path leads, also when it or the last folders of it are not there yet. Folders are looked at once a build,
+    /// so that of each path only its last name is left to ask for.
+    fn real(&self, path: PathId, given: &Path) -> PathBuf {
+        let paths = self.world.graph.paths();
+        let (Some(parent), Some(name)) = (paths.parent(path), given.file_name()) else { return given.to_owned() };
+        let known = self.real_folders.get(&parent).map(|known| known.clone());
+        let folder = known.unwrap_or_else(|| {
+            let real = self.real(parent, given.parent().unwrap_or(given));
+            self.real_folders.insert(parent, real.clone());
+            real
+        });
+        let direct = folder.join(name);
+        match fs::read_link(&direct) {
+            Ok(_) => fs::canonicalize(&direct).unwrap_or(direct),
+            Err(_) => direct,
         }
-        let real = real_of(&given).filter(|real| *real != given);
-        self.real_paths.insert(path, real.clone());
-        (given, real)
     }
 
     /// The journal of a thread.
@@ -238,15 +254,6 @@ fn open_entries(folder: &Path, cancellation: &Cancellation) -> Result<(Entries, 
 /// Whether a pip counts as one: seals are views of what others make.
 fn counts(graph: &PipGraph, pip: PipId) -> bool {
     !matches!(graph.pip(pip), Pip::SealDirectory(_))
-}
-
-/// Where a path leads, also when it or the last folders of it are not there yet.
-fn real_of(path: &Path) -> Option<PathBuf> {
-    if let Ok(real) = fs::canonicalize(path) {
-        return Some(real);
-    }
-    let (parent, name) = (path.parent()?, path.file_name()?);
-    Some(real_of(parent)?.join(name))
 }
 
 /// What the end of the build tells.
