@@ -33,9 +33,8 @@ fn ten_kill_points() {
 #[test]
 #[ignore = "takes many minutes; see docs/soak.md"]
 fn two_hundred_kill_points() {
-    let number = |name: &str, otherwise: u64| {
-        std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
-    };
+    let number =
+        |name: &str, otherwise: u64| std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"));
     let soak = soak(number("KILL_POINTS", 200), number("KILL_SEED", 1));
     eprintln!("{soak}");
     assert!(soak.is_fine(), "see above");
@@ -181,7 +180,8 @@ fn one(
     let pid = again.pid;
     let again = again.finish();
     soak.reruns.push(begun.elapsed());
-    let context = format!("{state}, inputs {version}, killed {killed} after {} ms of {} ms", moment / 1000, span / 1000);
+    let context =
+        format!("{state}, inputs {version}, killed {killed} after {} ms of {} ms", moment / 1000, span / 1000);
     again.map_err(|error| format!("{context}: the build after it fails: {error}"))?;
     let left = lingering(workspace, pid);
     if !left.is_empty() {

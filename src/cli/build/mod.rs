@@ -4,8 +4,8 @@
 //! them on a terminal; `log.rs` and `trace.rs` are the files of `--log` and `--trace`; `summary.rs` is the end.
 //! `unchanged.rs` sees at a glance that there is nothing to do.
 
-mod log;
 mod explain;
+mod log;
 mod progress;
 mod screen;
 mod status;
