@@ -338,6 +338,21 @@ impl Told {
     }
 }
 
+/// While a thread works on a pip. A thread that panics must not keep the others waiting.
+struct Turn<'t, 'g> {
+    schedule: &'t Schedule<'g>,
+    pip: PipId,
+}
+
+impl Drop for Turn<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.schedule.stop();
+        }
+        self.schedule.release(self.pip);
+    }
+}
+
 /// The threads of one build at work.
 struct Crew<'t, 'g> {
     schedule: &'t Schedule<'g>,
@@ -357,12 +372,12 @@ impl<'t> Crew<'t, '_> {
     {
         let mut worker = None;
         while let Some(pip) = self.schedule.next() {
+            let _turn = Turn { schedule: self.schedule, pip };
             if self.engine.cancellation.is_cancelled() {
                 self.schedule.stop();
             } else {
                 self.bring_about(pip, slot, &mut worker, scope);
             }
-            self.schedule.release(pip);
         }
     }
 
