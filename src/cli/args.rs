@@ -71,6 +71,10 @@ pub(super) enum Command {
         being an output, fails its pip. Results are kept in .dscript, in the workspace, and taken from there\n\
         when nothing that a pip read has changed.")]
     Build(BuildArgs),
+    /// Look after the cache of builds
+    #[cfg(target_os = "linux")]
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Cache(CacheArgs),
     /// Report the mistakes in a workspace that show without evaluating it
     #[command(after_help = "Examples:\n  \
         dscript check                              this folder's workspace\n  \
@@ -194,6 +198,70 @@ pub(super) struct BuildArgs {
     pub(super) options: EvaluationArgs,
     #[command(flatten)]
     pub(super) messages: MessageArgs,
+}
+
+/// Arguments of `cache`.
+#[cfg(target_os = "linux")]
+#[derive(Args, Debug)]
+pub(super) struct CacheArgs {
+    #[command(subcommand)]
+    pub(super) command: CacheCommand,
+}
+
+/// What is done with a cache.
+#[cfg(target_os = "linux")]
+#[derive(Debug, Subcommand)]
+pub(super) enum CacheCommand {
+    /// Say what the cache has
+    Stats(CachePlace),
+    /// Read everything in the cache, and remove what is damaged; the exit code is 1 if anything was
+    Verify(CachePlace),
+    /// Remove results that are no longer wanted, and the blobs that no other result needs
+    #[command(after_help = "Examples:\n  \
+        dscript cache gc --unused-days 30     results that no build used for a month\n  \
+        dscript cache gc --max-size 10GB      the latest used results stay, as far as they fit\n\n\
+        Without an option only blobs go that no result needs.")]
+    Gc(CacheGc),
+}
+
+#[cfg(target_os = "linux")]
+impl CacheCommand {
+    /// Which cache.
+    pub(super) fn place(&self) -> &CachePlace {
+        match self {
+            Self::Stats(place) | Self::Verify(place) => place,
+            Self::Gc(gc) => &gc.place,
+        }
+    }
+}
+
+/// Which cache.
+#[cfg(target_os = "linux")]
+#[derive(Args, Debug)]
+pub(super) struct CachePlace {
+    /// The workspace: a folder, its config.dsc, or a single spec
+    #[arg(value_name = "PATH", default_value = ".", value_hint = ValueHint::AnyPath)]
+    pub(super) path: PathBuf,
+    /// The cache in this folder instead of that of the workspace
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) cache_dir: Option<PathBuf>,
+    /// How the result is written to standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: SummaryFormat,
+}
+
+/// Arguments of `cache gc`.
+#[cfg(target_os = "linux")]
+#[derive(Args, Debug)]
+pub(super) struct CacheGc {
+    #[command(flatten)]
+    pub(super) place: CachePlace,
+    /// Keep the latest used results whose blobs fit into this size, such as 10GB
+    #[arg(long, value_name = "SIZE", value_parser = super::cache::parse_size)]
+    pub(super) max_size: Option<u64>,
+    /// Keep only results that were used within this many days
+    #[arg(long, value_name = "DAYS")]
+    pub(super) unused_days: Option<u32>,
 }
 
 /// How processes are watched.
@@ -514,6 +582,8 @@ impl Command {
                     args.before_at = matches.indices_of("operands").map_or(0, |all| all.filter(|i| *i < at).count());
                 }
             }
+            #[cfg(target_os = "linux")]
+            Command::Cache(_) => {}
             Command::Test(_) | Command::Explain(_) | Command::Completions(_) => {}
         }
     }

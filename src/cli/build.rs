@@ -38,7 +38,8 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
         Some(filter) => Some(library::select(&graph, filter, |note| reporter.note(note))?),
         None => None,
     };
-    let selection = selection.map(|chosen| graph.ids().map(|id| chosen.pips().contains(id)).collect());
+    let selection = selection.map(|chosen| chosen.closure(&graph));
+    let selection = selection.map(|chosen| graph.ids().map(|id| chosen.contains(id)).collect());
     let cancellation = Cancellation::new();
     let on_signal = cancellation.clone();
     // Without a handler a signal ends this process at once, and the workers then end what runs.

@@ -100,22 +100,33 @@ pub(super) fn open(
     levels: &Levels,
     allow_missing_config: bool,
 ) -> Result<Workspace, Failure> {
+    open_with(path, options, OpenOptions { allow_missing_config, ..open_options(options, levels) })
+}
+
+/// [`open`], with options that were made from those of the command line.
+pub(super) fn open_with(path: &Path, given: &EvaluationArgs, options: OpenOptions) -> Result<Workspace, Failure> {
     readable(path)?;
-    if let Some(sdk) = &options.sdk {
+    if let Some(sdk) = &given.sdk {
         DiskFileSystem.read_dir(sdk).map_err(|error| Failure::file("read", sdk, error))?;
     }
-    let environment =
-        options.environment.iter().fold(ProcessEnvironment::new(), |all, (name, value)| all.with(name, value));
-    let options = OpenOptions {
+    Workspace::open(path, options).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// What the options of the command line mean to the library.
+pub(super) fn open_options(options: &EvaluationArgs, levels: &Levels) -> OpenOptions {
+    OpenOptions {
         threads: options.threads,
         sdk: options.sdk.iter().cloned().collect(),
-        environment: Arc::new(environment),
+        environment: Arc::new(environment(options)),
         host: options.host.map(HostSystem::os),
         levels: levels.clone(),
-        allow_missing_config,
         ..OpenOptions::default()
-    };
-    Workspace::open(path, options).map_err(|error| Failure::Usage(error.to_string()))
+    }
+}
+
+/// The environment of the program, with the variables of the command line.
+pub(super) fn environment(options: &EvaluationArgs) -> ProcessEnvironment {
+    options.environment.iter().fold(ProcessEnvironment::new(), |all, (name, value)| all.with(name, value))
 }
 
 /// Whether the path can be read at all, so that slips on the command line are told in one line.

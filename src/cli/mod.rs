@@ -6,6 +6,8 @@
 mod args;
 #[cfg(target_os = "linux")]
 mod build;
+#[cfg(target_os = "linux")]
+mod cache;
 mod check;
 mod completions;
 mod eval;
@@ -74,6 +76,8 @@ fn dispatch(command: Command) -> Result<Outcome, Failure> {
         Command::Graph(args) => graph::run(args),
         #[cfg(target_os = "linux")]
         Command::Build(args) => build::run(args),
+        #[cfg(target_os = "linux")]
+        Command::Cache(args) => cache::run(args),
         Command::Check(args) => check::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Parse(args) => parse::run(args),

@@ -91,11 +91,15 @@ impl Judge<'_, '_, '_> {
 
     /// Something that was made beside an output and is still there: it goes, so that nobody takes it for a source.
     fn left_over(&mut self, path: PathId, process: u32) {
+        if !self.refuse(Rule::UndeclaredOutput, path, None, process, None) {
+            return;
+        }
         let text = self.world().disk_path(path);
         // A folder that is not empty holds other leftovers, which are reported by themselves.
         let gone = if text.is_dir() { fs::remove_dir(&text) } else { fs::remove_file(&text) };
-        let note = gone.err().map(|error| format!("it is still there: {error}"));
-        self.refuse(Rule::UndeclaredOutput, path, None, process, note);
+        if let (Err(error), Some(violation)) = (gone, self.verdict.violations.last_mut()) {
+            violation.note = Some(format!("it is still there: {error}"));
+        }
     }
 
     fn read(&mut self, path: PathId, reads: Reads, process: u32) {
@@ -116,13 +120,15 @@ impl Judge<'_, '_, '_> {
         if let Some(maker) = maker {
             let ordered = depends_on(world, self.view.pip, maker);
             let rule = if ordered { Rule::UndeclaredOrderedRead } else { Rule::ReadRace };
-            return self.refuse(rule, path, Some(maker), process, None);
+            self.refuse(rule, path, Some(maker), process, None);
+            return;
         }
         if world.maker(path) == Some(self.view.pip) {
             return;
         }
         if world.made.is_known(path) {
-            return self.refuse(Rule::ReadLeftover, path, None, process, None);
+            self.refuse(Rule::ReadLeftover, path, None, process, None);
+            return;
         }
         if reads.link && !reads.content && !reads.file && self.leads_to_folder(path) {
             return self.track(path, reads);
@@ -146,7 +152,8 @@ impl Judge<'_, '_, '_> {
         if let Some(maker) = maker
             && mode != Some(AbsentPathProbe::Unsafe)
         {
-            return self.refuse(Rule::AbsentProbeOfOutput, path, Some(maker), process, None);
+            self.refuse(Rule::AbsentProbeOfOutput, path, Some(maker), process, None);
+            return;
         }
         let above = world.output_directories_above(path);
         if !above.is_empty() {
@@ -156,7 +163,8 @@ impl Judge<'_, '_, '_> {
             });
             if !is_declared && mode == Some(AbsentPathProbe::Strict) {
                 let maker = above.iter().find_map(|directory| graph.directory(*directory).producer);
-                return self.refuse(Rule::AbsentProbeInUndeclaredOpaque, path, maker, process, None);
+                self.refuse(Rule::AbsentProbeInUndeclaredOpaque, path, maker, process, None);
+                return;
             }
             if mode != Some(AbsentPathProbe::Unsafe) {
                 world.found_absent(path, self.view.pip);
@@ -225,8 +233,8 @@ impl Judge<'_, '_, '_> {
         self.refuse(rule, path, other, denied.process, note);
     }
 
-    /// Reports a violation, unless the configuration accepts it.
-    fn refuse(&mut self, rule: Rule, path: PathId, other: Option<PipId>, process: u32, note: Option<String>) {
+    /// Reports a violation, unless the configuration accepts it. Says whether it was reported.
+    fn refuse(&mut self, rule: Rule, path: PathId, other: Option<PipId>, process: u32, note: Option<String>) -> bool {
         let program = self
             .report
             .processes
@@ -244,15 +252,16 @@ impl Judge<'_, '_, '_> {
             };
             match self.allow_lists.judge(access, world.graph.paths()) {
                 (Allowed::No, _) => {}
-                (Allowed::Cacheable, _) => return,
+                (Allowed::Cacheable, _) => return false,
                 (Allowed::Uncacheable, entry) => {
                     let name = entry.map_or("", |entry| &*entry.name);
                     self.verdict.uncacheable = Some(format!("`{name}` of an allow list accepts `{text}`"));
-                    return;
+                    return false;
                 }
             }
         }
         self.verdict.violations.push(Violation { rule, path, pip: self.view.pip, other, program, note });
+        true
     }
 
     fn is_declared_output(&self, path: PathId) -> bool {

@@ -25,6 +25,7 @@ mod services;
 mod snapshot;
 mod state;
 mod steps;
+mod upkeep;
 mod view;
 mod violation;
 mod world;
@@ -42,6 +43,7 @@ pub use options::{BuildOptions, Listener};
 pub use outcome::{BuildOutcome, Done, PipResult};
 pub use snapshot::Snapshot;
 pub use state::FOLDER;
+pub use upkeep::{CacheStats, CacheVerified, Keep, cache_gc, cache_stats, cache_verify};
 pub use violation::{Rule, Violation, pip_name};
 
 use crate::cas::StoreError;

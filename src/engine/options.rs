@@ -19,7 +19,8 @@ pub struct BuildOptions<'a> {
     pub jobs: usize,
     /// Whether pips that do not depend on a failed one still run.
     pub keep_going: bool,
-    /// The pips that are wanted, by number, with all that they depend on; none for all.
+    /// The pips that are wanted and all that they depend on ([`crate::graph::Selection::closure`]), by number; none for
+    /// all.
     pub selection: Option<Vec<bool>>,
     /// How processes are started.
     pub launcher: Launcher,

@@ -50,7 +50,7 @@ struct Needs {
 }
 
 impl<'g> Schedule<'g> {
-    /// The wanted pips and all that they depend on.
+    /// The wanted pips: all, or a selection that has what its pips depend on.
     pub(super) fn new(graph: &'g PipGraph, selection: Option<&[bool]>, slots: usize) -> Self {
         let mut wanted = selection.map_or_else(|| vec![true; graph.len()], <[bool]>::to_vec);
         wanted.resize(graph.len(), false);
@@ -71,10 +71,11 @@ impl<'g> Schedule<'g> {
             for dependency in graph.dependencies(id) {
                 let below = &mut priorities[dependency.0 as usize];
                 *below = (*below).max(length.min(LENGTH));
-                wanted[dependency.0 as usize] = true;
             }
         }
-        let waiting = graph.ids().map(|id| AtomicU32::new(graph.dependencies(id).len() as u32)).collect();
+        // What winds a service down may depend on clients that nobody wants.
+        let needed = |id| graph.dependencies(id).iter().filter(|to| wanted[to.0 as usize]).count();
+        let waiting = graph.ids().map(|id| AtomicU32::new(needed(id) as u32)).collect();
         let left = wanted.iter().filter(|wanted| **wanted).count();
         Self {
             graph,
@@ -103,7 +104,8 @@ impl<'g> Schedule<'g> {
 
     /// The wanted pips that depend on nothing.
     pub(super) fn first(&self) -> Vec<PipId> {
-        self.graph.ids().filter(|id| self.is_wanted(*id) && self.graph.dependencies(*id).is_empty()).collect()
+        let is_first = |id: &PipId| self.is_wanted(*id) && self.waiting[id.0 as usize].load(Ordering::Acquire) == 0;
+        self.graph.ids().filter(is_first).collect()
     }
 
     /// Lets pips be taken whose dependencies are done.

@@ -214,3 +214,26 @@ fn a_build_that_is_killed_leaves_nothing() {
         assert!(eventually(|| !pids.iter().any(|pid| lives(*pid))));
     }
 }
+
+/// Not a test: what the test below runs inside a job.
+#[test]
+fn a_look_from_inside_for_another_test() {
+    if std::env::var_os("SANDBOX_TEST_DETECT").is_some() {
+        println!("found {:?}", Method::detect());
+    }
+}
+
+#[test]
+fn a_sandbox_in_a_sandbox_does_not_pretend_to_see() {
+    Place::each(|place| {
+        let program = std::env::current_exe().unwrap();
+        let arguments = ["test", "--exact", "life::a_look_from_inside_for_another_test", "--nocapture"];
+        let mut job = place.program(program.to_str().unwrap(), &arguments, &[]);
+        job.environment.push(("SANDBOX_TEST_DETECT".into(), "1".into()));
+        place.works(&job);
+        assert!(place.stdout().contains("found None"), "{}", place.stdout());
+        job.observe = false;
+        place.works(&job);
+        assert!(place.stdout().contains(&format!("found {:?}", Method::detect())), "{}", place.stdout());
+    });
+}

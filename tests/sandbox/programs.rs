@@ -116,6 +116,9 @@ fn descriptors_folders_and_odd_calls() {
             CHECK(syscall(SYS_mount, "none", "/tmp", "tmpfs", 0, 0) == -1 && errno == EPERM);
             CHECK(syscall(425, 1, 0) == -1 && errno == ENOSYS);
             CHECK(chroot("/") == -1 && errno == EPERM);
+            /* No second supervisor. */
+            struct { unsigned short count; void *code; } none = { 0, 0 };
+            CHECK(syscall(SYS_seccomp, 1, 8, &none) == -1 && errno == EBUSY);
             struct stat status;
             CHECK(fstatat(file, "", &status, AT_EMPTY_PATH) == 0 && status.st_size == 1);
             return 0;

@@ -160,6 +160,14 @@ pub fn program(watch: Watch) -> Vec<sock_filter> {
             give(trap),
         ]);
     }
+    // A filter of notifications inside would hide calls from tracing, and from notifications the kernel itself refuses it.
+    code.extend([
+        if_equal(number(libc::SYS_seccomp), 0, 4),
+        load(argument(1)),
+        if_bits(libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u32, 0, 1),
+        give(errno(libc::EBUSY)),
+        give(ALLOW),
+    ]);
     let plain = watched().filter(|call| ![libc::SYS_newfstatat, libc::SYS_statx].contains(call));
     for (calls, answer) in [
         (plain.collect::<Vec<_>>(), trap),
@@ -248,6 +256,8 @@ mod tests {
         }
         assert_eq!(ask(libc::SYS_io_uring_setup, [0; 6]), errno(libc::ENOSYS));
         assert_eq!(ask(libc::SYS_mount, [0; 6]), errno(libc::EPERM));
+        assert_eq!(ask(libc::SYS_seccomp, [1, 8, 0, 0, 0, 0]), errno(libc::EBUSY));
+        assert_eq!(ask(libc::SYS_seccomp, [1, 1, 0, 0, 0, 0]), ALLOW);
         assert_eq!(answer(&program(Watch::Trace), ARCHITECTURE, libc::SYS_openat, [0; 6]), libc::SECCOMP_RET_TRACE);
     }
 

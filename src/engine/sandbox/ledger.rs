@@ -14,7 +14,8 @@ use super::{Access, Kind, Reads};
 /// All paths of a job.
 #[derive(Default)]
 pub struct Ledger {
-    entries: FxHashMap<Box<[u8]>, Entry>,
+    places: FxHashMap<Box<[u8]>, usize>,
+    entries: Vec<Entry>,
     /// How many folders were made or taken away. While there are none, no path can lie below one.
     folders: usize,
 }
@@ -106,12 +107,13 @@ pub fn kind_of(metadata: &Metadata) -> Kind {
 impl Ledger {
     /// Notes a read. It does not count where the job itself decided what is there.
     pub fn read(&mut self, path: &[u8], process: u32, reads: Reads) {
-        if let Some(entry) = self.entries.get_mut(path) {
+        let folders = self.folders;
+        if let Some(entry) = self.get_mut(path) {
             let all = entry.reads.with(reads);
             if entry.state != State::Untouched || entry.reads == all {
                 return;
             }
-            if self.folders == 0 {
+            if folders == 0 {
                 entry.reads = all;
                 return;
             }
@@ -148,7 +150,7 @@ impl Ledger {
 
     /// Who made what is at a path; `there` says whether something is.
     pub fn target(&self, path: &[u8], there: bool) -> Target {
-        match self.entries.get(path).map(|entry| entry.state) {
+        match self.get(path).map(|entry| entry.state) {
             _ if !there => Target::Absent,
             Some(State::Made { .. }) => Target::Own,
             Some(State::Changed | State::Gone | State::Untouched) | None => Target::Foreign,
@@ -157,7 +159,7 @@ impl Ledger {
 
     /// Whether the content at a path may be shared with names that the job knows nothing of.
     pub fn is_foreign(&self, path: &[u8]) -> bool {
-        match self.entries.get(path).map(|entry| entry.state) {
+        match self.get(path).map(|entry| entry.state) {
             Some(State::Made { foreign }) => foreign,
             _ => true,
         }
@@ -165,15 +167,14 @@ impl Ledger {
 
     /// Notes that the content at a path is now the job's own.
     pub fn separated(&mut self, path: &[u8]) {
-        if let Some(Entry { state: State::Made { foreign }, .. }) = self.entries.get_mut(path) {
+        if let Some(Entry { state: State::Made { foreign }, .. }) = self.get_mut(path) {
             *foreign = false;
         }
     }
 
     /// Whether there is old content at a path that has not been moved aside yet.
     pub fn is_not_kept(&self, path: &[u8]) -> bool {
-        self.entries
-            .get(path)
+        self.get(path)
             .is_none_or(|entry| entry.backup.is_none() && matches!(entry.state, State::Untouched | State::Changed))
     }
 
@@ -184,25 +185,37 @@ impl Ledger {
 
     /// What is to be told in the end, sorted by path.
     pub fn accesses(self, rules: &Rules) -> Vec<Access> {
-        let mut accesses: Vec<Access> =
-            self.entries.into_iter().filter_map(|(path, entry)| entry.access(path.into(), rules)).collect();
+        let mut paths: Vec<_> = self.places.into_iter().collect();
+        paths.sort_unstable_by_key(|(_, place)| *place);
+        let mut accesses: Vec<Access> = paths
+            .into_iter()
+            .zip(self.entries)
+            .filter_map(|((path, _), entry)| entry.access(path.into(), rules))
+            .collect();
         accesses.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
         accesses
     }
 
     fn entry(&mut self, path: &[u8], process: u32) -> &mut Entry {
-        if !self.entries.contains_key(path) {
-            let fresh = Entry { process, reads: Reads::default(), before: None, state: State::Untouched, backup: None };
-            self.entries.insert(path.into(), fresh);
-        }
-        // It is there by now; this is how the borrow checker wants it said.
-        self.entries.entry(path.into()).or_insert_with(|| Entry {
-            process,
-            reads: Reads::default(),
-            before: None,
-            state: State::Untouched,
-            backup: None,
-        })
+        let place = match self.places.get(path) {
+            Some(place) => *place,
+            None => {
+                let place = self.entries.len();
+                self.places.insert(path.into(), place);
+                let reads = Reads::default();
+                self.entries.push(Entry { process, reads, before: None, state: State::Untouched, backup: None });
+                place
+            }
+        };
+        &mut self.entries[place]
+    }
+
+    fn get(&self, path: &[u8]) -> Option<&Entry> {
+        self.places.get(path).map(|place| &self.entries[*place])
+    }
+
+    fn get_mut(&mut self, path: &[u8]) -> Option<&mut Entry> {
+        self.places.get(path).map(|place| &mut self.entries[*place])
     }
 
     /// Whether a folder above was made, or taken away, by the job.
@@ -213,7 +226,7 @@ impl Ledger {
         let mut at = path;
         while at.len() > 1 {
             at = parent(at);
-            if let Some(Entry { state: State::Made { .. } | State::Gone, .. }) = self.entries.get(at) {
+            if let Some(Entry { state: State::Made { .. } | State::Gone, .. }) = self.get(at) {
                 return true;
             }
         }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +87,13 @@ impl CachedResult {
             }
         }
         for output in &process.output_directories {
-            fs::create_dir_all(world.disk_path(output.path))?;
+            let folder = world.disk_path(output.path);
+            if output.kind == OutputDirectoryKind::Exclusive {
+                let excluded = process.rare.iter().flat_map(|rare| &rare.output_directory_exclusions);
+                let stays: Vec<PathId> = keep.iter().chain(excluded).copied().collect();
+                prune(world, &folder, &stays)?;
+            }
+            fs::create_dir_all(folder)?;
         }
         for (path, content, shared) in changed {
             if shared {
@@ -100,6 +107,29 @@ impl CachedResult {
         }
         Ok(true)
     }
+}
+
+/// Removes what lies in an exclusive output directory, which is its process's alone, and does not stay.
+fn prune(world: &World<'_>, folder: &Path, stays: &[PathId]) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let paths = world.graph.paths();
+    for entry in entries {
+        let path = entry?.path();
+        let id = world.path_id(&path);
+        if id.is_some_and(|id| stays.contains(&id)) && !(path.is_dir() && !path.is_symlink()) {
+            continue;
+        }
+        if id.is_some_and(|id| stays.iter().any(|kept| paths.is_within(*kept, id))) {
+            prune(world, &path, stays)?;
+        } else {
+            remove_all(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts a content at a path, whatever is there. False when the cache does not have it, or has it damaged.

@@ -7,6 +7,7 @@ mod prepare;
 mod process;
 mod seal;
 
+pub(super) use cached::CachedResult;
 pub(super) use files::{copy, write};
 pub(super) use prepare::temporary_folders;
 pub(super) use process::{Attempt, process, service};

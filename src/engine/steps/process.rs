@@ -276,6 +276,7 @@ impl<'s, 'g> Step<'s, 'g> {
         let missing = if trouble.is_empty() { harvest.diagnostics.clone() } else { Vec::new() };
         result.diagnostics = trouble;
         result.diagnostics.extend(missing);
+        result.diagnostics.extend(self.slow(&report));
         let mut told = diagnostics(&result.violations, world.graph);
         if !engine.options.config.sandbox.unexpected_accesses_are_errors {
             for diagnostic in &mut told {
@@ -424,6 +425,25 @@ impl<'s, 'g> Step<'s, 'g> {
         }];
         found.extend(self.surviving(report));
         found
+    }
+
+    /// A warning where it took longer than its spec or the configuration likes.
+    fn slow(&self, report: &Report) -> Option<crate::diagnostics::Diagnostic> {
+        let own = self.process.rare.as_ref().and_then(|rare| rare.warning_timeout);
+        let limit =
+            self.engine.options.config.sandbox.warning_timeout(own.map(|own| Duration::from_millis(own.into())));
+        if report.wall <= limit || self.is_service {
+            return None;
+        }
+        let graph = self.engine.world.graph;
+        let (took, limit) = (seconds(report.wall.as_millis()), seconds(limit.as_millis()));
+        let message = format!(
+            "{} took {took}, longer than the {limit} after which there is a warning",
+            pip_name(graph, self.pip)
+        );
+        let mut warning = pip_error(graph, self.pip, Code::Dx(15), message);
+        warning.severity = Severity::Warning;
+        Some(warning)
     }
 
     /// Children that outlived the process and had to be ended.

@@ -17,6 +17,9 @@ use super::tree::{Function, NameKind, Node, PlaceKind, Word};
 use super::{PipFilter, Selection, inputs, values};
 use crate::graph::{DirectoryId, Pip, PipGraph, PipId, SealKind};
 
+/// How many notes get a suggestion.
+const SUGGESTIONS: usize = 8;
+
 /// Two sets of outputs.
 pub(super) struct Found {
     /// What may be selected.
@@ -53,7 +56,8 @@ impl Found {
 
 /// Selects from a graph.
 pub(super) fn select(graph: &PipGraph, filter: &PipFilter) -> Result<Selection, FilterError> {
-    let mut apply = Apply { graph, filter, outputs: Outputs::of(graph), notes: Vec::new(), quiet: false };
+    let mut apply =
+        Apply { graph, filter, outputs: Outputs::of(graph), notes: Vec::new(), quiet: false, suggestions: 0 };
     let mut pips = match &filter.node {
         Node::Everything => PipSet::all(graph.len()),
         node => {
@@ -78,6 +82,8 @@ struct Apply<'a> {
     notes: Vec<FilterNote>,
     /// Whether one note about several parts comes later.
     quiet: bool,
+    /// How many notes there were that count.
+    suggestions: usize,
 }
 
 impl Apply<'_> {
@@ -108,7 +114,8 @@ impl Apply<'_> {
                 let missed = self.notes.len() - before == nodes.len();
                 self.notes.truncate(before);
                 if missed {
-                    self.notes.push(notes::word(self.graph, &word.text, word.span.clone()));
+                    let graph = self.graph;
+                    self.note(&word.span, |suggest| notes::word(graph, &word.text, word.span.clone(), suggest));
                 }
                 found
             }
@@ -187,14 +194,8 @@ impl Apply<'_> {
                 selected.intersect(&runs);
             }
         }
-        let missing: Vec<&Word> = words.iter().filter(|word| !found.contains(&word.text)).collect();
-        for word in missing {
-            let note = match self.quiet {
-                // Only counted.
-                true => FilterNote { message: String::new(), help: None, span: word.span.clone() },
-                false => notes::name(graph, kind, &word.text, word.span.clone()),
-            };
-            self.notes.push(note);
+        for word in words.iter().filter(|word| !found.contains(&word.text)) {
+            self.note(&word.span, |suggest| notes::name(graph, kind, &word.text, word.span.clone(), suggest));
         }
         selected
     }
@@ -221,13 +222,24 @@ impl Apply<'_> {
             }
         };
         if empty {
-            let note = match self.quiet {
-                true => FilterNote { message: String::new(), help: None, span: span.clone() },
-                false => notes::place(self.graph, kind, &pattern.to_string(), matcher.exact(), span.clone()),
-            };
-            self.notes.push(note);
+            let (graph, exact) = (self.graph, matcher.exact());
+            self.note(span, |suggest| notes::place(graph, kind, &pattern.to_string(), exact, span.clone(), suggest));
         }
         Ok(found)
+    }
+
+    /// Adds a note about a part that selects nothing. Few notes get suggestions: a filter may have thousands of names,
+    /// and each suggestion looks at the whole graph.
+    fn note(&mut self, span: &Range<usize>, make: impl FnOnce(bool) -> FilterNote) {
+        let note = match self.quiet {
+            // Only counted.
+            true => FilterNote { message: String::new(), help: None, span: span.clone() },
+            false => {
+                self.suggestions += 1;
+                make(self.suggestions <= SUGGESTIONS)
+            }
+        };
+        self.notes.push(note);
     }
 
     /// Outputs by their paths, and whether none matches.

@@ -34,13 +34,16 @@ fn did_you_mean(name: &str) -> String {
 }
 
 /// About a name that nothing has.
-pub(super) fn name(graph: &PipGraph, kind: NameKind, text: &str, span: Range<usize>) -> FilterNote {
+pub(super) fn name(graph: &PipGraph, kind: NameKind, text: &str, span: Range<usize>, suggest: bool) -> FilterNote {
     let message = match kind {
         NameKind::Tag => format!("no pip has the tag `{text}`"),
         NameKind::Module => format!("no pip comes from a module `{text}`"),
         NameKind::Value | NameKind::ValueTransitive => format!("no pip comes from a value `{text}`"),
         NameKind::Id => format!("no pip has the id `{text}`"),
     };
+    if !suggest {
+        return FilterNote { message, help: None, span };
+    }
     let known: IndexSet<&str> = match kind {
         NameKind::Tag => tags(graph),
         NameKind::Module => graph.ids().map(|id| &*graph.provenance(id).module).collect(),
@@ -69,6 +72,7 @@ pub(super) fn place(
     shown: &str,
     path: Option<PathId>,
     span: Range<usize>,
+    suggest: bool,
 ) -> FilterNote {
     let message = match (kind, path) {
         (PlaceKind::Output, Some(_)) => format!("no pip makes `{shown}`"),
@@ -78,7 +82,7 @@ pub(super) fn place(
         (_, Some(_)) => format!("no pip comes from a spec `{shown}`"),
         (_, None) => format!("no pip comes from a spec like `{shown}`"),
     };
-    let near = path.and_then(|path| near_path(graph, kind, path));
+    let near = path.filter(|_| suggest).and_then(|path| near_path(graph, kind, path));
     FilterNote { message, help: near.map(|near| did_you_mean(&graph.display(near))), span }
 }
 
@@ -119,8 +123,11 @@ fn near_path(graph: &PipGraph, kind: PlaceKind, path: PathId) -> Option<PathId> 
 }
 
 /// About a word that nothing is called.
-pub(super) fn word(graph: &PipGraph, text: &str, span: Range<usize>) -> FilterNote {
+pub(super) fn word(graph: &PipGraph, text: &str, span: Range<usize>, suggest: bool) -> FilterNote {
     let message = format!("no output, spec or tag is called `{text}`");
+    if !suggest {
+        return FilterNote { message, help: None, span };
+    }
     let paths = graph.paths();
     let mut known = tags(graph);
     for id in graph.order() {

@@ -247,6 +247,7 @@ impl Matcher {
     fn find(&mut self, paths: &Paths, path: PathId) -> bool {
         match &self.form {
             Bound::Below(folder) => paths.is_within(path, *folder),
+            Bound::Ends(text) if !self.blind => ends(paths, self.root, path, text),
             Bound::Begins(folder, name) => begins(paths, path, *folder, name, self.blind),
             Bound::Ends(_) | Bound::Holds(_) => {
                 self.write(paths, path);
@@ -317,6 +318,24 @@ impl Matcher {
             self.buffer = self.buffer.to_lowercase();
         }
     }
+}
+
+/// Whether the text that [`Matcher::write`] gives ends so, without writing it: most paths differ in the last name.
+fn ends(paths: &Paths, root: PathId, path: PathId, text: &str) -> bool {
+    let mut rest = text;
+    for at in paths.ancestors(path).take_while(|at| *at != root && *at != PathId::ROOT) {
+        let name = paths.name(at).map_or("", |name| paths.symbols().text(name));
+        if rest.len() <= name.len() {
+            return name.ends_with(rest);
+        }
+        match rest.strip_suffix(name).and_then(|rest| rest.strip_suffix('/')) {
+            Some("") => return true,
+            Some(before) => rest = before,
+            None => return false,
+        }
+    }
+    // Only the text of the workspace itself, or of the root, is a separator alone.
+    rest == "/" && rest.len() == text.len()
 }
 
 /// Whether a path lies in a folder under a name that begins so, or below such a name.
