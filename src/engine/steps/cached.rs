@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::content::Content;
 use super::super::state::remove_all;
-use super::super::world::World;
+use super::super::world::{Claim, World};
 use crate::cas::{Digest, Materialize};
 use crate::graph::{OutputDirectoryKind, PipId, ProcessPip};
 use crate::paths::PathId;
@@ -65,6 +65,11 @@ impl CachedResult {
         }
         let mut changed = Vec::new();
         for (path, content, shared) in &wanted {
+            // Another pip of this build has made something else there meanwhile, which stays.
+            let is_taken = |claim: Claim| claim.pip != pip && claim.content != **content;
+            if *shared && **content != Content::Directory && world.claim_of(*path).is_some_and(is_taken) {
+                return Ok(false);
+            }
             if world.on_disk(*path)? != **content {
                 changed.push((*path, *content, *shared));
             }

@@ -115,7 +115,7 @@ fn is_free(world: &World<'_>, pip: PipId, path: PathId) -> bool {
 }
 
 /// Removes a file or link, or a folder if it is empty.
-fn remove_leaf(path: &Path) -> io::Result<()> {
+pub(super) fn remove_leaf(path: &Path) -> io::Result<()> {
     let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
     let removed = if metadata.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
     match removed {
