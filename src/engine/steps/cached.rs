@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::super::content::Content;
-use super::super::state::remove_all;
+use super::super::state::{make_way, remove_all};
 use super::super::world::{Claim, World};
 use crate::cas::{Digest, Materialize};
 use crate::graph::{OutputDirectoryKind, PipId, ProcessPip};
@@ -152,12 +152,12 @@ pub(super) fn put(world: &World<'_>, path: PathId, content: &Content, writable: 
             }
         }
         Content::Link(target) => {
-            remove_all(&text)?;
+            make_way(&text)?;
             std::os::unix::fs::symlink(&**target, &text)?;
         }
         Content::File { digest, executable } => {
             if text.is_dir() && !text.is_symlink() {
-                remove_all(&text)?;
+                make_way(&text)?;
             }
             let how = Materialize { executable: *executable, writable };
             match world.store.materialize(digest, &text, how) {

@@ -7,10 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustc_hash::FxHashSet;
+
 use super::super::command::Command;
 use super::super::run::Engine;
 use super::super::sandbox::{Job, Rule, RuleKind, Stdin};
-use super::super::state::remove_all;
+use super::super::state::{make_way, remove_all};
 use super::super::world::World;
 use crate::graph::{
     DoubleWritePolicy, Existence, FileArtifact, OutputDirectoryKind, PipId, PreserveOutputs, ProcessPip,
@@ -48,14 +50,16 @@ impl Scratch {
 pub(super) fn make_room(world: &World<'_>, pip: PipId, process: &ProcessPip) -> io::Result<()> {
     let graph = world.graph;
     let preserved = process.rare.as_ref().is_some_and(|rare| rare.preserve_outputs != PreserveOutputs::Disabled);
+    let before = world.made.before(pip, graph);
     if !preserved {
-        for path in world.made.before(pip, graph).iter().rev() {
+        for path in before.iter().rev() {
             // A file that another pip of this build has made since is that pip's.
             if world.claim_of(*path).is_none_or(|claim| claim.pip == pip) && is_free(world, pip, *path) {
                 remove_leaf(&world.disk_path(*path))?;
             }
         }
     }
+    let known: FxHashSet<PathId> = before.iter().copied().collect();
     for output in &process.outputs {
         let path = world.disk_path(output.artifact.path);
         if let Some(parent) = path.parent() {
@@ -64,8 +68,11 @@ pub(super) fn make_room(world: &World<'_>, pip: PipId, process: &ProcessPip) -> 
         if output.artifact.rewrite > 1 {
             continue;
         }
-        if !preserved {
+        if !preserved && known.contains(&output.artifact.path) {
+            // Whatever is there, the last run has left it.
             remove_all(&path)?;
+        } else if !preserved {
+            make_way(&path)?;
         }
     }
     for output in &process.output_directories {

@@ -27,6 +27,7 @@ use super::{failed_io, pip_error};
 use crate::cas::Digest;
 use crate::diagnostics::{Code, Severity};
 use crate::graph::{PipId, ProcessPip};
+use crate::paths::PathId;
 
 /// Lines of output that a failure shows.
 const SHOWN_LINES: usize = 40;
