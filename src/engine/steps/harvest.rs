@@ -82,7 +82,9 @@ pub(super) fn harvest(
             _ => {}
         }
         if content != Content::Directory {
-            claim(engine, pip, process, left, &content, &mut harvest)?;
+            let stays = claim(engine, pip, process, left, content, &mut harvest)?;
+            harvest.directories[slot].push((path, stays));
+            continue;
         }
         harvest.directories[slot].push((path, content));
     }
@@ -139,15 +141,16 @@ fn take(world: &World<'_>, path: PathId, writable: bool, keep: bool) -> io::Resu
     Ok(Content::File { digest, executable: metadata.permissions().mode() & 0o111 != 0 })
 }
 
-/// Claims a file in a shared output directory for a pip. Two pips with one file are judged by the policy of the second.
+/// Claims a file in a shared output directory for a pip, and gives what is there in the end. Two pips with one file are
+/// judged by the policy of the second.
 fn claim(
     engine: &Engine<'_>,
     pip: PipId,
     process: &ProcessPip,
     left: &Left,
-    content: &Content,
+    content: Content,
     harvest: &mut Harvest,
-) -> io::Result<()> {
+) -> io::Result<Content> {
     let world = &engine.world;
     let path = left.path;
     let text = world.disk_path(path);
@@ -181,13 +184,14 @@ fn claim(
         fs::rename(backup, &text)
     };
     if let Some(other) = other {
-        let same = other.content == *content;
+        let same = other.content == content;
         match double {
             DoubleWritePolicy::AllowSameContent if same => {}
             DoubleWritePolicy::UnsafeFirstDoubleWriteWins => {
                 if let Some(backup) = left.backup.as_deref().filter(|_| !same) {
                     put_back(backup)?;
                 }
+                return Ok(other.content);
             }
             DoubleWritePolicy::AllowSameContent | DoubleWritePolicy::Error => {
                 let note = (double != DoubleWritePolicy::Error)
@@ -201,7 +205,7 @@ fn claim(
     } else if let (Some(before), Some(backup)) = (before, &left.backup) {
         // Nobody of this build made what was there: a source file.
         let safe = rare.and_then(|rare| rare.source_rewrite_policy) == Some(SourceRewritePolicy::SafeSourceRewrites);
-        if !safe || before != *content {
+        if !safe || before != content {
             let note = safe.then(|| "the content is not what it was before".to_owned());
             harvest.violations.push(violation(Rule::WriteOnExistingFile, None, note));
             put_back(backup)?;
@@ -212,7 +216,7 @@ fn claim(
     {
         harvest.violations.push(violation(Rule::AbsentProbeOfOutput, Some(reader), None));
     }
-    Ok(())
+    Ok(content)
 }
 
 fn missing(engine: &Engine<'_>, pip: PipId, process: &ProcessPip, path: PathId) -> Diagnostic {
