@@ -168,10 +168,11 @@ fn claim(
     if let Some(maker) = declared {
         // The other pip declares the file, so it is that one's whoever came first.
         harvest.violations.push(violation(Rule::DoubleWrite, Some(maker), None));
-        return match &left.backup {
-            Some(backup) => fs::rename(backup, &text),
-            None => remove_all(&text),
-        };
+        match &left.backup {
+            Some(backup) => fs::rename(backup, &text)?,
+            None => remove_all(&text)?,
+        }
+        return Ok(content);
     }
     let other = world.claim(path, pip, content.clone());
     let before = match &left.backup {
