@@ -87,7 +87,8 @@ fn case(path: &Path) -> Result<(), Failed> {
     }
     let place = place()?;
     let folder = &place.path().canonicalize()?;
-    let write_config = |fields: &str| fs::write(folder.join("config.dsc"), format!("config({{\n{MOUNTS}{fields}}});\n"));
+    let write_config =
+        |fields: &str| fs::write(folder.join("config.dsc"), format!("config({{\n{MOUNTS}{fields}}});\n"));
     write_config("")?;
     fs::write(folder.join("module.config.dsc"), "module({ name: \"Case\" });\n")?;
     let mut kept = words.to_owned();

@@ -108,7 +108,7 @@ impl Place {
             }
             // What was made before and has gone comes back from the cache.
             if let Content::File { digest, executable } = content
-                && !world.made.before(pip, world.graph).is_empty()
+                && world.made.had(pip, &digest)
                 && world.store.materialize(&digest, &target, Materialize { executable, writable }).is_ok()
             {
                 world.learn(&target, &digest)?;

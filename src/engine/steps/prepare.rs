@@ -231,7 +231,7 @@ fn rules(engine: &Engine<'_>, process: &ProcessPip) -> Vec<Rule> {
     beside.sort_unstable_by_key(|folder| folder.0);
     beside.dedup();
     for folder in beside {
-        add(folder, RuleKind::SharedDirectory { existing: false });
+        add(folder, RuleKind::Beside);
     }
     for output in &process.output_directories {
         let kind = match output.kind {
