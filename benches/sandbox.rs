@@ -77,6 +77,7 @@ mod linux {
                 Rule { path: std::env::temp_dir(), kind: RuleKind::Temporary },
             ],
             journal: None,
+            lenient: false,
             backup: root.into(),
         }
     }

@@ -336,7 +336,8 @@ fn the_table_names_cases() -> Result<(), Failed> {
         }
         for name in names {
             named += 1;
-            let is_there = ["", ".txt", ".dsc", ".fixture"].iter().any(|suffix| cases.join(format!("{name}{suffix}")).exists());
+            let is_there =
+                ["", ".txt", ".dsc", ".fixture"].iter().any(|suffix| cases.join(format!("{name}{suffix}")).exists());
             if !is_there {
                 missing.push(name.to_owned());
             }

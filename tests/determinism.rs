@@ -11,18 +11,11 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
-    let folders = ["examples", "tests/cases/determinism"];
-    let configs: Vec<_> = folders
-        .iter()
-        .flat_map(|folder| support::files_below(&support::project().join(folder), "config.dsc"))
-        .collect();
-    let folders = configs.iter().filter(|path| path.ends_with("config.dsc")).filter_map(|path| path.parent());
-    let trials: Vec<Trial> = folders
-        .map(|example| {
-            let example = example.to_owned();
-            Trial::test(support::name_of(&example), move || same_everywhere(&example))
-        })
-        .collect();
+    let configs = support::files_below(&support::project().join("tests/cases/determinism"), "config.dsc");
+    let cases = configs.iter().filter(|path| path.ends_with("config.dsc")).filter_map(|path| path.parent());
+    let folders = support::examples().into_iter().chain(cases.map(Path::to_owned));
+    let trials: Vec<Trial> =
+        folders.map(|example| Trial::test(support::name_of(&example), move || same_everywhere(&example))).collect();
     assert!(trials.len() >= 5, "the examples are there");
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -14,15 +14,17 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
     let mut trials = Vec::new();
-    for example in examples() {
+    for example in support::examples() {
         for format in ["text", "json", "dot"] {
-            let path = support::project().join("examples").join(&example);
-            trials.push(Trial::test(format!("{example} as {format}"), move || graph(&path, format)));
+            let path = example.clone();
+            trials.push(Trial::test(format!("{} as {format}", support::name_of(&path)), move || graph(&path, format)));
         }
     }
     trials.push(Trial::test("there are examples", || {
-        if examples().len() >= 5 { Ok(()) } else { Err(format!("only {:?}", examples()).into()) }
+        let examples = support::examples();
+        if examples.len() >= 5 { Ok(()) } else { Err(format!("only {examples:?}").into()) }
     }));
+    trials.push(Trial::test("zlib without and with its sources", fetched));
     for page in support::files_below(&support::project().join("docs"), ".md") {
         let text = std::fs::read_to_string(&page).unwrap_or_default();
         for (line, spec) in blocks(&text) {
@@ -30,13 +32,6 @@ fn main() -> ExitCode {
         }
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
-}
-
-/// The folders of `examples/` that are workspaces.
-fn examples() -> Vec<String> {
-    let configs = support::files_below(&support::project().join("examples"), "config.dsc");
-    let folders = configs.iter().filter(|path| path.ends_with("config.dsc")).filter_map(|path| path.parent());
-    folders.map(support::name_of).collect()
 }
 
 fn graph(example: &Path, format: &str) -> Result<(), Failed> {
@@ -55,6 +50,27 @@ fn graph(example: &Path, format: &str) -> Result<(), Failed> {
         }
         _ => Err(format!("this is not a graph as {format}:\n{stdout}").into()),
     }
+}
+
+/// An example whose sources are fetched says what to do when they are not there, and is a graph as soon as files with
+/// their names are.
+fn fetched() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    for entry in std::fs::read_dir(support::project().join("examples/zlib"))? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            std::fs::copy(entry.path(), folder.path().join(entry.file_name()))?;
+        }
+    }
+    let ran = support::run(folder.path(), &["graph"])?;
+    if ran.code != 1 || !ran.stderr.contains("fetch.sh` first") {
+        return Err(format!("exit code {}:\n{}", ran.code, ran.stderr).into());
+    }
+    std::fs::create_dir(folder.path().join("source"))?;
+    for name in ["zlib.h", "adler32.c", "crc32.c"] {
+        std::fs::write(folder.path().join("source").join(name), "")?;
+    }
+    graph(folder.path(), "json")
 }
 
 /// The blocks of DScript in a page, with the lines where they begin.

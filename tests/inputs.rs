@@ -143,16 +143,13 @@ fn every_input_matters(root: &Path) -> [usize; 4] {
 #[test]
 fn every_input_of_the_examples_matters() {
     let mut examples = 0;
-    for example in std::fs::read_dir(support::project().join("examples")).unwrap() {
-        let example = example.unwrap().path();
-        if example.join("config.dsc").is_file() {
-            let folder = tempfile::tempdir().unwrap();
-            let root = folder.path().canonicalize().unwrap();
-            support::copy_folder(&example, &root).unwrap();
-            let [files, folders, ..] = every_input_matters(&root);
-            assert!(files > 1 && folders > 0);
-            examples += 1;
-        }
+    for example in support::examples() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        support::copy_folder(&example, &root).unwrap();
+        let [files, folders, ..] = every_input_matters(&root);
+        assert!(files > 1 && folders > 0);
+        examples += 1;
     }
     assert!(examples > 3);
 }

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
@@ -36,7 +37,8 @@ pub(super) struct Engine<'g> {
     pub(super) cancellation: &'g Cancellation,
     pub(super) listener: &'g dyn Listener,
     regexes: DashMap<String, Option<Regex>, FxBuildHasher>,
-    real_paths: DashMap<PathId, Option<PathBuf>, FxBuildHasher>,
+    /// Where folders lead.
+    real_folders: DashMap<PathId, PathBuf, FxBuildHasher>,
     /// Paths that fingerprints of this build depend on beyond what the graph names: whether contents and whether names
     /// in a folder mattered.
     relied: DashMap<PathId, (bool, bool), FxBuildHasher>,
@@ -55,8 +57,30 @@ impl<'g> Engine<'g> {
         cancellation: &'g Cancellation,
         listener: &'g dyn Listener,
     ) -> Result<Self, BuildError> {
+        Self::open_as(graph, options, cancellation, listener, true)
+    }
+
+    /// Opens everything that a build works with, where nothing is to be built: nothing is removed.
+    pub(super) fn open_to_look(
+        graph: &'g PipGraph,
+        options: &'g BuildOptions<'g>,
+        cancellation: &'g Cancellation,
+        listener: &'g dyn Listener,
+    ) -> Result<Self, BuildError> {
+        Self::open_as(graph, options, cancellation, listener, false)
+    }
+
+    fn open_as(
+        graph: &'g PipGraph,
+        options: &'g BuildOptions<'g>,
+        cancellation: &'g Cancellation,
+        listener: &'g dyn Listener,
+        removes: bool,
+    ) -> Result<Self, BuildError> {
         let state = State::open(&options.workspace)?;
-        snapshot::discard(&state).map_err(|error| BuildError::State { path: state.path("last.bin"), error })?;
+        if removes {
+            snapshot::discard(&state).map_err(|error| BuildError::State { path: state.path("last.bin"), error })?;
+        }
         let store = Store::open(&options.cache)?;
         let store = if options.verify { store.verifying() } else { store };
         let hold = store.hold()?;
@@ -64,8 +88,8 @@ impl<'g> Engine<'g> {
         let failed = |error| BuildError::State { path: state.path("files.bin"), error };
         let (files, repaired_files) = FileTable::open(&state.path(""), &options.workspace).map_err(failed)?;
         let statics = Statics::of(graph);
-        let is_below_shared = |path| statics.is_below_shared(graph, path);
-        let is_below_outputs = |path| statics.is_below_outputs(graph, path);
+        let is_below_shared = |path| removes && statics.is_below_shared(graph, path);
+        let is_below_outputs = |path| removes && statics.is_below_outputs(graph, path);
         let (made, scrubbed) = Made::open(&state, graph, is_below_shared, is_below_outputs)?;
         Ok(Self {
             world: World::new(graph, statics, files, store, entries, made),
@@ -74,7 +98,7 @@ impl<'g> Engine<'g> {
             cancellation,
             listener,
             regexes: DashMap::default(),
-            real_paths: DashMap::default(),
+            real_folders: DashMap::default(),
             relied: DashMap::default(),
             journals: (0..options.jobs.max(1)).map(|_| Mutex::default()).collect(),
             scrubbed,
@@ -96,6 +120,7 @@ impl<'g> Engine<'g> {
             engine: self,
             services: &services,
             start: Instant::now(),
+            reported: (0..graph.len()).map(|_| AtomicBool::new(false)).collect(),
             told: Mutex::default(),
         };
         crew.hand_out(schedule.first(), 0);
@@ -114,6 +139,12 @@ impl<'g> Engine<'g> {
                 crew.tell(pip, result);
             }
         });
+        for pip in graph.order() {
+            let reported = crew.reported[pip.0 as usize].load(Ordering::Relaxed);
+            if !reported && schedule.is_wanted(*pip) && counts(graph, *pip) {
+                self.listener.skipped(*pip);
+            }
+        }
         let told = crew.told.into_inner().unwrap_or_else(PoisonError::into_inner);
         let may_skip = told.nothing_special && self.options.use_cache;
         let mut outcome = told.outcome(graph, total, self);
@@ -176,12 +207,27 @@ impl<'g> Engine<'g> {
     /// A path as specs write it, and where links on the way to it lead elsewhere, where that is.
     pub(super) fn real_path(&self, path: PathId) -> (PathBuf, Option<PathBuf>) {
         let given = self.world.disk_path(path);
-        if let Some(known) = self.real_paths.get(&path) {
-            return (given, known.clone());
+        let real = self.real(path, &given);
+        let differs = real != given;
+        (given, differs.then_some(real))
+    }
+
+    /// Where a path leads, also when it or the last folders of it are not there yet. Folders are looked at once a build,
+    /// so that of each path only its last name is left to ask for.
+    fn real(&self, path: PathId, given: &Path) -> PathBuf {
+        let paths = self.world.graph.paths();
+        let (Some(parent), Some(name)) = (paths.parent(path), given.file_name()) else { return given.to_owned() };
+        let known = self.real_folders.get(&parent).map(|known| known.clone());
+        let folder = known.unwrap_or_else(|| {
+            let real = self.real(parent, given.parent().unwrap_or(given));
+            self.real_folders.insert(parent, real.clone());
+            real
+        });
+        let direct = folder.join(name);
+        match fs::read_link(&direct) {
+            Ok(_) => fs::canonicalize(&direct).unwrap_or(direct),
+            Err(_) => direct,
         }
-        let real = real_of(&given).filter(|real| *real != given);
-        self.real_paths.insert(path, real.clone());
-        (given, real)
     }
 
     /// The journal of a thread.
@@ -238,15 +284,6 @@ fn open_entries(folder: &Path, cancellation: &Cancellation) -> Result<(Entries, 
 /// Whether a pip counts as one: seals are views of what others make.
 fn counts(graph: &PipGraph, pip: PipId) -> bool {
     !matches!(graph.pip(pip), Pip::SealDirectory(_))
-}
-
-/// Where a path leads, also when it or the last folders of it are not there yet.
-fn real_of(path: &Path) -> Option<PathBuf> {
-    if let Ok(real) = fs::canonicalize(path) {
-        return Some(real);
-    }
-    let (parent, name) = (path.parent()?, path.file_name()?);
-    Some(real_of(parent)?.join(name))
 }
 
 /// What the end of the build tells.
@@ -313,6 +350,8 @@ struct Crew<'t, 'g> {
     engine: &'t Engine<'g>,
     services: &'t Services<'t>,
     start: Instant,
+    /// Whether the listener was told how a pip ended.
+    reported: Vec<AtomicBool>,
     told: Mutex<Told>,
 }
 
@@ -360,6 +399,7 @@ impl<'t> Crew<'t, '_> {
     }
 
     fn finish(&self, pip: PipId, slot: usize, result: PipResult, begun: Duration) {
+        self.reported[pip.0 as usize].store(true, Ordering::Relaxed);
         self.engine.listener.finished(pip, slot, &result, begun, self.start.elapsed());
         let (done, skips) = (result.done, result.skips_dependents);
         self.tell(pip, result);

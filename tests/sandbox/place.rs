@@ -89,6 +89,7 @@ impl Place {
             observe: true,
             rules: rules.iter().map(|(name, kind)| Rule { path: self.at(name), kind: *kind }).collect(),
             journal: Some(self.root.join("journal")),
+            lenient: false,
             backup: self.root.join("backup"),
         }
     }

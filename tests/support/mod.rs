@@ -127,6 +127,13 @@ pub fn files_below(folder: &Path, suffix: &str) -> Vec<PathBuf> {
     found
 }
 
+/// The folders of `examples/` that are workspaces, but for those whose sources must be fetched: these have `fetch.sh`.
+pub fn examples() -> Vec<PathBuf> {
+    let configs = files_below(&project().join("examples"), "config.dsc");
+    let folders = configs.iter().filter(|path| path.ends_with("config.dsc")).filter_map(|path| path.parent());
+    folders.filter(|folder| !folder.join("fetch.sh").exists()).map(Path::to_owned).collect()
+}
+
 /// The name of a file without its folder.
 pub fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()

@@ -36,6 +36,8 @@ pub struct Job {
     /// What may be written, and what is not judged. For a path the rule of the nearest path at or above it counts;
     /// where there is none, everything may be read and nothing written.
     pub rules: Vec<Rule>,
+    /// Whether forbidden writes are let through. They are listed as denied all the same, for the build to judge.
+    pub lenient: bool,
     /// Where the path of each file and folder made in a shared output directory is noted before the process goes on:
     /// one path and a NUL byte each, appended.
     #[serde(with = "super::path_bytes::option")]

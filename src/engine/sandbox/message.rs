@@ -86,6 +86,7 @@ mod tests {
             observe: true,
             rules: vec![],
             journal: Some(odd.clone()),
+            lenient: false,
             backup: "/b".into(),
         };
         let mut bytes = Vec::new();

@@ -9,6 +9,7 @@ use super::super::content::Content;
 use super::super::judge::{Left, Verdict};
 use super::super::run::Engine;
 use super::super::sandbox::Kind;
+use super::super::state::remove_all;
 use super::super::violation::{Rule, Violation, pip_name};
 use super::super::world::World;
 use super::pip_error;
@@ -80,12 +81,11 @@ pub(super) fn harvest(
             }
             _ => {}
         }
-        if content != Content::Directory {
-            let stays = claim(engine, pip, process, left, content, &mut harvest)?;
-            harvest.directories[slot].push((path, stays));
-            continue;
-        }
-        harvest.directories[slot].push((path, content));
+        let stays = match content {
+            Content::Directory => Content::Directory,
+            made => claim(engine, pip, process, left, made, &mut harvest)?,
+        };
+        harvest.directories[slot].push((path, stays));
     }
     // Folders on the way belong to the contents too: whoever may read a file may see the folders above it.
     for (slot, output) in process.output_directories.iter().enumerate() {
@@ -163,6 +163,16 @@ fn claim(
     };
     let rare = process.rare.as_deref();
     let double = engine.double_writes(process);
+    let declared = world.graph.producer(world.graph.latest(path)).filter(|maker| *maker != pip);
+    if let Some(maker) = declared {
+        // The other pip declares the file, so it is that one's whoever came first.
+        harvest.violations.push(violation(Rule::DoubleWrite, Some(maker), None));
+        match &left.backup {
+            Some(backup) => fs::rename(backup, &text)?,
+            None => remove_all(&text)?,
+        }
+        return Ok(content);
+    }
     let other = world.claim(path, pip, content.clone());
     let before = match &left.backup {
         Some(backup) => Some(world.look(backup, true)?),

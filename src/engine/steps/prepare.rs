@@ -197,6 +197,8 @@ pub(super) fn job(
         timeout: Some(engine.options.config.sandbox.timeout(milliseconds(rare.and_then(|rare| rare.timeout)))),
         grace: milliseconds(rare.and_then(|rare| rare.nested_process_termination_timeout)).unwrap_or(GRACE),
         observe: engine.observes(process),
+        // As in BuildXL, an allow list means that accesses are judged afterwards.
+        lenient: !engine.options.allow_lists.is_empty() || !engine.options.config.sandbox.deny_unexpected_accesses,
         rules,
         journal: Some(engine.journal(slot)),
         backup: scratch.backup.clone(),

@@ -42,6 +42,8 @@ pub struct Observer {
     /// From threads to their processes.
     threads: FxHashMap<i32, u32>,
     denied: Vec<Denied>,
+    /// Whether forbidden writes happen all the same.
+    lenient: bool,
     incomplete: Option<String>,
     /// Interpreters that were found, by real path of the program; it may change, so its times stand beside.
     interpreters: FxHashMap<Vec<u8>, (i64, i64, Option<Vec<u8>>)>,
@@ -96,6 +98,7 @@ impl Observer {
             processes: Vec::new(),
             threads: FxHashMap::default(),
             denied: Vec::new(),
+            lenient: job.lenient,
             incomplete: None,
             interpreters: FxHashMap::default(),
             streams: [&job.stdout, &job.stderr].map(|path| path.as_os_str().as_bytes().to_vec()),

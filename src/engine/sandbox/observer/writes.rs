@@ -140,7 +140,10 @@ impl Observer {
         match permission {
             Permission::Free => {}
             Permission::No if refused_anyway(path, operation, there) => return Err(Verdict::Continue),
-            Permission::No => return Err(self.deny(stop, path, operation, there)),
+            Permission::No => {
+                let verdict = self.deny(stop, path, operation, there);
+                return Err(if self.lenient { Verdict::Continue } else { verdict });
+            }
             Permission::Yes { journal, backup } => {
                 if journal && let Err(error) = self.effects.note(path) {
                     self.is_incomplete(|| format!("the journal could not be written: {error}"));
