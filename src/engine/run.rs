@@ -26,8 +26,9 @@ use super::world::{Statics, World};
 use super::{BuildError, BuildOptions, Cancellation, Listener};
 use crate::cas::Store;
 use crate::cas::store::Hold;
-use crate::graph::{DoubleWritePolicy, Pip, PipGraph, PipId, ProcessPip};
+use crate::graph::{DoubleWritePolicy, Pip, PipGraph, PipId, PreserveOutputs, ProcessPip};
 use crate::paths::PathId;
+use crate::workspace::PreserveOutputsMode;
 
 /// Everything that the threads of one build share.
 pub(super) struct Engine<'g> {
@@ -167,6 +168,18 @@ impl<'g> Engine<'g> {
         let watched = self.options.observe && self.options.config.sandbox.monitor_file_accesses;
         let asked = watched && !process.flags.disable_sandboxing;
         asked || !process.output_directories.is_empty()
+    }
+
+    /// Whether a process finds its outputs of last time: where the configuration allows it and trusts the process enough.
+    pub(super) fn preserves(&self, process: &ProcessPip) -> bool {
+        let sandbox = &self.options.config.sandbox;
+        match process.rare.as_ref().map(|rare| rare.preserve_outputs) {
+            Some(PreserveOutputs::Trusted(level)) => {
+                sandbox.preserve_outputs != PreserveOutputsMode::Disabled
+                    && i64::from(level) >= i64::from(sandbox.preserve_outputs_trust_level)
+            }
+            _ => false,
+        }
     }
 
     /// What happens when a process writes a file in a shared output directory that another one made.
@@ -344,6 +357,21 @@ impl Told {
     }
 }
 
+/// While a thread works on a pip. A thread that panics must not keep the others waiting.
+struct Turn<'t, 'g> {
+    schedule: &'t Schedule<'g>,
+    pip: PipId,
+}
+
+impl Drop for Turn<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.schedule.stop();
+        }
+        self.schedule.release(self.pip);
+    }
+}
+
 /// The threads of one build at work.
 struct Crew<'t, 'g> {
     schedule: &'t Schedule<'g>,
@@ -363,12 +391,12 @@ impl<'t> Crew<'t, '_> {
     {
         let mut worker = None;
         while let Some(pip) = self.schedule.next() {
+            let _turn = Turn { schedule: self.schedule, pip };
             if self.engine.cancellation.is_cancelled() {
                 self.schedule.stop();
             } else {
                 self.bring_about(pip, slot, &mut worker, scope);
             }
-            self.schedule.release(pip);
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::content::Content;
 use super::super::state::{make_way, remove_all};
-use super::super::world::World;
+use super::super::world::{Claim, World};
 use crate::cas::{Digest, Materialize};
 use crate::graph::{OutputDirectoryKind, PipId, ProcessPip};
 use crate::paths::PathId;
@@ -48,11 +48,9 @@ impl CachedResult {
         let graph = world.graph;
         let Some(wanted) = self.wanted(world, process) else { return Ok(false) };
         // Another pip of this build has made something else there meanwhile, which stays.
-        let is_taken = |path: PathId, content: &Content| {
-            world.claim_of(path).is_some_and(|claim| claim.pip != pip && claim.content != *content)
-        };
         let is_taken = |(path, content, shared): &Wanted<'_>| {
-            *shared && **content != Content::Directory && is_taken(*path, content)
+            let other = |claim: Claim| claim.pip != pip && claim.content != **content;
+            *shared && **content != Content::Directory && world.claim_of(*path).is_some_and(other)
         };
         if wanted.iter().any(is_taken) {
             return Ok(false);

@@ -255,7 +255,7 @@ impl<'s, 'g> Step<'s, 'g> {
     fn run_once(&self, attempt: &mut Attempt<'_>, number: u32) -> io::Result<Ran> {
         let engine = self.engine;
         let world = &engine.world;
-        make_room(world, self.pip, self.process)?;
+        make_room(engine, self.pip, self.process)?;
         let scratch = Scratch::new(engine, attempt.slot)?;
         for output in self.process.outputs.iter().filter(|output| output.artifact.rewrite > 1) {
             let path = world.disk_path(output.artifact.path);
