@@ -91,7 +91,7 @@ impl Judge<'_, '_, '_> {
 
     /// Something that was made beside an output and is still there: it goes, so that nobody takes it for a source.
     fn left_over(&mut self, path: PathId, process: u32) {
-        let (rule, other) = self.write_rule(path, None);
+        let (rule, other) = self.write_rule(path, false);
         if !self.refuse(rule, path, other, process, None) {
             return;
         }
@@ -198,7 +198,7 @@ impl Judge<'_, '_, '_> {
             self.verdict.uncacheable = Some(format!("it used a path that specs cannot name: `{name}`"));
             return;
         };
-        let (rule, other) = self.write_rule(path, denied.before);
+        let (rule, other) = self.write_rule(path, denied.before.is_some());
         let note = match denied.operation {
             Operation::Write => None,
             Operation::MakeDirectory => Some("it tried to make a folder".to_owned()),
@@ -208,8 +208,8 @@ impl Judge<'_, '_, '_> {
         self.refuse(rule, path, other, denied.process, note);
     }
 
-    /// The rule that a write breaks, and the other pip that it is about.
-    fn write_rule(&self, path: PathId, before: Option<Kind>) -> (Rule, Option<PipId>) {
+    /// The rule that a write breaks, and the other pip that it concerns.
+    fn write_rule(&self, path: PathId, existed: bool) -> (Rule, Option<PipId>) {
         let world = self.view.world;
         let graph = world.graph;
         let maker = world.maker(path).filter(|maker| *maker != self.view.pip);
@@ -222,7 +222,7 @@ impl Judge<'_, '_, '_> {
         });
         if let Some(maker) = maker {
             (Rule::DoubleWrite, Some(maker))
-        } else if is_input && before.is_some() {
+        } else if is_input && existed {
             (Rule::WriteInDeclaredSource, None)
         } else if let Some(reader) = world.undeclared_reader(path).filter(|reader| *reader != self.view.pip) {
             (Rule::WriteInUndeclaredSourceRead, Some(reader))
@@ -232,7 +232,7 @@ impl Judge<'_, '_, '_> {
             (Rule::WriteInSourceSealDirectory, None)
         } else if self.is_excluded(path) {
             (Rule::WriteInExclusion, None)
-        } else if self.is_in_output_directory(path) && before.is_some() {
+        } else if self.is_in_output_directory(path) && existed {
             (Rule::WriteOnExistingFile, None)
         } else {
             (Rule::UndeclaredOutput, None)

@@ -81,12 +81,11 @@ pub(super) fn harvest(
             }
             _ => {}
         }
-        if content != Content::Directory {
-            let stays = claim(engine, pip, process, left, content, &mut harvest)?;
-            harvest.directories[slot].push((path, stays));
-            continue;
-        }
-        harvest.directories[slot].push((path, content));
+        let stays = match content {
+            Content::Directory => Content::Directory,
+            made => claim(engine, pip, process, left, made, &mut harvest)?,
+        };
+        harvest.directories[slot].push((path, stays));
     }
     // Folders on the way belong to the contents too: whoever may read a file may see the folders above it.
     for (slot, output) in process.output_directories.iter().enumerate() {
