@@ -17,7 +17,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -33,9 +33,8 @@ fn ten_kill_points() {
 #[test]
 #[ignore = "takes many minutes; see docs/soak.md"]
 fn two_hundred_kill_points() {
-    let number = |name: &str, otherwise: u64| {
-        std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
-    };
+    let number =
+        |name: &str, otherwise: u64| std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"));
     let soak = soak(number("KILL_POINTS", 200), number("KILL_SEED", 1));
     eprintln!("{soak}");
     assert!(soak.is_fine(), "see above");
@@ -181,7 +180,8 @@ fn one(
     let pid = again.pid;
     let again = again.finish();
     soak.reruns.push(begun.elapsed());
-    let context = format!("{state}, inputs {version}, killed {killed} after {} ms of {} ms", moment / 1000, span / 1000);
+    let context =
+        format!("{state}, inputs {version}, killed {killed} after {} ms of {} ms", moment / 1000, span / 1000);
     again.map_err(|error| format!("{context}: the build after it fails: {error}"))?;
     let left = lingering(workspace, pid);
     if !left.is_empty() {
@@ -199,7 +199,7 @@ fn one(
         let third = Build::start(workspace).map_err(failed)?.finish().map_err(|error| format!("{context}: {error}"))?;
         if third.executed != 0 {
             soak.restless += 1;
-            return Err(format!("{context}: a third build ran {} pips", third.executed));
+            return Err(format!("{context}: a third build ran {} pips: {}", third.executed, third.said));
         }
         if outputs(workspace).map_err(failed)? != expected[version as usize] {
             soak.differences += 1;
@@ -303,6 +303,7 @@ struct Build {
 /// What a build said at its end.
 struct Summary {
     executed: u64,
+    said: String,
 }
 
 impl Build {
@@ -311,7 +312,7 @@ impl Build {
         // Not pipes: a process that is left over would keep them open.
         let (stdout, stderr) = (workspace.with_extension("stdout"), workspace.with_extension("stderr"));
         let mut command = support::program(workspace);
-        command.args(["build", "-j2", "--format", "json"]).process_group(0).stdin(Stdio::null());
+        command.args(["build", "-j2", "--explain", "--format", "json"]).process_group(0).stdin(Stdio::null());
         let child = command.stdout(fs::File::create(&stdout)?).stderr(fs::File::create(&stderr)?).spawn()?;
         Ok(Self { pid: child.id() as i32, child: child.into(), stderr, stdout })
     }
@@ -337,7 +338,10 @@ impl Build {
         }
         let stdout = fs::read_to_string(&self.stdout).map_err(|error| error.to_string())?;
         let summary: serde_json::Value = serde_json::from_str(&stdout).map_err(|error| error.to_string())?;
-        summary["executed"].as_u64().map(|executed| Summary { executed }).ok_or_else(|| format!("no count: {stdout}"))
+        summary["executed"]
+            .as_u64()
+            .map(|executed| Summary { executed, said })
+            .ok_or_else(|| format!("no count: {stdout}"))
     }
 
     fn kill_main(&self) {
