@@ -1,6 +1,6 @@
 //! What observing a process costs: `cargo bench --bench sandbox`.
 //!
-//! Prints medians, observed and bare runs in turn so that both see the same state of the machine. The compilations are
+//! `processor` is the ratio of processor time. Prints medians, observed and bare runs in turn so that both see the same state of the machine. The compilations are
 //! those of the C compiler of the machine; the tiny ones are the worst case, since they do little but look for files.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark prints its table and measures time")]
 
@@ -30,7 +30,7 @@ mod linux {
         fs::write(root.join("tiny.c"), "#include <stdio.h>\nint main(void) { return puts(\"x\"); }\n")
             .expect("written");
         fs::write(root.join("large.c"), large()).expect("written");
-        println!("{:<8} {:<28} {:>10} {:>10} {:>8}", "method", "what", "bare", "observed", "ratio");
+        println!("{:<8} {:<28} {:>10} {:>10} {:>8} {:>10}", "method", "what", "bare", "observed", "ratio", "processor");
         for method in [Method::Notify, Method::Trace] {
             if !method.works() {
                 println!("{method:?} does not work on this machine");
@@ -46,14 +46,22 @@ mod linux {
                 ("a job of touch, of 500", job(&root, "/usr/bin/touch", &["touch", "touched"]), 500, 5),
             ] {
                 let (mut bare, mut observed, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+                let mut spent = Vec::new();
                 for _ in 0..runs {
+                    let before = processor(&worker);
                     bare.push(seconds(&mut worker, &Job { observe: false, ..job.clone() }, jobs));
+                    let between = processor(&worker);
                     observed.push(seconds(&mut worker, &job, jobs));
+                    spent.push((processor(&worker) - between) / (between - before));
                     ratios.push(observed[observed.len() - 1] / bare[bare.len() - 1]);
                 }
                 let name = format!("{method:?}");
                 let (bare, observed) = (median(&mut bare) * 1e3, median(&mut observed) * 1e3);
-                println!("{name:<8} {what:<28} {bare:>7.2} ms {observed:>7.2} ms {:>8.2}", median(&mut ratios));
+                println!(
+                    "{name:<8} {what:<28} {bare:>7.2} ms {observed:>7.2} ms {:>8.2} {:>10.2}",
+                    median(&mut ratios),
+                    median(&mut spent)
+                );
             }
         }
         let mut times: Vec<f64> = (0..5).map(|_| spawned(&root, 500)).collect();
@@ -90,6 +98,13 @@ mod linux {
             assert_eq!((report.exit, report.denied.len()), (Exit::Code(0), 0));
         }
         start.elapsed().as_secs_f64() / f64::from(jobs)
+    }
+
+    /// Processor time of a worker and all that it has run, in ticks. On a busy machine it says more than the wall.
+    fn processor(worker: &Worker) -> f64 {
+        let text = fs::read_to_string(format!("/proc/{}/stat", worker.pid())).expect("the worker lives");
+        let (_, fields) = text.rsplit_once(')').expect("the name is in brackets");
+        fields.split_ascii_whitespace().skip(11).take(4).map(|field| field.parse::<f64>().expect("a number")).sum()
     }
 
     fn spawned(root: &Path, jobs: u32) -> f64 {

@@ -3,6 +3,12 @@
 //! Each test runs with every method of observation that works on this machine.
 
 #![cfg(target_os = "linux")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests look at files and say what they skip"
+)]
 
 #[path = "sandbox/accesses.rs"]
 mod accesses;

@@ -115,10 +115,13 @@ pub(super) enum Command {
         dscript parse --stats src             every spec below a folder, and how fast that went\n  \
         dscript parse -                       standard input")]
     Parse(ParseArgs),
-    /// Explain a diagnostic code, or list all codes
+    /// Explain a diagnostic code, list all codes, or say why a pip of a build would run
     #[command(after_help = "Examples:\n  \
-        dscript explain DX9041     the page of one code; the letters may be left out\n  \
-        dscript explain            all codes with their titles")]
+        dscript explain DX9041          the page of one code; the letters may be left out\n  \
+        dscript explain                 all codes with their titles\n  \
+        dscript explain out/bin/app     why the pip that makes this file would run, or would not\n  \
+        dscript explain app             the same for the pips of a value, or of an id that `dscript graph` shows\n\n\
+        Nothing is run. What would come of pips behind one that would run is not known before it has.")]
     Explain(ExplainArgs),
     /// Print a completion script for a shell
     #[command(after_help = "Examples:\n  \
@@ -414,9 +417,22 @@ pub(super) enum TreeFormat {
 /// Arguments of `explain`.
 #[derive(Args, Debug)]
 pub(super) struct ExplainArgs {
-    /// A code as diagnostics show it, such as DX9041 or DS0101; without one, all codes are listed
-    #[arg(value_name = "CODE")]
-    pub(super) code: Option<String>,
+    /// A code as diagnostics show it, such as DX9041 or DS0101; else a pip: its id, a path that it makes, or the value
+    /// that made it. Without one, all codes are listed
+    #[arg(value_name = "CODE|PIP")]
+    pub(super) what: Option<String>,
+    /// The workspace of the pip: a folder, its config.dsc, or a single spec
+    #[arg(long, value_name = "PATH", default_value = ".", value_hint = ValueHint::AnyPath)]
+    pub(super) workspace: PathBuf,
+    /// The cache in this folder instead of that of the workspace
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) qualifiers: QualifierArgs,
+    #[command(flatten)]
+    pub(super) options: EvaluationArgs,
+    #[command(flatten)]
+    pub(super) messages: MessageArgs,
 }
 
 /// Arguments of `completions`.
@@ -584,7 +600,8 @@ impl Command {
             }
             #[cfg(target_os = "linux")]
             Command::Cache(_) => {}
-            Command::Test(_) | Command::Explain(_) | Command::Completions(_) => {}
+            Command::Explain(args) => args.messages.add_order(matches),
+            Command::Test(_) | Command::Completions(_) => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `dscript explain`: the page of a diagnostic code.
+//! `dscript explain`: the page of a diagnostic code, or why a pip would run.
 
 use std::fmt::Write;
 
@@ -9,12 +9,20 @@ use crate::diagnostics::catalogue::{self, Page};
 use crate::diagnostics::{Code, Severity};
 
 pub(super) fn run(args: ExplainArgs) -> Result<Outcome, Failure> {
-    let text = match &args.code {
+    let text = match args.what.as_deref() {
+        Some(name) if is_code(name) => page(find(name)?),
+        #[cfg(target_os = "linux")]
+        Some(name) => return super::build::explain_pip(name, &args),
+        #[cfg(not(target_os = "linux"))]
         Some(name) => page(find(name)?),
         None => list(),
     };
     Output::standard().write_all(text.as_bytes())?;
     Ok(Outcome::Fine)
+}
+
+fn is_code(name: &str) -> bool {
+    name.parse::<u32>().is_ok() || name.parse::<Code>().is_ok()
 }
 
 /// The page of a code; `9041` alone means BuildXL's code, else ours.

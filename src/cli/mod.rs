@@ -20,8 +20,6 @@ mod parse;
 mod prompt;
 mod report;
 mod test;
-#[cfg(target_os = "linux")]
-mod unchanged;
 
 use std::ffi::OsString;
 use std::panic;

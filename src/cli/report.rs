@@ -71,6 +71,52 @@ impl Reporter {
         Ok(outcome)
     }
 
+    /// Diagnostics as they are to be shown now, while the command goes on, sorted among themselves. Nothing where the
+    /// format is one document for everything: they come with [`Self::close`] then.
+    pub(super) fn render_now(&self, mut diagnostics: Vec<Diagnostic>, files: &Files, shown: &mut Shown) -> Vec<u8> {
+        self.levels.apply(&mut diagnostics);
+        if self.quiet {
+            diagnostics.retain(Diagnostic::is_error);
+        }
+        shown.errors |= diagnostics.iter().any(Diagnostic::is_error);
+        if self.renderer.format == Format::Sarif {
+            shown.diagnostics.append(&mut diagnostics);
+            return Vec::new();
+        }
+        sort_and_cap(&mut diagnostics, files, usize::MAX);
+        diagnostics.retain(|one| shown.admit(one, self.limit));
+        let mut text = Vec::new();
+        // Writing to memory cannot fail.
+        let _ = self.renderer.render(&diagnostics, files, &mut text);
+        shown.diagnostics.append(&mut diagnostics);
+        text
+    }
+
+    /// Ends what [`Self::render_now`] began, with the closing line, and tells whether one of them all was an error.
+    pub(super) fn close(&self, mut shown: Shown, files: &Files) -> Outcome {
+        let written = if self.renderer.format == Format::Sarif {
+            let hidden = sort_and_cap(&mut shown.diagnostics, files, self.limit);
+            self.write(&shown.diagnostics, hidden, files)
+        } else if self.quiet {
+            Ok(())
+        } else {
+            self.renderer.summary(&shown.diagnostics, shown.hidden, &mut io::stderr().lock())
+        };
+        // Nobody is left to tell when standard error cannot be written; the exit code still says it.
+        let _ = written;
+        if shown.errors { Outcome::Errors } else { Outcome::Fine }
+    }
+
+    /// Whether standard error has colours.
+    pub(super) fn color(&self) -> bool {
+        self.renderer.color
+    }
+
+    /// Whether people are to be told more than what is wrong.
+    pub(super) fn chats(&self) -> bool {
+        self.renderer.format == Format::Human && !self.quiet
+    }
+
     /// Writes a remark about the command line, unless only errors are wanted.
     pub(super) fn note(&self, text: &str) {
         if !self.quiet {
@@ -96,6 +142,28 @@ impl Reporter {
             self.renderer.summary(diagnostics, hidden, &mut out)?;
         }
         out.flush()
+    }
+}
+
+/// The diagnostics of a command that shows them while it works.
+#[derive(Default)]
+pub(super) struct Shown {
+    diagnostics: Vec<Diagnostic>,
+    admitted: Hidden,
+    hidden: Hidden,
+    errors: bool,
+}
+
+impl Shown {
+    /// Whether one more is shown. Those that are not are counted.
+    fn admit(&mut self, diagnostic: &Diagnostic, limit: usize) -> bool {
+        let (count, over) = match diagnostic.is_error() {
+            true => (&mut self.admitted.errors, &mut self.hidden.errors),
+            false => (&mut self.admitted.warnings, &mut self.hidden.warnings),
+        };
+        let fits = *count < limit;
+        *if fits { count } else { over } += 1;
+        fits
     }
 }
 

@@ -93,7 +93,9 @@ impl Judge<'_, '_, '_> {
 
     /// Something that was made beside an output and is still there: it goes, so that nobody takes it for a source.
     fn left_over(&mut self, path: PathId, process: u32) {
-        if !self.refuse(Rule::UndeclaredOutput, path, None, process, None) {
+        let maker = self.world().maker(path).filter(|maker| *maker != self.view.pip);
+        let rule = if maker.is_some() { Rule::DoubleWrite } else { Rule::UndeclaredOutput };
+        if !self.refuse(rule, path, maker, process, None) {
             return;
         }
         let text = self.world().disk_path(path);

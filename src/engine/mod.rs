@@ -28,6 +28,7 @@ mod steps;
 mod upkeep;
 mod view;
 mod violation;
+mod why;
 mod world;
 
 use std::io;
@@ -45,6 +46,7 @@ pub use snapshot::Snapshot;
 pub use state::FOLDER;
 pub use upkeep::{CacheStats, CacheVerified, Keep, cache_gc, cache_stats, cache_verify};
 pub use violation::{Rule, Violation, pip_name};
+pub use why::{Explanation, why};
 
 use crate::cas::StoreError;
 use crate::graph::PipGraph;

@@ -51,4 +51,7 @@ pub trait Listener: Sync {
     fn running(&self, pip: PipId, slot: usize);
     /// A pip is done. Times count from the beginning of the build.
     fn finished(&self, pip: PipId, slot: usize, result: &PipResult, start: Duration, end: Duration);
+    /// A pip that counts was not begun, because something that it depends on failed or because the build was ending.
+    /// Called at the end, in the order of the graph.
+    fn skipped(&self, pip: PipId);
 }

@@ -69,7 +69,7 @@ pub struct PipResult {
 
 impl PipResult {
     /// A result of which nothing more is known.
-    pub(super) fn new(done: Done) -> Self {
+    pub fn new(done: Done) -> Self {
         Self {
             done,
             diagnostics: Vec::new(),

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
@@ -25,8 +26,9 @@ use super::world::{Statics, World};
 use super::{BuildError, BuildOptions, Cancellation, Listener};
 use crate::cas::Store;
 use crate::cas::store::Hold;
-use crate::graph::{DoubleWritePolicy, Pip, PipGraph, PipId, ProcessPip};
+use crate::graph::{DoubleWritePolicy, Pip, PipGraph, PipId, PreserveOutputs, ProcessPip};
 use crate::paths::PathId;
+use crate::workspace::PreserveOutputsMode;
 
 /// Everything that the threads of one build share.
 pub(super) struct Engine<'g> {
@@ -56,8 +58,30 @@ impl<'g> Engine<'g> {
         cancellation: &'g Cancellation,
         listener: &'g dyn Listener,
     ) -> Result<Self, BuildError> {
+        Self::open_as(graph, options, cancellation, listener, true)
+    }
+
+    /// Opens everything that a build works with, where nothing is to be built: nothing is removed.
+    pub(super) fn open_to_look(
+        graph: &'g PipGraph,
+        options: &'g BuildOptions<'g>,
+        cancellation: &'g Cancellation,
+        listener: &'g dyn Listener,
+    ) -> Result<Self, BuildError> {
+        Self::open_as(graph, options, cancellation, listener, false)
+    }
+
+    fn open_as(
+        graph: &'g PipGraph,
+        options: &'g BuildOptions<'g>,
+        cancellation: &'g Cancellation,
+        listener: &'g dyn Listener,
+        removes: bool,
+    ) -> Result<Self, BuildError> {
         let state = State::open(&options.workspace)?;
-        snapshot::discard(&state).map_err(|error| BuildError::State { path: state.path("last.bin"), error })?;
+        if removes {
+            snapshot::discard(&state).map_err(|error| BuildError::State { path: state.path("last.bin"), error })?;
+        }
         let store = Store::open(&options.cache)?;
         let store = if options.verify { store.verifying() } else { store };
         let hold = store.hold()?;
@@ -65,8 +89,8 @@ impl<'g> Engine<'g> {
         let failed = |error| BuildError::State { path: state.path("files.bin"), error };
         let (files, repaired_files) = FileTable::open(&state.path(""), &options.workspace).map_err(failed)?;
         let statics = Statics::of(graph);
-        let is_below_shared = |path| statics.is_below_shared(graph, path);
-        let is_below_outputs = |path| statics.is_below_outputs(graph, path);
+        let is_below_shared = |path| removes && statics.is_below_shared(graph, path);
+        let is_below_outputs = |path| removes && statics.is_below_outputs(graph, path);
         let (made, scrubbed) = Made::open(&state, graph, is_below_shared, is_below_outputs)?;
         Ok(Self {
             world: World::new(graph, statics, files, store, entries, made),
@@ -97,6 +121,7 @@ impl<'g> Engine<'g> {
             engine: self,
             services: &services,
             start: Instant::now(),
+            reported: (0..graph.len()).map(|_| AtomicBool::new(false)).collect(),
             told: Mutex::default(),
         };
         crew.hand_out(schedule.first(), 0);
@@ -115,6 +140,12 @@ impl<'g> Engine<'g> {
                 crew.tell(pip, result);
             }
         });
+        for pip in graph.order() {
+            let reported = crew.reported[pip.0 as usize].load(Ordering::Relaxed);
+            if !reported && schedule.is_wanted(*pip) && counts(graph, *pip) {
+                self.listener.skipped(*pip);
+            }
+        }
         let told = crew.told.into_inner().unwrap_or_else(PoisonError::into_inner);
         let may_skip = told.nothing_special && self.options.use_cache;
         let mut outcome = told.outcome(graph, total, self);
@@ -137,6 +168,18 @@ impl<'g> Engine<'g> {
         let watched = self.options.observe && self.options.config.sandbox.monitor_file_accesses;
         let asked = watched && !process.flags.disable_sandboxing;
         asked || !process.output_directories.is_empty()
+    }
+
+    /// Whether a process finds its outputs of last time: where the configuration allows it and trusts the process enough.
+    pub(super) fn preserves(&self, process: &ProcessPip) -> bool {
+        let sandbox = &self.options.config.sandbox;
+        match process.rare.as_ref().map(|rare| rare.preserve_outputs) {
+            Some(PreserveOutputs::Trusted(level)) => {
+                sandbox.preserve_outputs != PreserveOutputsMode::Disabled
+                    && i64::from(level) >= i64::from(sandbox.preserve_outputs_trust_level)
+            }
+            _ => false,
+        }
     }
 
     /// What happens when a process writes a file in a shared output directory that another one made.
@@ -308,12 +351,29 @@ impl Told {
     }
 }
 
+/// While a thread works on a pip. A thread that panics must not keep the others waiting.
+struct Turn<'t, 'g> {
+    schedule: &'t Schedule<'g>,
+    pip: PipId,
+}
+
+impl Drop for Turn<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.schedule.stop();
+        }
+        self.schedule.release(self.pip);
+    }
+}
+
 /// The threads of one build at work.
 struct Crew<'t, 'g> {
     schedule: &'t Schedule<'g>,
     engine: &'t Engine<'g>,
     services: &'t Services<'t>,
     start: Instant,
+    /// Whether the listener was told how a pip ended.
+    reported: Vec<AtomicBool>,
     told: Mutex<Told>,
 }
 
@@ -325,12 +385,12 @@ impl<'t> Crew<'t, '_> {
     {
         let mut worker = None;
         while let Some(pip) = self.schedule.next() {
+            let _turn = Turn { schedule: self.schedule, pip };
             if self.engine.cancellation.is_cancelled() {
                 self.schedule.stop();
             } else {
                 self.bring_about(pip, slot, &mut worker, scope);
             }
-            self.schedule.release(pip);
         }
     }
 
@@ -361,6 +421,7 @@ impl<'t> Crew<'t, '_> {
     }
 
     fn finish(&self, pip: PipId, slot: usize, result: PipResult, begun: Duration) {
+        self.reported[pip.0 as usize].store(true, Ordering::Relaxed);
         self.engine.listener.finished(pip, slot, &result, begun, self.start.elapsed());
         let (done, skips) = (result.done, result.skips_dependents);
         self.tell(pip, result);

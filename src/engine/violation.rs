@@ -119,7 +119,10 @@ pub fn pip_name(graph: &PipGraph, id: PipId) -> String {
             format!("`{}`", tool.or(name).unwrap_or_else(|| "process".to_owned()))
         }
         (None, pip) => match pip.output_files().next() {
-            Some(file) => format!("the pip that makes `{}`", graph.display(file.path)),
+            Some(file) => {
+                let verb = if matches!(pip, Pip::CopyFile(_)) { "copy to" } else { "write" };
+                format!("`{verb} {}`", graph.display(file.path))
+            }
             None => format!("the {} pip of value `{}`", pip.kind_name(), graph.provenance(id).value),
         },
     }

@@ -174,6 +174,11 @@ impl Workspace {
         self.folder().join(STATE_FOLDER)
     }
 
+    /// The text of a path that the configuration names.
+    pub fn path_text(&self, path: crate::paths::PathId) -> String {
+        self.session.paths.display(path)
+    }
+
     /// The configuration.
     pub fn config(&self) -> &Config {
         &self.config

@@ -7,7 +7,7 @@ use ariadne::{Color, Config, IndexType, LabelAttach, Report, ReportKind, Source}
 use indexmap::IndexMap;
 
 use super::excerpt::{self, Excerpt};
-use super::{Charset, Renderer, word};
+use super::{Charset, Renderer, shown_line, word};
 use crate::diagnostics::{Diagnostic, Hidden, Label, Severity};
 use crate::source::{Files, Span};
 
@@ -251,12 +251,13 @@ fn places_only(
     Ok(())
 }
 
-/// A note or help: its further lines stand under the first.
+/// A note or help: its further lines stand under the first. They may be the output of a tool.
 fn remark(renderer: &Renderer, word: &str, text: &str, out: &mut Vec<u8>) -> io::Result<()> {
-    let mut lines = text.lines();
-    writeln!(out, "   {}: {}", paint(renderer, "36", word), clean(lines.next().unwrap_or("")))?;
+    let mut lines = text.lines().map(shown_line);
+    writeln!(out, "   {}: {}", paint(renderer, "36", word), lines.next().unwrap_or_default())?;
     for line in lines {
-        writeln!(out, "   {:width$}  {}", "", clean(line), width = word.len())?;
+        let indented = format!("   {:width$}  {line}", "", width = word.len());
+        writeln!(out, "{}", indented.trim_end())?;
     }
     Ok(())
 }

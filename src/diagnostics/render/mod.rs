@@ -97,6 +97,15 @@ pub fn shown_path(path: &Path, base: &Path) -> String {
     shown.to_string_lossy().chars().map(|c| if steers(c) { '\u{FFFD}' } else { c }).collect()
 }
 
+/// One line of a text that somebody else wrote, such as the output of a tool, as it is shown: without colours, of what
+/// a progress display wrote over itself the last state, and with nothing that steers a terminal.
+pub fn shown_line(line: &str) -> String {
+    let line = line.trim_end_matches(['\r', '\n']);
+    let line = line.rsplit('\r').next().unwrap_or(line);
+    let plain = anstream::adapter::strip_str(line).to_string();
+    plain.chars().map(|c| if steers(c) && c != '\t' { '\u{FFFD}' } else { c }).collect()
+}
+
 /// Whether a character does something else to a terminal than show itself: control characters, line ends, and the marks
 /// that turn the direction of text around and make it read as something else.
 fn steers(character: char) -> bool {

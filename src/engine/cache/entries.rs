@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError};
 use thiserror::Error;
 
+use super::closed::Closed;
 use super::fingerprint::Fingerprint;
 use super::pending::{Pending, append};
 use super::repair::{Repair, put_aside};
@@ -110,6 +111,8 @@ pub struct Entries {
 struct Shared {
     path: PathBuf,
     database: Database,
+    // Goes after the database, as the order of the fields has it.
+    closed: Closed,
     state: Mutex<State>,
     wake: Condvar,
     // Held by whoever writes.
@@ -143,8 +146,8 @@ impl Entries {
         fs::create_dir_all(folder).map_err(io("create", folder))?;
         let path = folder.join(NAME);
         let mut repair = None;
-        let database = match open_database(&path)? {
-            Ok(database) => database,
+        let (database, closed) = match open_database(&path)? {
+            Ok(opened) => opened,
             Err(reason) => {
                 repair = Some(put_aside(&path, reason).map_err(io("move", &path))?);
                 open_database(&path)?.map_err(|reason| EntriesError::Database { path: path.clone(), reason })?
@@ -153,6 +156,7 @@ impl Entries {
         let shared = Arc::new(Shared {
             path: path.clone(),
             database,
+            closed,
             state: Mutex::default(),
             wake: Condvar::new(),
             turn: Mutex::default(),
@@ -358,6 +362,7 @@ impl Entries {
         let damage = lock(&self.shared.damage).take();
         let Some(reason) = damage else { return written.map(|()| None) };
         // While it is still locked.
+        self.shared.closed.forget();
         let path = &self.shared.path;
         let moved = put_aside(path, reason);
         moved.map(Some).map_err(|source| EntriesError::Io { action: "move", path: path.clone(), source })
@@ -531,25 +536,31 @@ impl Shared {
 }
 
 // The inner error says why the file is no good.
-fn open_database(path: &Path) -> Result<Result<Database, String>, EntriesError> {
-    let source = match Database::builder().set_cache_size(PAGES).create(path) {
-        Ok(database) => {
-            return Ok(match tables::lengths(&database) {
-                Ok(_) => Ok(database),
-                Err(error) => Err(error.to_string()),
-            });
-        }
-        Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => {
-            return Err(EntriesError::InUse { path: path.to_owned() });
-        }
-        Err(DatabaseError::Storage(StorageError::Io(source))) => source,
-        Err(error) => return Ok(Err(error.to_string())),
-    };
+fn open_database(path: &Path) -> Result<Result<(Database, Closed), String>, EntriesError> {
     use io::ErrorKind::{InvalidData, IsADirectory, UnexpectedEof};
-    if matches!(source.kind(), InvalidData | IsADirectory | UnexpectedEof) {
-        return Ok(Err(source.to_string()));
+    let (closed, verify) = Closed::of(path);
+    // Until it is open, there is nothing to note.
+    let no_good = |reason: String| {
+        closed.forget();
+        Ok(Err(reason))
+    };
+    match Database::builder().set_cache_size(PAGES).set_check_integrity_on_open(verify).create(path) {
+        Ok(database) => match tables::lengths(&database) {
+            Ok(_) => Ok(Ok((database, closed))),
+            Err(error) => no_good(error.to_string()),
+        },
+        Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => {
+            closed.forget();
+            Err(EntriesError::InUse { path: path.to_owned() })
+        }
+        Err(DatabaseError::Storage(StorageError::Io(source)))
+            if !matches!(source.kind(), InvalidData | IsADirectory | UnexpectedEof) =>
+        {
+            closed.forget();
+            Err(EntriesError::Io { action: "open", path: path.to_owned(), source })
+        }
+        Err(error) => no_good(error.to_string()),
     }
-    Err(EntriesError::Io { action: "open", path: path.to_owned(), source })
 }
 
 fn found<'v>(key: &[u8; 32], bytes: &'v [u8], used: u64) -> Option<(Found<'v>, Digest)> {

@@ -7,9 +7,12 @@
 //!
 //! Everything here may be lost without harm but for time: damaged files are put aside, and the caller is told.
 
+mod closed;
 mod entries;
 mod files;
 mod fingerprint;
+#[cfg(test)]
+mod kill_tests;
 mod pending;
 mod repair;
 mod signature;

@@ -173,6 +173,8 @@ fn values_that_were_changed_are_absent_and_counted() {
     }
     assert!(changed >= 2);
     fs::write(&path, bytes).unwrap();
+    // As if the disk had done it, of which nothing is noticed when the file is opened.
+    drop(closed::Closed::of(&path));
     let entries = open(folder.path());
     assert!(entries.path_sets(print("w")).is_empty());
     assert!(entries.result(print("s")).is_none());
@@ -197,7 +199,11 @@ fn a_file_that_is_no_database_is_put_aside() {
     entries.close().unwrap();
     let path = folder.path().join("entries.redb");
     let whole = fs::read(&path).unwrap();
-    let damages: [Vec<u8>; 6] = [
+    let mut flipped = whole.clone();
+    let at = whole.windows(5).position(|part| part == b"long ").unwrap();
+    flipped[at] = b'L';
+    let damages: [Vec<u8>; 7] = [
+        flipped,
         whole[..whole.len() / 2].to_vec(),
         whole[..5000].to_vec(),
         whole[..100].to_vec(),
@@ -219,7 +225,7 @@ fn a_file_that_is_no_database_is_put_aside() {
     let mut names: Vec<_> =
         fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["entries.redb", "entries.redb.broken-5", "entries.redb.broken-6"]);
+    assert_eq!(names, ["entries.closed", "entries.redb", "entries.redb.broken-6", "entries.redb.broken-7"]);
 }
 
 #[test]

@@ -86,9 +86,7 @@ impl Launchpad {
         let pid = match sys::fork().map_err(|error| NotStarted(text(&error)))? {
             Fork::Parent(pid) => pid,
             Fork::Child => {
-                let failed = match self.become_program(job, &image, parent) {
-                    Err(failed) => failed,
-                };
+                let Err(failed) = self.become_program(job, &image, parent);
                 let mut message = [failed.0; 5];
                 message[1..].copy_from_slice(&(failed.1 as i32).to_ne_bytes());
                 // If even that fails, the exit code has to say it.

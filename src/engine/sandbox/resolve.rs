@@ -103,7 +103,7 @@ impl Resolver {
             }
             match self.target(thread, &folder, name, &real, links, &mut left) {
                 Ok(target) => path = target,
-                Err(what) => return Found { path: real, what },
+                Err(what) => return Found { path: real, what: *what },
             }
         }
     }
@@ -157,7 +157,7 @@ impl Resolver {
                         parts.extend(split(&target).rev().map(<[u8]>::to_vec));
                         at.clear();
                     }
-                    Err(what) => return Walk::Ended(Found { path: next, what }),
+                    Err(what) => return Walk::Ended(Found { path: next, what: *what }),
                 }
             } else if metadata.is_dir() {
                 if lasting && !is_proc(&next) {
@@ -187,7 +187,7 @@ impl Resolver {
         real: &[u8],
         links: &mut Vec<Vec<u8>>,
         left: &mut usize,
-    ) -> Result<Vec<u8>, What> {
+    ) -> Result<Vec<u8>, Box<What>> {
         *left = left.checked_sub(1).ok_or(What::Loop)?;
         match (folder, name) {
             (b"/proc", b"self") => return Ok(format!("/proc/{thread}").into_bytes()),
@@ -196,13 +196,13 @@ impl Resolver {
         }
         let text = match fs::read_link(as_path(real)) {
             Ok(text) => text.into_os_string().into_vec(),
-            Err(error) => return Err(missing(&error)),
+            Err(error) => return Err(Box::new(missing(&error))),
         };
         if is_proc(real) {
             let magic = memchr::memmem::find(real, b"/fd/").is_some() || !text.starts_with(b"/");
             let nowhere = !text.starts_with(b"/") && !real.ends_with(b"/mounts") && !real.ends_with(b"/net");
             if nowhere || (magic && (text.starts_with(b"/memfd:") || text.ends_with(b" (deleted)"))) {
-                return Err(What::Special);
+                return Err(Box::new(What::Special));
             }
         } else {
             links.push(real.to_vec());

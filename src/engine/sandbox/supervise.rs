@@ -23,6 +23,9 @@ use super::{Exit, Job, ProcessInfo, Report, descendants, trace};
 /// How long processes may take to die of `SIGKILL`. Only one that hangs in a broken device does.
 const LONGEST_DEATH: Duration = Duration::from_secs(30);
 
+/// How long it waits for anything to happen before it looks by itself.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
 /// What a worker runs jobs with.
 pub struct Supervisor {
     /// How processes are started.
@@ -98,7 +101,7 @@ impl Supervisor {
             survivors: Vec::new(),
             peak: 0,
         };
-        let result = run.to_the_end();
+        let result = run.see_through();
         if result.is_err() {
             run.end_everything();
         }
@@ -117,12 +120,8 @@ impl Supervisor {
 }
 
 impl Run<'_> {
-    fn to_the_end(&mut self) -> io::Result<()> {
+    fn see_through(&mut self) -> io::Result<()> {
         loop {
-            self.reap()?;
-            if self.alone {
-                return Ok(());
-            }
             let now = Instant::now();
             if let Some(reason) = self.reason_to_end(now) {
                 match reason {
@@ -133,6 +132,9 @@ impl Run<'_> {
                 return Ok(());
             }
             self.wait(now)?;
+            if self.alone {
+                return Ok(());
+            }
             if self.closed {
                 self.end_everything();
                 return Ok(());
@@ -152,7 +154,7 @@ impl Run<'_> {
         }
     }
 
-    /// Waits until something happens, and handles it, except for children that have ended.
+    /// Waits until something happens, and handles it.
     fn wait(&mut self, now: Instant) -> io::Result<()> {
         let deadline = match (self.status, self.job.timeout) {
             (Some((_, when)), _) => Some(when + self.job.grace),
@@ -160,13 +162,11 @@ impl Run<'_> {
             (None, None) => None,
         };
         let timeout = match deadline {
-            None => PollTimeout::NONE,
-            Some(deadline) => {
-                // A millisecond more than less: waking up too early is for nothing.
-                let left = deadline.saturating_duration_since(now) + Duration::from_millis(1);
-                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-            }
+            None => LONGEST_WAIT,
+            // A millisecond more than less: waking up too early is for nothing.
+            Some(deadline) => (deadline.saturating_duration_since(now) + Duration::from_millis(1)).min(LONGEST_WAIT),
         };
+        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
         let (control, signals, notified, hung_up) = {
             let supervisor = &*self.supervisor;
             let mut watched = vec![
@@ -178,6 +178,8 @@ impl Run<'_> {
             }
             match poll(&mut watched, timeout) {
                 Err(Errno::EINTR) => return Ok(()),
+                // Signals do not get lost, but it costs nothing to look for children now and then.
+                Ok(0) => return self.reap(),
                 other => other?,
             };
             let has =
@@ -194,6 +196,7 @@ impl Run<'_> {
         if signals {
             // However many have ended, it is one signal.
             self.supervisor.signals.read_signal()?;
+            self.reap()?;
         }
         if control {
             self.request();

@@ -46,35 +46,8 @@ impl CachedResult {
         note_shared: &mut dyn FnMut(PathId) -> io::Result<()>,
     ) -> Result<bool, io::Error> {
         let graph = world.graph;
-        if self.outputs.len() != process.outputs.len() || self.directories.len() != process.output_directories.len() {
-            return Ok(false);
-        }
-        let mut wanted: Vec<(PathId, &Content, bool)> = Vec::new();
-        for (output, content) in process.outputs.iter().zip(&self.outputs) {
-            // Only the newest version of a rewritten file is put on the disk; who reads an older one asks for it.
-            let newest = graph.latest(output.artifact.path) == output.artifact;
-            if newest && *content != Content::Absent {
-                wanted.push((output.artifact.path, content, false));
-            }
-        }
-        for (directory, output) in self.directories.iter().zip(&process.output_directories) {
-            for (token, content) in directory {
-                let Some(path) = world.from_token(token) else { return Ok(false) };
-                wanted.push((path, content, output.kind == OutputDirectoryKind::Shared));
-            }
-        }
-        let mut changed = Vec::new();
-        for (path, content, shared) in &wanted {
-            if world.on_disk(*path)? != **content {
-                changed.push((*path, *content, *shared));
-            }
-        }
-        let there = |content: &Content| content.digest().is_none_or(|digest| world.has(&digest));
-        if !changed.iter().all(|(_, content, _)| there(content))
-            || ![self.stdout, self.stderr].iter().all(|digest| digest.size == 0 || world.has(digest))
-        {
-            return Ok(false);
-        }
+        let Some(wanted) = self.wanted(world, process) else { return Ok(false) };
+        let Some(changed) = self.changes(world, &wanted)? else { return Ok(false) };
         let keep: rustc_hash::FxHashSet<PathId> = wanted.iter().map(|(path, ..)| *path).collect();
         for old in world.made.before(pip, graph).iter().rev() {
             if !keep.contains(old) && world.claim_of(*old).is_none_or(|claim| claim.pip == pip) {
@@ -107,7 +80,48 @@ impl CachedResult {
         }
         Ok(true)
     }
+
+    /// What is to lie on the disk, and whether that is in a shared output directory. None where the result does not fit
+    /// the process.
+    pub(super) fn wanted(&self, world: &World<'_>, process: &ProcessPip) -> Option<Vec<Wanted<'_>>> {
+        let graph = world.graph;
+        if self.outputs.len() != process.outputs.len() || self.directories.len() != process.output_directories.len() {
+            return None;
+        }
+        let mut wanted: Vec<Wanted<'_>> = Vec::new();
+        for (output, content) in process.outputs.iter().zip(&self.outputs) {
+            // Only the newest version of a rewritten file is put on the disk; who reads an older one asks for it.
+            let newest = graph.latest(output.artifact.path) == output.artifact;
+            if newest && *content != Content::Absent {
+                wanted.push((output.artifact.path, content, false));
+            }
+        }
+        for (directory, output) in self.directories.iter().zip(&process.output_directories) {
+            for (token, content) in directory {
+                let path = world.from_token(token)?;
+                wanted.push((path, content, output.kind == OutputDirectoryKind::Shared));
+            }
+        }
+        Some(wanted)
+    }
+
+    /// What of it does not lie there yet. None where a blob is missing.
+    pub(super) fn changes<'c>(&self, world: &World<'_>, wanted: &[Wanted<'c>]) -> io::Result<Option<Vec<Wanted<'c>>>> {
+        let mut changed = Vec::new();
+        for (path, content, shared) in wanted {
+            if world.on_disk(*path)? != **content {
+                changed.push((*path, *content, *shared));
+            }
+        }
+        let there = |content: &Content| content.digest().is_none_or(|digest| world.has(&digest));
+        let complete = changed.iter().all(|(_, content, _)| there(content))
+            && [self.stdout, self.stderr].iter().all(|digest| digest.size == 0 || world.has(digest));
+        Ok(complete.then_some(changed))
+    }
 }
+
+/// A path, what is to lie there, and whether it is in a shared output directory.
+pub(super) type Wanted<'c> = (PathId, &'c Content, bool);
 
 /// Removes what lies in an exclusive output directory, which is its process's alone, and does not stay.
 fn prune(world: &World<'_>, folder: &Path, stays: &[PathId]) -> io::Result<()> {

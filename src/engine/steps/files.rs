@@ -106,6 +106,14 @@ impl Place {
             if world.is_below_shared(output.path) {
                 engine.note_shared(slot, output.path)?;
             }
+            // What was made before and has gone comes back from the cache.
+            if let Content::File { digest, executable } = content
+                && !world.made.before(pip, world.graph).is_empty()
+                && world.store.materialize(&digest, &target, Materialize { executable, writable }).is_ok()
+            {
+                world.learn(&target, &digest)?;
+                return Ok(Done::Hit);
+            }
             make(&target)?;
             if let Some(digest) = content.digest() {
                 if !writable {

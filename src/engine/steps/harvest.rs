@@ -9,6 +9,7 @@ use super::super::content::Content;
 use super::super::judge::{Left, Verdict};
 use super::super::run::Engine;
 use super::super::sandbox::Kind;
+use super::super::state::remove_all;
 use super::super::violation::{Rule, Violation, pip_name};
 use super::super::world::World;
 use super::pip_error;
@@ -160,6 +161,15 @@ fn claim(
     };
     let rare = process.rare.as_deref();
     let double = engine.double_writes(process);
+    let declared = world.graph.producer(world.graph.latest(path)).filter(|maker| *maker != pip);
+    if let Some(maker) = declared {
+        // The other pip declares the file, so it is that one's whoever came first.
+        harvest.violations.push(violation(Rule::DoubleWrite, Some(maker), None));
+        return match &left.backup {
+            Some(backup) => fs::rename(backup, &text),
+            None => remove_all(&text),
+        };
+    }
     let other = world.claim(path, pip, content.clone());
     let before = match &left.backup {
         Some(backup) => Some(world.look(backup, true)?),

@@ -2,6 +2,7 @@
 
 mod cached;
 mod files;
+mod foresee;
 mod harvest;
 mod prepare;
 mod process;
@@ -9,6 +10,7 @@ mod seal;
 
 pub(super) use cached::CachedResult;
 pub(super) use files::{copy, write};
+pub(super) use foresee::{Foresight, foresee};
 pub(super) use prepare::temporary_folders;
 pub(super) use process::{Attempt, process, service};
 pub(super) use seal::seal;

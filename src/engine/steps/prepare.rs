@@ -13,8 +13,8 @@ use super::super::sandbox::{Job, Rule, RuleKind, Stdin};
 use super::super::state::remove_all;
 use super::super::world::World;
 use crate::graph::{
-    DoubleWritePolicy, Existence, FileArtifact, OutputDirectoryKind, PipId, PreserveOutputs, ProcessPip,
-    SourceRewritePolicy, StandardInput,
+    DoubleWritePolicy, Existence, FileArtifact, OutputDirectoryKind, PipId, ProcessPip, SourceRewritePolicy,
+    StandardInput,
 };
 use crate::paths::PathId;
 
@@ -45,9 +45,10 @@ impl Scratch {
 }
 
 /// Removes what the last run left, and makes the folders that a process may count on.
-pub(super) fn make_room(world: &World<'_>, pip: PipId, process: &ProcessPip) -> io::Result<()> {
+pub(super) fn make_room(engine: &Engine<'_>, pip: PipId, process: &ProcessPip) -> io::Result<()> {
+    let world = &engine.world;
     let graph = world.graph;
-    let preserved = process.rare.as_ref().is_some_and(|rare| rare.preserve_outputs != PreserveOutputs::Disabled);
+    let preserved = engine.preserves(process);
     if !preserved {
         for path in world.made.before(pip, graph).iter().rev() {
             // A file that another pip of this build has made since is that pip's.

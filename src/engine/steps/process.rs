@@ -75,19 +75,20 @@ pub(in crate::engine) fn service(
     }
 }
 
-struct Step<'s, 'g> {
+/// What is known of a process before it is looked up.
+pub(super) struct Step<'s, 'g> {
     engine: &'s Engine<'g>,
     pip: PipId,
     process: &'s ProcessPip,
-    view: View<'s, 'g>,
+    pub(super) view: View<'s, 'g>,
     command: Command,
-    weak: Fingerprint,
+    pub(super) weak: Fingerprint,
     /// Whether it runs as long as its clients do.
     is_service: bool,
 }
 
 impl<'s, 'g> Step<'s, 'g> {
-    fn new(engine: &'s Engine<'g>, pip: PipId, process: &'s ProcessPip) -> io::Result<Self> {
+    pub(super) fn new(engine: &'s Engine<'g>, pip: PipId, process: &'s ProcessPip) -> io::Result<Self> {
         let world = &engine.world;
         let command = Command::of(world, process);
         let weak = weak(world, process, &command, engine.options.config.cache.salt.as_deref(), None)?;
@@ -95,8 +96,7 @@ impl<'s, 'g> Step<'s, 'g> {
     }
 
     fn take(self, mut attempt: Attempt<'_>) -> io::Result<PipResult> {
-        let options = self.engine.options;
-        let looked = !self.process.flags.disable_cache_lookup && options.use_cache && options.config.cache.incremental;
+        let looked = self.is_looked_up();
         if looked && let Some(hit) = self.from_cache(attempt.slot)? {
             return Ok(hit);
         }
@@ -109,6 +109,12 @@ impl<'s, 'g> Step<'s, 'g> {
         let mut result = self.run(&mut attempt)?;
         result.reason = Some(reason);
         Ok(result)
+    }
+
+    /// Whether its result may come from the cache.
+    pub(super) fn is_looked_up(&self) -> bool {
+        let options = self.engine.options;
+        !self.process.flags.disable_cache_lookup && options.use_cache && options.config.cache.incremental
     }
 
     /// Looks for a result under each path set that runs with the same weak fingerprint had.
@@ -142,7 +148,7 @@ impl<'s, 'g> Step<'s, 'g> {
 
     /// Takes over what a cached result left. Another pip of this build may have made one of its files meanwhile: then
     /// the process is run, and judged.
-    fn accept_cached(
+    pub(super) fn accept_cached(
         &self,
         cached: &CachedResult,
         strong: Fingerprint,
@@ -206,7 +212,7 @@ impl<'s, 'g> Step<'s, 'g> {
     }
 
     /// What the fingerprint is made of, for explaining.
-    fn recipe(&self, paths: Option<&PathSet>) -> io::Result<Recipe> {
+    pub(super) fn recipe(&self, paths: Option<&PathSet>) -> io::Result<Recipe> {
         let mut ingredients: Vec<Ingredient> = Vec::new();
         let salt = self.engine.options.config.cache.salt.as_deref();
         weak(&self.engine.world, self.process, &self.command, salt, Some(&mut ingredients))?;
@@ -235,7 +241,7 @@ impl<'s, 'g> Step<'s, 'g> {
     fn run_once(&self, attempt: &mut Attempt<'_>, number: u32) -> io::Result<Ran> {
         let engine = self.engine;
         let world = &engine.world;
-        make_room(world, self.pip, self.process)?;
+        make_room(engine, self.pip, self.process)?;
         let scratch = Scratch::new(engine, attempt.slot)?;
         for output in self.process.outputs.iter().filter(|output| output.artifact.rewrite > 1) {
             let path = world.disk_path(output.artifact.path);

@@ -45,8 +45,8 @@ pub struct Observer {
     /// Whether forbidden writes happen all the same.
     lenient: bool,
     incomplete: Option<String>,
-    /// Interpreters that were found, by real path of the program; it may change, so its times stand beside.
-    interpreters: FxHashMap<Vec<u8>, (i64, i64, Option<Vec<u8>>)>,
+    /// Interpreters that were found, by real path of the program.
+    interpreters: FxHashMap<Vec<u8>, Interpreter>,
     /// Where the job's own output goes: never judged.
     streams: [Vec<u8>; 2],
     links: Vec<Vec<u8>>,
@@ -62,6 +62,13 @@ pub struct Observed {
     pub denied: Vec<Denied>,
     /// See there.
     pub incomplete: Option<String>,
+}
+
+/// What a program names as its interpreter.
+struct Interpreter {
+    /// When the program was changed last.
+    changed: (i64, i64),
+    name: Option<Vec<u8>>,
 }
 
 /// A stopped call.
@@ -260,13 +267,13 @@ impl Observer {
                 return self.probe(stop, &found);
             }
             self.ledger.read(&found.path, stop.process, CONTENT);
-            let times = (metadata.ctime(), metadata.ctime_nsec());
+            let changed = (metadata.ctime(), metadata.ctime_nsec());
             let next = match self.interpreters.get(&found.path) {
-                Some((seconds, nanoseconds, next)) if (*seconds, *nanoseconds) == times => next.clone(),
+                Some(known) if known.changed == changed => known.name.clone(),
                 _ => {
-                    let next = interpreter(as_path(&found.path));
-                    self.interpreters.insert(found.path.clone(), (times.0, times.1, next.clone()));
-                    next
+                    let name = interpreter(as_path(&found.path));
+                    self.interpreters.insert(found.path.clone(), Interpreter { changed, name: name.clone() });
+                    name
                 }
             };
             let Some(next) = next else { break };

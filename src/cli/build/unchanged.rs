@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::args::{BuildArgs, Sandbox};
+use crate::cli::args::{BuildArgs, Sandbox};
 use crate::engine::{BuildError, Snapshot};
 use crate::workspace::{EvaluationInputs, OpenOptions};
 
