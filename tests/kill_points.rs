@@ -134,44 +134,10 @@ fn one(
         write(&workspace.join(foreign), FOREIGN_TEXT).map_err(failed)?;
     }
 
-    let build = Build::start(workspace).map_err(failed)?;
-    let begun = Instant::now();
-    // Most moments fall into a build's work, a few into its first steps and its last ones.
-    let span = soak.undisturbed.as_micros() as u64;
-    let moment = if random.below(6) == 0 { random.below(span / 10) } else { random.below(span) };
-    while begun.elapsed() < Duration::from_micros(moment) && !build.is_over() {
-        sleep(Duration::from_micros(500));
-    }
-    let over = build.is_over();
-    let killed = match random.below(4) {
-        _ if over => "ended before",
-        0 => {
-            build.kill_main();
-            "the program"
-        }
-        1 => {
-            build.kill_worker(random);
-            "one worker"
-        }
-        _ => {
-            build.kill_all();
-            "everything"
-        }
-    };
-    *soak.kills.entry(killed).or_default() += 1;
-    let pid = build.pid;
-    // A build that lost a worker goes on or fails by itself; of the others nothing is to be heard again.
-    let _ = build.finish();
-    let at_once = killed == "the program" && random.below(2) == 0;
-    if !at_once {
-        let left = lingering(workspace, pid);
-        if !left.is_empty() {
-            soak.leftovers += left.len();
-            soak.troubles.push(format!("point {point}: {state}, killed {killed}: processes are left: {left:?}"));
-            for (pid, _) in left {
-                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-            }
-        }
+    // Sometimes the build after a kill is killed too.
+    let mut ends = Vec::new();
+    for _ in 0..1 + random.below(4) / 3 {
+        ends.push(start_and_kill(workspace, state, random, soak, point).map_err(failed)?);
     }
     foreign_files(workspace, soak, point, "killed");
 
@@ -180,8 +146,7 @@ fn one(
     let pid = again.pid;
     let again = again.finish();
     soak.reruns.push(begun.elapsed());
-    let context =
-        format!("{state}, inputs {version}, killed {killed} after {} ms of {} ms", moment / 1000, span / 1000);
+    let context = format!("{state}, inputs {version}, {}", ends.join(", "));
     again.map_err(|error| format!("{context}: the build after it fails: {error}"))?;
     let left = lingering(workspace, pid);
     if !left.is_empty() {
@@ -207,6 +172,59 @@ fn one(
         }
     }
     Ok(())
+}
+
+/// Starts a build and kills it. Gives what was done, in words.
+fn start_and_kill(
+    workspace: &Path,
+    state: &'static str,
+    random: &mut Random,
+    soak: &mut Soak,
+    point: u64,
+) -> io::Result<String> {
+    let build = Build::start(workspace)?;
+    let begun = Instant::now();
+    // Where results are known, a build does not take long. Some moments fall into the first steps.
+    let is_cold = state == "nothing there" || state == "cache removed";
+    let span = soak.undisturbed.as_micros() as u64 / if is_cold { 1 } else { 3 };
+    let moment = if random.below(6) == 0 { random.below(span / 10) } else { random.below(span) };
+    while begun.elapsed() < Duration::from_micros(moment) && !build.is_over() {
+        sleep(Duration::from_micros(500));
+    }
+    let over = build.is_over();
+    let killed = match random.below(4) {
+        _ if over => "ended before",
+        0 => {
+            build.kill_main();
+            "the program"
+        }
+        1 => {
+            build.kill_worker(random);
+            "one worker"
+        }
+        _ => {
+            build.kill_all();
+            "everything"
+        }
+    };
+    *soak.kills.entry(killed).or_default() += 1;
+    let pid = build.pid;
+    // A build that lost a worker goes on or fails by itself; of the others nothing is to be heard again.
+    let _ = build.finish();
+    let what = format!("killed {killed} after {} ms", moment / 1000);
+    // Sometimes the next build begins at once.
+    if killed == "the program" && random.below(2) == 0 {
+        return Ok(what);
+    }
+    let left = lingering(workspace, pid);
+    if !left.is_empty() {
+        soak.leftovers += left.len();
+        soak.troubles.push(format!("point {point}: {state}, {what}: processes are left: {left:?}"));
+        for (pid, _) in left {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+    Ok(what)
 }
 
 const FOREIGN_TEXT: &str = "nobody's\n";
