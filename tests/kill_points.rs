@@ -17,7 +17,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -134,10 +134,59 @@ fn one(
         write(&workspace.join(foreign), FOREIGN_TEXT).map_err(failed)?;
     }
 
-    let build = Build::start(workspace).map_err(failed)?;
+    // Sometimes the build after a kill is killed too.
+    let mut ends = Vec::new();
+    for _ in 0..1 + random.below(4) / 3 {
+        ends.push(start_and_kill(workspace, state, random, soak, point).map_err(failed)?);
+    }
+    foreign_files(workspace, soak, point, "killed");
+
     let begun = Instant::now();
-    // Most moments fall into a build's work, a few into its first steps and its last ones.
-    let span = soak.undisturbed.as_micros() as u64;
+    let again = Build::start(workspace).map_err(failed)?;
+    let pid = again.pid;
+    let again = again.finish();
+    soak.reruns.push(begun.elapsed());
+    let context = format!("{state}, inputs {version}, {}", ends.join(", "));
+    again.map_err(|error| format!("{context}: the build after it fails: {error}"))?;
+    let left = lingering(workspace, pid);
+    if !left.is_empty() {
+        soak.leftovers += left.len();
+        soak.troubles.push(format!("point {point}: {context}: processes are left after the next build: {left:?}"));
+    }
+    foreign_files(workspace, soak, point, "built again");
+    let found = outputs(workspace).map_err(failed)?;
+    let differences = differences(&expected[version as usize], &found);
+    if !differences.is_empty() {
+        soak.differences += differences.len();
+        return Err(format!("{context}: outputs differ:\n    {}", differences.join("\n    ")));
+    }
+    if point % 4 == 0 {
+        let third = Build::start(workspace).map_err(failed)?.finish().map_err(|error| format!("{context}: {error}"))?;
+        if third.executed != 0 {
+            soak.restless += 1;
+            return Err(format!("{context}: a third build ran {} pips: {}", third.executed, third.said));
+        }
+        if outputs(workspace).map_err(failed)? != expected[version as usize] {
+            soak.differences += 1;
+            return Err(format!("{context}: a third build changed outputs"));
+        }
+    }
+    Ok(())
+}
+
+/// Starts a build and kills it. Gives what was done, in words.
+fn start_and_kill(
+    workspace: &Path,
+    state: &'static str,
+    random: &mut Random,
+    soak: &mut Soak,
+    point: u64,
+) -> io::Result<String> {
+    let build = Build::start(workspace)?;
+    let begun = Instant::now();
+    // Where results are known, a build does not take long. Some moments fall into the first steps.
+    let is_cold = state == "nothing there" || state == "cache removed";
+    let span = soak.undisturbed.as_micros() as u64 / if is_cold { 1 } else { 3 };
     let moment = if random.below(6) == 0 { random.below(span / 10) } else { random.below(span) };
     while begun.elapsed() < Duration::from_micros(moment) && !build.is_over() {
         sleep(Duration::from_micros(500));
@@ -162,51 +211,20 @@ fn one(
     let pid = build.pid;
     // A build that lost a worker goes on or fails by itself; of the others nothing is to be heard again.
     let _ = build.finish();
-    let at_once = killed == "the program" && random.below(2) == 0;
-    if !at_once {
-        let left = lingering(workspace, pid);
-        if !left.is_empty() {
-            soak.leftovers += left.len();
-            soak.troubles.push(format!("point {point}: {state}, killed {killed}: processes are left: {left:?}"));
-            for (pid, _) in left {
-                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-            }
-        }
+    let what = format!("killed {killed} after {} ms", moment / 1000);
+    // Sometimes the next build begins at once.
+    if killed == "the program" && random.below(2) == 0 {
+        return Ok(what);
     }
-    foreign_files(workspace, soak, point, "killed");
-
-    let begun = Instant::now();
-    let again = Build::start(workspace).map_err(failed)?;
-    let pid = again.pid;
-    let again = again.finish();
-    soak.reruns.push(begun.elapsed());
-    let context =
-        format!("{state}, inputs {version}, killed {killed} after {} ms of {} ms", moment / 1000, span / 1000);
-    again.map_err(|error| format!("{context}: the build after it fails: {error}"))?;
     let left = lingering(workspace, pid);
     if !left.is_empty() {
         soak.leftovers += left.len();
-        soak.troubles.push(format!("point {point}: {context}: processes are left after the next build: {left:?}"));
-    }
-    foreign_files(workspace, soak, point, "built again");
-    let found = outputs(workspace).map_err(failed)?;
-    let differences = differences(&expected[version as usize], &found);
-    if !differences.is_empty() {
-        soak.differences += differences.len();
-        return Err(format!("{context}: outputs differ:\n    {}", differences.join("\n    ")));
-    }
-    if point % 4 == 0 {
-        let third = Build::start(workspace).map_err(failed)?.finish().map_err(|error| format!("{context}: {error}"))?;
-        if third.executed != 0 {
-            soak.restless += 1;
-            return Err(format!("{context}: a third build ran {} pips", third.executed));
-        }
-        if outputs(workspace).map_err(failed)? != expected[version as usize] {
-            soak.differences += 1;
-            return Err(format!("{context}: a third build changed outputs"));
+        soak.troubles.push(format!("point {point}: {state}, {what}: processes are left: {left:?}"));
+        for (pid, _) in left {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
     }
-    Ok(())
+    Ok(what)
 }
 
 const FOREIGN_TEXT: &str = "nobody's\n";
@@ -303,6 +321,7 @@ struct Build {
 /// What a build said at its end.
 struct Summary {
     executed: u64,
+    said: String,
 }
 
 impl Build {
@@ -311,7 +330,7 @@ impl Build {
         // Not pipes: a process that is left over would keep them open.
         let (stdout, stderr) = (workspace.with_extension("stdout"), workspace.with_extension("stderr"));
         let mut command = support::program(workspace);
-        command.args(["build", "-j2", "--format", "json"]).process_group(0).stdin(Stdio::null());
+        command.args(["build", "-j2", "--explain", "--format", "json"]).process_group(0).stdin(Stdio::null());
         let child = command.stdout(fs::File::create(&stdout)?).stderr(fs::File::create(&stderr)?).spawn()?;
         Ok(Self { pid: child.id() as i32, child: child.into(), stderr, stdout })
     }
@@ -337,7 +356,10 @@ impl Build {
         }
         let stdout = fs::read_to_string(&self.stdout).map_err(|error| error.to_string())?;
         let summary: serde_json::Value = serde_json::from_str(&stdout).map_err(|error| error.to_string())?;
-        summary["executed"].as_u64().map(|executed| Summary { executed }).ok_or_else(|| format!("no count: {stdout}"))
+        summary["executed"]
+            .as_u64()
+            .map(|executed| Summary { executed, said })
+            .ok_or_else(|| format!("no count: {stdout}"))
     }
 
     fn kill_main(&self) {

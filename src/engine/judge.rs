@@ -46,7 +46,9 @@ pub(super) fn judge(view: &View<'_, '_>, process: &ProcessPip, report: &Report, 
     for denied in &report.denied {
         judge.denied(denied);
     }
+    let own = judge.own_folders();
     let mut verdict = judge.verdict;
+    verdict.path_set.entries.retain(|entry| entry.content || entry.listing || !own.contains(&entry.path));
     verdict.path_set.entries.sort_unstable();
     verdict.path_set.entries.dedup();
     verdict
@@ -237,6 +239,23 @@ impl Judge<'_, '_, '_> {
         } else {
             (Rule::UndeclaredOutput, None)
         }
+    }
+
+    /// Folders in its output directories that hold what it left. Whether one was there before, because others keep files
+    /// in it, does not matter to who makes folders as they are needed; and next time it would be a folder that a pip
+    /// made.
+    fn own_folders(&self) -> FxHashSet<String> {
+        let world = self.world();
+        let mut own = FxHashSet::default();
+        for left in &self.verdict.left {
+            let above = world.graph.paths().ancestors(left.path).skip(1);
+            for folder in above.take_while(|folder| self.is_in_output_directory(*folder)) {
+                if !own.insert(world.token(folder)) {
+                    break;
+                }
+            }
+        }
+        own
     }
 
     /// Reports a violation, unless the configuration accepts it. Says whether it was reported.

@@ -137,19 +137,13 @@ impl Made {
         for journal in journals(state)? {
             scrubbed.journals += 1;
             let bytes = fs::read(&journal).map_err(|error| failed(&journal, error))?;
-            for text in bytes.split(|byte| *byte == 0).filter_map(|text| std::str::from_utf8(text).ok()) {
-                let Some(path) = Some(text)
-                    .filter(|text| text.starts_with('/'))
-                    .and_then(|text| graph.paths().parse_absolute(text).ok())
-                else {
-                    continue;
-                };
+            for path in journaled(graph, &bytes) {
                 // A workspace that was copied brings journals of another place along.
                 if !is_below_outputs(path) {
                     continue;
                 }
                 made.known.insert(path);
-                let now = fs::symlink_metadata(text).ok();
+                let now = fs::symlink_metadata(graph.paths().display(path)).ok();
                 let as_recorded =
                     marks.get(&path).is_some_and(|mark| now.as_ref().is_some_and(|now| Mark::of(now) == *mark));
                 if !as_recorded {
@@ -194,7 +188,8 @@ impl Made {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).insert(pip, items);
     }
 
-    /// Writes everything down, and then removes the journals.
+    /// Writes everything down, and then removes the journals. One that lists what is not as it was written down stays
+    /// for the next build to see to: a pip whose worker died, or that was ended with the build, left it half written.
     pub(super) fn save(&self, state: &State, graph: &PipGraph) -> Result<(), BuildError> {
         let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let of_graph = graph.ids().filter_map(|id| {
@@ -209,11 +204,30 @@ impl Made {
         let mut bytes = Digest::of(&body).hash.to_vec();
         bytes.extend(body);
         write_whole(&path, &bytes).map_err(failed)?;
+        let marks: FxHashMap<PathId, Option<Mark>> = records
+            .iter()
+            .flat_map(|record| &record.items)
+            .filter_map(|item| Some((token_path(graph, &item.path)?, item.mark)))
+            .collect();
         for journal in journals(state)? {
-            fs::remove_file(&journal).map_err(|error| BuildError::State { path: journal, error })?;
+            let failed = |error| BuildError::State { path: journal.clone(), error };
+            let bytes = fs::read(&journal).map_err(failed)?;
+            let is_settled = |path: PathId| match fs::symlink_metadata(graph.paths().display(path)) {
+                Ok(metadata) => marks.get(&path).is_some_and(|mark| *mark == Mark::of(&metadata)),
+                Err(_) => true,
+            };
+            if journaled(graph, &bytes).all(is_settled) {
+                fs::remove_file(&journal).map_err(failed)?;
+            }
         }
         Ok(())
     }
+}
+
+/// The paths that a journal lists.
+fn journaled<'j>(graph: &'j PipGraph, bytes: &'j [u8]) -> impl Iterator<Item = PathId> + 'j {
+    let texts = bytes.split(|byte| *byte == 0).filter_map(|text| std::str::from_utf8(text).ok());
+    texts.filter(|text| text.starts_with('/')).filter_map(|text| graph.paths().parse_absolute(text).ok())
 }
 
 /// The records of a file; none when it is missing or damaged, as then nothing is known.
