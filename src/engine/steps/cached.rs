@@ -164,8 +164,11 @@ pub(super) fn put(world: &World<'_>, path: PathId, content: &Content, writable: 
         Content::Absent => remove_all(&text)?,
         Content::Directory => {
             if !text.is_dir() {
-                remove_all(&text)?;
-                fs::create_dir(&text)?;
+                // Another pip may make the same folder at this moment; a file in its place goes first.
+                if text.is_file() || text.is_symlink() {
+                    remove_all(&text)?;
+                }
+                fs::create_dir_all(&text)?;
             }
         }
         Content::Link(target) => {
