@@ -86,7 +86,7 @@ impl Judge<'_, '_, '_> {
             }
         }
         // Looking for one's own output before making it is how compilers work.
-        if access.reads.any() && !(own && !access.reads.content) {
+        if access.reads.any() && (!own || access.reads.content) {
             self.read(path, access.reads, access.process);
         }
     }

@@ -269,7 +269,7 @@ impl<'g> Engine<'g> {
     /// Notes what a fingerprint depended on, for knowing next time that nothing changed.
     pub(super) fn rely_on(&self, paths: &PathSet) {
         for entry in &paths.entries {
-            if let Some(path) = self.world.from_token(&entry.path) {
+            if let Some(path) = self.world.path_of_token(&entry.path) {
                 let mut relied = self.relied.entry(path).or_insert((false, false));
                 relied.0 |= entry.content;
                 relied.1 |= entry.listing;

@@ -106,7 +106,7 @@ impl CachedResult {
         }
         for (directory, output) in self.directories.iter().zip(&process.output_directories) {
             for (token, content) in directory {
-                let path = world.from_token(token)?;
+                let path = world.path_of_token(token)?;
                 wanted.push((path, content, output.kind == OutputDirectoryKind::Shared));
             }
         }
@@ -142,7 +142,7 @@ fn prune(world: &World<'_>, folder: &Path, stays: &[PathId]) -> io::Result<()> {
     for entry in entries {
         let path = entry?.path();
         let id = world.path_id(&path);
-        if id.is_some_and(|id| stays.contains(&id)) && !(path.is_dir() && !path.is_symlink()) {
+        if id.is_some_and(|id| stays.contains(&id)) && (path.is_symlink() || !path.is_dir()) {
             continue;
         }
         if id.is_some_and(|id| stays.iter().any(|kept| paths.is_within(*kept, id))) {

@@ -99,7 +99,7 @@ impl<'s, 'g> Step<'s, 'g> {
 
     fn take(self, mut attempt: Attempt<'_>) -> io::Result<PipResult> {
         let looked = self.is_looked_up();
-        if looked && let Some(hit) = self.from_cache(attempt.slot)? {
+        if looked && let Some(hit) = self.look_up(attempt.slot)? {
             return Ok(hit);
         }
         let reason = match looked {
@@ -120,7 +120,7 @@ impl<'s, 'g> Step<'s, 'g> {
     }
 
     /// Looks for a result under each path set that runs with the same weak fingerprint had.
-    fn from_cache(&self, slot: usize) -> io::Result<Option<PipResult>> {
+    fn look_up(&self, slot: usize) -> io::Result<Option<PipResult>> {
         let world = &self.engine.world;
         let most = self.engine.options.config.cache.max_path_sets.map_or(usize::MAX, |most| most as usize);
         for (_, bytes) in world.entries.path_sets(self.weak).into_iter().take(most) {
@@ -163,7 +163,7 @@ impl<'s, 'g> Step<'s, 'g> {
         for entries in &cached.directories {
             let mut list = Vec::new();
             for (token, content) in entries {
-                let Some(path) = world.from_token(token) else { return Ok(None) };
+                let Some(path) = world.path_of_token(token) else { return Ok(None) };
                 let is_file = *content != Content::Directory;
                 if is_file
                     && world.claim(path, self.pip, content.clone()).is_some_and(|other| other.content != *content)
