@@ -66,7 +66,8 @@ fn find(graph: &PipGraph, name: &str, folder: Option<&Path>) -> Vec<PipId> {
         return by_id;
     }
     // A path is relative to the current folder, as shells complete it, or to the workspace, as graphs show it.
-    let given = folder.map(|folder| folder.join(name)).and_then(|path| graph.paths().parse_absolute(path.to_str()?).ok());
+    let given =
+        folder.map(|folder| folder.join(name)).and_then(|path| graph.paths().parse_absolute(path.to_str()?).ok());
     let path = name.trim_end_matches('/');
     let is_path = |made| given == Some(made) || graph.display(made) == path;
     let by_path: Vec<PipId> = all()
@@ -75,7 +76,8 @@ fn find(graph: &PipGraph, name: &str, folder: Option<&Path>) -> Vec<PipId> {
                 Pip::Process(process) => &process.output_directories[..],
                 _ => &[],
             };
-            graph.pip(*pip).output_files().any(|file| is_path(file.path)) || directories.iter().any(|one| is_path(one.path))
+            graph.pip(*pip).output_files().any(|file| is_path(file.path))
+                || directories.iter().any(|one| is_path(one.path))
         })
         .collect();
     if !by_path.is_empty() {
@@ -123,7 +125,10 @@ fn shown(graph: &PipGraph, pip: PipId, found: &Explanation) -> String {
 
 /// Reasons come with semicolons between them.
 fn reasons(text: &str) -> String {
-    text.split("; ").map(|reason| format!("   {}", shown_line(&reason.replace('\n', " ")))).collect::<Vec<_>>().join("\n")
+    text.split("; ")
+        .map(|reason| format!("   {}", shown_line(&reason.replace('\n', " "))))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn indent(text: &str) -> String {

@@ -95,11 +95,8 @@ pub(super) fn pip(graph: &PipGraph, pip: PipId, result: &PipResult, start: Durat
     let measured = |value: Value| if ran { value } else { Value::Null };
     let reads: Vec<Value> =
         result.reads.iter().map(|(path, how)| json!({ "path": graph.display(*path), "how": words(*how) })).collect();
-    let outputs: Vec<Value> = result
-        .outputs
-        .iter()
-        .filter_map(|(path, content)| output(&graph.display(*path), content))
-        .collect();
+    let outputs: Vec<Value> =
+        result.outputs.iter().filter_map(|(path, content)| output(&graph.display(*path), content)).collect();
     let warnings: Vec<String> = result.warnings.iter().map(|line| shown_line(line)).collect();
     let violations: Vec<Value> = result.violations.iter().map(|one| violation(one, graph)).collect();
     let mut object = origin(graph, pip);

@@ -3,8 +3,8 @@
 //! `progress.rs` hears what the engine does; `screen.rs` is where lines go, with the live status of `status.rs` below
 //! them on a terminal; `log.rs` and `trace.rs` are the files of `--log` and `--trace`; `summary.rs` is the end.
 
-mod log;
 mod explain;
+mod log;
 mod progress;
 mod screen;
 mod status;
@@ -46,8 +46,8 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
     let log = args.log.as_deref().map(create).transpose()?;
     let trace = args.trace.as_deref().map(create).transpose()?;
     // What processes are seen to touch has no links in it, so neither have the paths of the graph.
-    let path = fs::canonicalize(&args.workspace.path)
-        .map_err(|error| Failure::file("read", &args.workspace.path, error))?;
+    let path =
+        fs::canonicalize(&args.workspace.path).map_err(|error| Failure::file("read", &args.workspace.path, error))?;
     let workspace = library::open(&path, &args.options, reporter.levels(), false)?;
     let evaluation = workspace.evaluate(&qualifiers);
     let graph = match evaluation.graph {
@@ -222,4 +222,3 @@ fn launcher(sandbox: Sandbox) -> Result<Launcher, Failure> {
     })?;
     Ok(Launcher::this_program(method))
 }
-

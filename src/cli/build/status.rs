@@ -156,7 +156,10 @@ mod tests {
     /// The estimates of a build of which `done` tells how many pips are done after so many seconds.
     fn estimates(total: usize, until: u32, done: impl Fn(f64) -> usize) -> Vec<Option<Duration>> {
         let mut estimate = Estimate::default();
-        (0..=until * 10).map(|tick| f64::from(tick) / 10.0).map(|at| estimate.left(seconds(at), done(at), total)).collect()
+        (0..=until * 10)
+            .map(|tick| f64::from(tick) / 10.0)
+            .map(|at| estimate.left(seconds(at), done(at), total))
+            .collect()
     }
 
     #[test]

@@ -101,7 +101,10 @@ mod tests {
             (outcome(1, 0, 1, 0, 0, false), "1 pip is up to date (1.2 s)"),
             (outcome(4000, 0, 4000, 0, 0, false), "4,000 pips are up to date (1.2 s)"),
             (outcome(40, 3, 37, 0, 0, false), "40 pips: 3 executed, 37 up to date in 1.2 s"),
-            (outcome(40, 3, 30, 1, 6, false), "build failed; 40 pips: 1 failed, 3 executed, 30 up to date, 6 skipped in 1.2 s"),
+            (
+                outcome(40, 3, 30, 1, 6, false),
+                "build failed; 40 pips: 1 failed, 3 executed, 30 up to date, 6 skipped in 1.2 s",
+            ),
             (outcome(40, 3, 30, 0, 7, true), "cancelled after 1.2 s; 40 pips: 3 executed, 30 up to date, 7 not done"),
         ];
         for (outcome, expected) in cases {

@@ -106,11 +106,7 @@ impl CachedResult {
     }
 
     /// What of it does not lie there yet. None where a blob is missing.
-    pub(super) fn changes<'c>(
-        &self,
-        world: &World<'_>,
-        wanted: &[Wanted<'c>],
-    ) -> io::Result<Option<Vec<Wanted<'c>>>> {
+    pub(super) fn changes<'c>(&self, world: &World<'_>, wanted: &[Wanted<'c>]) -> io::Result<Option<Vec<Wanted<'c>>>> {
         let mut changed = Vec::new();
         for (path, content, shared) in wanted {
             if world.on_disk(*path)? != **content {
