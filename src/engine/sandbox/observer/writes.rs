@@ -205,19 +205,22 @@ impl Observer {
         Ok(())
     }
 
-    /// Whether a file has other names that the job did not give it. What is not judged is not touched either.
+    /// Whether a file has other names that the job did not give it, or is read-only, as it would be with other names. What
+    /// is not judged is not touched either.
     fn is_shared_content(&self, path: &[u8], metadata: &Metadata) -> bool {
         metadata.is_file()
-            && metadata.nlink() > 1
+            && (metadata.nlink() > 1 || metadata.mode() & 0o200 == 0)
             && self.ledger.is_foreign(path)
             && !matches!(self.rules.of(path), Some(RuleKind::UntrackedPath | RuleKind::UntrackedScope))
     }
 }
 
 /// Whether the kernel refuses a write by itself: then it does no harm, and is no mistake of the job. An interpreter that
-/// tries to cache its compiled modules beside them is the usual case.
+/// tries to cache its compiled modules beside them is the usual case. Files of one's own are another matter: builds make
+/// outputs read-only, and whether a write is a mistake must not depend on who builds.
 fn refused_anyway(path: &[u8], operation: Operation, there: Option<&Metadata>) -> bool {
     let (at, rights) = match (operation, there) {
+        (Operation::Write, Some(metadata)) if metadata.uid() == geteuid().as_raw() => return false,
         (Operation::Write, Some(_)) => (path, AccessFlags::W_OK),
         (Operation::Metadata, Some(metadata)) => {
             let me = geteuid();
