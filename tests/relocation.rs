@@ -48,7 +48,11 @@ fn same_everywhere(example: &str, qualifiers: &[&str]) -> Result<(), Failed> {
             let given = build(&folder, jobs, qualifiers, "executed")?;
             let first = first.get_or_insert_with(|| given.clone());
             same(first, &given, &format!("{jobs} in `{place}`"))?;
-            same(first, &build(&folder, jobs, qualifiers, "hit")?, &format!("the second build with {jobs} in `{place}`"))?;
+            same(
+                first,
+                &build(&folder, jobs, qualifiers, "hit")?,
+                &format!("the second build with {jobs} in `{place}`"),
+            )?;
         }
     }
     Ok(())
