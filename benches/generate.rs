@@ -1,6 +1,8 @@
 //! A workspace of any size, made the same way every time: modules in a chain, each spec with pips that fill shared
 //! opaque directories and consume those of the module before.
 
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io;

@@ -1,6 +1,6 @@
 //! An embeddable interpreter for DScript, the build language of [BuildXL](https://github.com/microsoft/BuildXL): specs
 //! go in, a validated *pip graph* comes out. A pip is one node of a build: a process to run, a file to copy or write, a
-//! directory to seal. Nothing is run.
+//! directory to seal. On Linux `engine::build` brings a graph about.
 //!
 //! This crate is the library behind the `dscript` command. A host program opens a [`Workspace`], from disk or from
 //! memory, may give its specs functions of its own, evaluates it under one or several qualifiers, and walks the
@@ -123,11 +123,15 @@
 //! | [`builtins`] | the functions that the prelude declares |
 //! | [`workspace`] | all of this in order, from a folder to a graph |
 //! | [`testing`] | unit tests written in DScript |
+//! | `cas` | digests, and a store of contents (feature `build`, Linux) |
+//! | `engine` | running a graph, with every file access observed, and the cache (feature `build`, Linux) |
 //!
 //! # Features
 //!
 //! `cli` (on by default) is the command line and what only it needs. Host programs can leave it out with
-//! `default-features = false`.
+//! `default-features = false`, and choose `build` to run graphs. A host that does calls
+//! `engine::sandbox::serve_if_asked` first thing in `main`: the processes that watch pips are the host program itself,
+//! started again.
 
 pub mod builtins;
 #[cfg(feature = "build")]

@@ -4,8 +4,8 @@
 //! Each file under `tests/cases/build/` is a story in one folder, told in sections that start with `===` and are gone
 //! through in order; words about it stand before the first one:
 //!
-//! - `spec`: `build.dsc`, with the imports of [`IMPORTS`] before it; `file NAME`: any other file, or a change of it. A
-//!   `config.dsc` and a `module.config.dsc` are made unless the case has its own.
+//! - `spec`: `build.dsc`, with [`IMPORTS`] before it; `config`: fields of the configuration beyond [`MOUNTS`];
+//!   `file NAME`: any other file, or a change of it.
 //! - `do`: lines for `/bin/sh -eu`, in the folder; `$DSCRIPT` is the program.
 //! - `build ARGUMENTS`: `dscript build --quiet --format json ARGUMENTS`. The lines in it say what must come of it, see
 //!   [`Expectation`]; whatever is not said about violations, failures and the exit code must not happen.
@@ -17,7 +17,6 @@
 //! One more test holds `docs/seed-rules.md` to what there is: every case that it names exists, and every case of this
 //! folder has its expectations.
 
-#![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods, reason = "tests read their own cases")]
 
 mod support;
@@ -36,7 +35,13 @@ use serde_json::Value;
 const IMPORTS: &str =
     "import * as Shell from \"Sdk.Shell\";\nimport {Artifact, Cmd, Transformer} from \"Sdk.Transformers\";\n";
 
+/// What every `config.dsc` has: the whole folder may be written, so that outputs have short names.
+const MOUNTS: &str = "    mounts: [{ name: a`SourceRoot`, path: p`.`, isReadable: true, isWritable: true }],\n";
+
 fn main() -> ExitCode {
+    if cfg!(not(target_os = "linux")) {
+        return ExitCode::SUCCESS;
+    }
     let folder = support::project().join("tests/cases/build");
     let mut trials = Vec::new();
     for path in support::files_below(&folder, ".txt") {
@@ -82,11 +87,10 @@ fn case(path: &Path) -> Result<(), Failed> {
     }
     let place = place()?;
     let folder = &place.path().canonicalize()?;
-    for (name, text) in [("config.dsc", "config({});\n"), ("module.config.dsc", "module({name: \"Case\"});\n")] {
-        if !sections.iter().any(|section| section.title.strip_prefix("file ") == Some(name)) {
-            fs::write(folder.join(name), text)?;
-        }
-    }
+    let write_config =
+        |fields: &str| fs::write(folder.join("config.dsc"), format!("config({{\n{MOUNTS}{fields}}});\n"));
+    write_config("")?;
+    fs::write(folder.join("module.config.dsc"), "module({ name: \"Case\" });\n")?;
     let mut kept = words.to_owned();
     let mut said = String::new();
     let mut troubles = Vec::new();
@@ -99,6 +103,7 @@ fn case(path: &Path) -> Result<(), Failed> {
         let (verb, rest) = section.title.split_once(' ').unwrap_or((section.title, ""));
         match verb {
             "spec" => fs::write(folder.join("build.dsc"), format!("{IMPORTS}{}", section.body))?,
+            "config" => write_config(section.body)?,
             "file" => {
                 let file = folder.join(rest);
                 fs::create_dir_all(file.parent().ok_or("a file needs a name")?)?;
@@ -277,14 +282,13 @@ fn check(folder: &Path, ran: Option<&Ran>, lines: &str, trouble: &mut dyn FnMut(
 
 /// What is wrong with a file; none when all is as expected.
 fn file_trouble(folder: &Path, expectation: &Expectation<'_>) -> Option<String> {
-    use std::os::unix::fs::PermissionsExt;
     let metadata = |path: &str| fs::symlink_metadata(folder.join(path)).ok();
     match expectation {
         Expectation::Absent(path) => metadata(path).map(|_| "something is there".to_owned()),
         Expectation::Folder(path) => (!metadata(path).is_some_and(|it| it.is_dir())).then(|| "no folder".to_owned()),
         Expectation::Present(path) => (!metadata(path).is_some_and(|it| it.is_file())).then(|| "no file".to_owned()),
         Expectation::Executable(path) => {
-            let fits = metadata(path).is_some_and(|it| it.is_file() && it.permissions().mode() & 0o100 != 0);
+            let fits = metadata(path).is_some_and(|it| it.is_file() && is_executable(&it));
             (!fits).then(|| "no file that can be run".to_owned())
         }
         Expectation::Link(path, target) => match fs::read_link(folder.join(path)) {
@@ -304,6 +308,17 @@ fn file_trouble(folder: &Path, expectation: &Expectation<'_>) -> Option<String> 
         }
         _ => Some("this is not about files".to_owned()),
     }
+}
+
+#[cfg(unix)]
+fn is_executable(metadata: &fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    metadata.permissions().mode() & 0o100 != 0
+}
+
+#[cfg(not(unix))]
+fn is_executable(_: &fs::Metadata) -> bool {
+    false
 }
 
 /// `docs/seed-rules.md` says which case holds each rule of the page that the project started from.

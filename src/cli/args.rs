@@ -19,7 +19,7 @@ pub(super) enum Parsed {
     Text(String),
 }
 
-/// Interprets DScript build specs: specs in, a validated pip graph out.
+/// Interprets DScript build specs: specs in, a validated pip graph out, and a build.
 #[derive(Debug, Parser)]
 #[command(
     name = "dscript",
@@ -29,9 +29,10 @@ pub(super) enum Parsed {
     disable_help_subcommand = true,
     long_about = "Interprets DScript build specs (.dsc files): specs in, a validated pip graph out.\n\n\
         A workspace is a folder with a config.dsc. Its specs declare what to build; evaluating them gives the pip \
-        graph: a DAG of processes, file copies, file writes and sealed directories. Nothing is run.",
+        graph: a DAG of processes, file copies, file writes and sealed directories. `dscript build` runs it.",
     after_help = "Examples:\n  \
-        dscript graph                      the graph of the workspace in this folder, as a tree\n  \
+        dscript build                      build the workspace in this folder\n  \
+        dscript graph                      its graph, as a tree\n  \
         dscript graph app --format json    the graph of another workspace, for programs\n  \
         dscript graph one.dsc              the graph of a single spec, without a workspace\n  \
         dscript check                      what is wrong in the specs, without evaluating them\n  \

@@ -208,7 +208,7 @@ pub(super) fn strong(
     hasher.fingerprint(&weak);
     for entry in &paths.entries {
         hasher.text(&entry.path);
-        let Some(path) = view.world.from_token(&entry.path) else { continue };
+        let Some(path) = view.world.path_of_token(&entry.path) else { continue };
         hash_entry(view, entry, path, &mut hasher, explain.as_deref_mut())?;
     }
     Ok(hasher.finish())

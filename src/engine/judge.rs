@@ -86,16 +86,15 @@ impl Judge<'_, '_, '_> {
             }
         }
         // Looking for one's own output before making it is how compilers work.
-        if access.reads.any() && !(own && !access.reads.content) {
+        if access.reads.any() && (!own || access.reads.content) {
             self.read(path, access.reads, access.process);
         }
     }
 
     /// Something that was made beside an output and is still there: it goes, so that nobody takes it for a source.
     fn left_over(&mut self, path: PathId, process: u32) {
-        let maker = self.world().maker(path).filter(|maker| *maker != self.view.pip);
-        let rule = if maker.is_some() { Rule::DoubleWrite } else { Rule::UndeclaredOutput };
-        if !self.refuse(rule, path, maker, process, None) {
+        let (rule, other) = self.write_rule(path, false);
+        if !self.refuse(rule, path, other, process, None) {
             return;
         }
         let text = self.world().disk_path(path);
@@ -201,6 +200,18 @@ impl Judge<'_, '_, '_> {
             self.verdict.uncacheable = Some(format!("it used a path that specs cannot name: `{name}`"));
             return;
         };
+        let (rule, other) = self.write_rule(path, denied.before.is_some());
+        let note = match denied.operation {
+            Operation::Write => None,
+            Operation::MakeDirectory => Some("it tried to make a folder".to_owned()),
+            Operation::Delete => Some("it tried to delete it or to move it away".to_owned()),
+            Operation::Metadata => Some("it tried to change its mode, owner or times".to_owned()),
+        };
+        self.refuse(rule, path, other, denied.process, note);
+    }
+
+    /// The rule that a write breaks, and the other pip that it concerns.
+    fn write_rule(&self, path: PathId, existed: bool) -> (Rule, Option<PipId>) {
         let world = self.view.world;
         let graph = world.graph;
         let maker = world.maker(path).filter(|maker| *maker != self.view.pip);
@@ -211,9 +222,9 @@ impl Judge<'_, '_, '_> {
                 .then_some(directory.producer)
                 .flatten()
         });
-        let (rule, other) = if let Some(maker) = maker {
+        if let Some(maker) = maker {
             (Rule::DoubleWrite, Some(maker))
-        } else if is_input && denied.before.is_some() {
+        } else if is_input && existed {
             (Rule::WriteInDeclaredSource, None)
         } else if let Some(reader) = world.undeclared_reader(path).filter(|reader| *reader != self.view.pip) {
             (Rule::WriteInUndeclaredSourceRead, Some(reader))
@@ -223,18 +234,11 @@ impl Judge<'_, '_, '_> {
             (Rule::WriteInSourceSealDirectory, None)
         } else if self.is_excluded(path) {
             (Rule::WriteInExclusion, None)
-        } else if self.is_in_output_directory(path) && denied.before.is_some() {
+        } else if self.is_in_output_directory(path) && existed {
             (Rule::WriteOnExistingFile, None)
         } else {
             (Rule::UndeclaredOutput, None)
-        };
-        let note = match denied.operation {
-            Operation::Write => None,
-            Operation::MakeDirectory => Some("it tried to make a folder".to_owned()),
-            Operation::Delete => Some("it tried to delete it or to move it away".to_owned()),
-            Operation::Metadata => Some("it tried to change its mode, owner or times".to_owned()),
-        };
-        self.refuse(rule, path, other, denied.process, note);
+        }
     }
 
     /// Folders in its output directories that hold what it left. Whether one was there before, because others keep files

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::BuildError;
 use super::state::{State, write_whole};
 use crate::cas::Digest;
+use crate::cas::store::is_stamped;
 use crate::graph::{PipGraph, PipId};
 use crate::paths::PathId;
 
@@ -64,6 +65,11 @@ impl Mark {
             seconds: metadata.mtime(),
             nanoseconds: metadata.mtime_nsec(),
         })
+    }
+
+    /// The time of the last change of the content, in nanoseconds since 1970.
+    fn modified(self) -> i64 {
+        self.seconds.saturating_mul(1_000_000_000).saturating_add(self.nanoseconds)
     }
 }
 
@@ -162,6 +168,13 @@ impl Made {
         let mut paths: Vec<PathId> = items.filter_map(|item| token_path(graph, &item.path)).collect();
         paths.sort_by(|left, right| graph.paths().compare(*left, *right));
         paths
+    }
+
+    /// Whether the last run of a pip left a file with this content. The time of a file that is shared with the store says
+    /// what it holds.
+    pub(super) fn had(&self, pip: PipId, digest: &Digest) -> bool {
+        let has = |mark: Mark| mark.size == digest.size && is_stamped(digest, mark.modified());
+        self.before.get(&pip).into_iter().flatten().filter_map(|item| item.mark).any(has)
     }
 
     /// Notes what a pip has left now. Takes the place of what earlier runs left.

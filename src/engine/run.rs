@@ -269,7 +269,7 @@ impl<'g> Engine<'g> {
     /// Notes what a fingerprint depended on, for knowing next time that nothing changed.
     pub(super) fn rely_on(&self, paths: &PathSet) {
         for entry in &paths.entries {
-            if let Some(path) = self.world.from_token(&entry.path) {
+            if let Some(path) = self.world.path_of_token(&entry.path) {
                 let mut relied = self.relied.entry(path).or_insert((false, false));
                 relied.0 |= entry.content;
                 relied.1 |= entry.listing;
@@ -306,13 +306,17 @@ struct Told {
     executed: usize,
     hits: usize,
     failed: usize,
+    /// How many seals of those that failed, which do not count as pips otherwise.
+    failed_seals: usize,
+    /// How many need not run, because a process they depend on said so.
+    spared: usize,
     /// Results that have something to say.
     results: Vec<(PipId, PipResult)>,
 }
 
 impl Default for Told {
     fn default() -> Self {
-        Self { nothing_special: true, executed: 0, hits: 0, failed: 0, results: Vec::new() }
+        Self { nothing_special: true, executed: 0, hits: 0, failed: 0, failed_seals: 0, spared: 0, results: Vec::new() }
     }
 }
 
@@ -322,7 +326,8 @@ impl Told {
         match result.done {
             Done::Executed => self.executed += usize::from(counts(graph, pip)),
             Done::Hit => self.hits += usize::from(counts(graph, pip)),
-            Done::Failed => self.failed += usize::from(counts(graph, pip)),
+            Done::Failed if counts(graph, pip) => self.failed += 1,
+            Done::Failed => self.failed_seals += 1,
             Done::Skipped | Done::Cancelled => {}
         }
         if !result.diagnostics.is_empty() || !result.violations.is_empty() {
@@ -336,7 +341,8 @@ impl Told {
             pips,
             executed: self.executed,
             hits: self.hits,
-            failed: self.failed,
+            failed: self.failed + self.failed_seals,
+            spared: self.spared,
             skipped: pips.saturating_sub(self.executed + self.hits + self.failed),
             cancelled: engine.cancellation.is_cancelled(),
             scrubbed: engine.scrubbed,
@@ -428,7 +434,15 @@ impl<'t> Crew<'t, '_> {
         match done {
             Done::Executed | Done::Hit if !skips => self.hand_out(self.schedule.settle(pip), slot),
             Done::Failed | Done::Cancelled if !self.engine.options.keep_going => self.schedule.stop(),
-            _ => self.schedule.give_up(pip),
+            Done::Executed | Done::Hit => {
+                let spared = self.schedule.give_up(pip);
+                let spared = spared.into_iter().filter(|pip| counts(self.engine.world.graph, *pip)).count();
+                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                told.spared += spared;
+                // Not every pip would be a hit.
+                told.nothing_special = false;
+            }
+            _ => drop(self.schedule.give_up(pip)),
         }
     }
 

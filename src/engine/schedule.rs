@@ -204,13 +204,18 @@ impl<'g> Schedule<'g> {
         dependents.filter(|to| self.waiting[to.0 as usize].fetch_sub(1, Ordering::AcqRel) == 1).copied().collect()
     }
 
-    /// A pip is not there for those that depend on it: none of these is begun.
-    pub(super) fn give_up(&self, pip: PipId) {
+    /// A pip is not there for those that depend on it: none of these is begun. Gives those that nobody had given up before.
+    pub(super) fn give_up(&self, pip: PipId) -> Vec<PipId> {
         self.mark(pip);
         let mut open = vec![pip];
+        let mut given_up = Vec::new();
         while let Some(at) = open.pop() {
-            open.extend(self.graph.dependents(at).iter().filter(|to| self.is_wanted(**to) && self.mark(**to)));
+            let first = given_up.len();
+            let dependents = self.graph.dependents(at).iter();
+            given_up.extend(dependents.filter(|to| self.is_wanted(**to) && self.mark(**to)));
+            open.extend(&given_up[first..]);
         }
+        given_up
     }
 
     /// Counts a pip as dealt with. False when it was already.

@@ -63,6 +63,21 @@ impl State {
     }
 }
 
+/// Makes room for a file: what is there goes, but for a folder with something in it, which may be somebody's work.
+pub(super) fn make_way(path: &Path) -> io::Result<()> {
+    let is_folder = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
+    if !is_folder {
+        return remove_all(path);
+    }
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+            let text = format!("a folder with something in it is in the way: `{}`", path.display());
+            Err(io::Error::new(error.kind(), text))
+        }
+        removed => removed,
+    }
+}
+
 /// Removes a file, link or folder with all that is in it, if it is there.
 pub(super) fn remove_all(path: &Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {

@@ -58,6 +58,7 @@ impl<'w, 'g> View<'w, 'g> {
             None if self.world.is_output_folder(path) => Content::Directory,
             None if self.world.is_made(path) && self.is_above_inputs(path) => Content::Directory,
             None if self.world.is_made(path) => Content::Absent,
+            None if self.is_folder_of_others(path)? => Content::Absent,
             Some(Found::Artifact(_) | Found::Source) | None => {
                 return if with_content { self.world.on_disk(path) } else { self.world.kind_on_disk(path) };
             }
@@ -102,6 +103,17 @@ impl<'w, 'g> View<'w, 'g> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a folder lies in an output directory and none of the inputs in it: other pips that are at work there make
+    /// and remove such folders at any time.
+    fn is_folder_of_others(&self, path: PathId) -> io::Result<bool> {
+        let world = self.world;
+        let paths = world.graph.paths();
+        Ok(!world.output_directories_above(path).is_empty()
+            && world.kind_on_disk(path)? == Content::Directory
+            && !self.is_above_inputs(path)
+            && !self.inputs.keys().any(|input| paths.is_within(*input, path)))
     }
 
     /// Whether an input that a pip made lies below a folder.

@@ -145,7 +145,7 @@ impl<'g> World<'g> {
     }
 
     /// The path of a token.
-    pub(super) fn from_token(&self, token: &str) -> Option<PathId> {
+    pub(super) fn path_of_token(&self, token: &str) -> Option<PathId> {
         let paths = self.graph.paths();
         match token.starts_with('/') {
             true => paths.parse_absolute(token).ok(),

@@ -102,9 +102,11 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(changed()),
             Err(error) => return Err(error).during("link", &target),
         }
+        // What has been linked must be what was hashed: the path may lead to another file by now, or the file may have
+        // been written to. A good file that someone else has put there meanwhile is as good.
         let linked = fs::symlink_metadata(&target).during("look at", &target)?;
         let same = (linked.dev(), linked.ino()) == (before.dev(), before.ino());
-        if same && (self.verify || is_untouched(&linked, &digest)) {
+        if is_untouched(&linked, &digest) || (self.verify && same) {
             return Ok(digest);
         }
         self.discard(&target, linked.ino())?;
@@ -222,13 +224,11 @@ impl Store {
         let now = stamp::modified(&file.metadata().during("look at", path)?);
         stamp::set_modified(file, stamp::stamped(digest, now)).during("set the time of", path)?;
         let target = self.place(digest, executable);
-        // A rename over an equal file of another process does no harm.
-        let path = path.to_owned();
-        match self.in_folder(&target, || fs::rename(&path, &target)) {
-            Ok(()) => {
-                unfinished.moved();
-                Ok(())
-            }
+        // Not by renaming: a file that someone else has put there meanwhile stays, for others may have links to it.
+        match self.in_folder(&target, || fs::hard_link(path, &target)) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if cannot_link(&error) => unfinished.rename(&target).during("create", &target),
             Err(error) => Err(error).during("create", &target),
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::add::{cannot_link, create};
 use super::error::{During as _, StoreError};
-use super::inspect::{Good, mode};
+use super::inspect::{Good, is_untouched, mode};
 use super::temporary::Unfinished;
 use super::{Store, stamp};
 use crate::cas::Digest;
@@ -118,19 +118,23 @@ impl Store {
 
     fn copy_checked(&self, digest: &Digest, stored: &Good, copy: &File, path: &Path) -> Result<(), StoreError> {
         let from = File::open(&stored.path).map_err(|error| self.missing_or(error, digest, &stored.path, path))?;
+        // Not those of `stored`: the file may be another one by now.
+        let before = from.metadata().during("look at", &stored.path)?;
         let size = io::copy(&mut &from, &mut &*copy).during("write", path)?;
         let now = from.metadata().during("look at", &stored.path)?;
         // A write while it was copied shows in the same way as one before.
-        if size == digest.size && stamp::modified(&now) == stamp::modified(&stored.metadata) {
+        let quiet = size == digest.size && stamp::modified(&now) == stamp::modified(&before);
+        if quiet && (self.verify || is_untouched(&before, digest)) {
             return Ok(());
         }
         self.discard(&stored.path, now.ino())?;
         Err(StoreError::Corrupt { digest: *digest, path: stored.path.clone() })
     }
 
-    // A file that has gone from the store since it was looked at is missing; anything else is about the target.
+    // Either the file has gone from the store since it was looked at, or the folder of the target is not there.
     fn missing_or(&self, error: io::Error, digest: &Digest, stored: &Path, target: &Path) -> StoreError {
-        if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(stored).is_err() {
+        let has_folder = || target.parent().is_some_and(|folder| folder.as_os_str().is_empty() || folder.is_dir());
+        if error.kind() == io::ErrorKind::NotFound && (has_folder() || fs::symlink_metadata(stored).is_err()) {
             return StoreError::Missing { digest: *digest };
         }
         StoreError::Io { action: "create", path: target.to_owned(), source: error }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Outputs of builds and the store share inodes by hard links, so keeping and restoring an output costs no copy. Such
-//! files are read-only. That a file was changed nevertheless is noticed by its [stamp]. A file gets its final
+//! files are read-only. That a file was changed nevertheless is noticed by its stamp. A file gets its final
 //! name only when it is complete, so a process may be killed at any moment, and any number of processes may add the same
 //! content at once. Nothing is forced to the disk: after a power failure a file may be short or empty, which
 //! its size shows, and then it is removed like any other changed file.

@@ -96,9 +96,9 @@ impl Unfinished {
     }
 
     /// Moves the file to its name, over whatever file is there.
-    pub(super) fn rename(self, target: &Path) -> io::Result<()> {
+    pub(super) fn rename(mut self, target: &Path) -> io::Result<()> {
         fs::rename(&self.path, target)?;
-        self.moved();
+        self.there = false;
         Ok(())
     }
 
@@ -107,11 +107,6 @@ impl Unfinished {
     pub(super) fn rename_link(self, target: &Path) -> io::Result<()> {
         // What is left of the name goes with `self`.
         fs::rename(&self.path, target)
-    }
-
-    /// The file is no longer under this name.
-    pub(super) fn moved(mut self) {
-        self.there = false;
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustc_hash::FxHashSet;
@@ -43,11 +43,12 @@ pub(super) struct Progress<'a> {
     pub(super) files: &'a Files,
     pub(super) reporter: &'a Reporter,
     pub(super) screen: &'a dyn Screen,
-    /// The time since the build began.
+    /// A clock. Times are counted from when the engine began.
     pub(super) clock: &'a (dyn Fn() -> Duration + Sync),
     pub(super) wishes: Wishes,
     pub(super) log: Option<Log<Sink>>,
     pub(super) trace: Option<Trace<Sink>>,
+    began: OnceLock<Duration>,
     total: AtomicUsize,
     executed: AtomicUsize,
     hits: AtomicUsize,
@@ -79,6 +80,7 @@ impl<'a> Progress<'a> {
             wishes: Wishes::default(),
             log: None,
             trace: None,
+            began: OnceLock::new(),
             total: AtomicUsize::new(0),
             executed: AtomicUsize::new(0),
             hits: AtomicUsize::new(0),
@@ -129,7 +131,7 @@ impl<'a> Progress<'a> {
 
     /// Where the build is. The status asks for it a few times a second.
     pub(super) fn snapshot(&self, estimate: &mut Estimate, stopping: bool) -> Snapshot {
-        let now = (self.clock)();
+        let now = self.now();
         let mut running: Vec<(PipId, Duration)> = Vec::new();
         for slot in &self.running {
             running.extend(*slot.lock().unwrap_or_else(PoisonError::into_inner));
@@ -154,6 +156,11 @@ impl<'a> Progress<'a> {
             left: estimate.left(now, executed + hits + failed, total),
             stopping,
         }
+    }
+
+    /// The time since the engine began.
+    fn now(&self) -> Duration {
+        self.began.get().map_or(Duration::ZERO, |began| (self.clock)().saturating_sub(*began))
     }
 
     fn render(&self, diagnostics: Vec<Diagnostic>) -> Vec<u8> {
@@ -212,13 +219,14 @@ impl<'a> Progress<'a> {
 
 impl Listener for Progress<'_> {
     fn begun(&self, total: usize) {
+        self.began.get_or_init(self.clock);
         self.total.store(total, Ordering::Relaxed);
     }
 
     fn started(&self, _pip: PipId, _slot: usize) {}
 
     fn running(&self, pip: PipId, slot: usize) {
-        let now = (self.clock)();
+        let now = self.now();
         // Services run beside the slots, as long as the build does.
         let Some(slot) = self.running.get(slot) else { return };
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((pip, now));

@@ -40,21 +40,46 @@ impl<W: Write + Send> Screen for Plain<W> {
 }
 
 /// Lines above a status that changes in place.
+///
+/// Every line means that the status is taken away and drawn again. So lines wait for the next time that it is drawn, and
+/// a build that has much to say does not flicker.
 pub(super) struct Live<W> {
     bars: MultiProgress,
-    lines: Mutex<Vec<(ProgressBar, String)>>,
-    out: Mutex<W>,
+    status: Mutex<Vec<(ProgressBar, String)>>,
+    above: Mutex<Above<W>>,
+}
+
+struct Above<W> {
+    out: W,
+    waiting: Vec<u8>,
+    /// Whether the status is gone for good.
+    ended: bool,
+}
+
+impl<W: Write> Above<W> {
+    fn flush(&mut self) {
+        // Nobody is left to tell when standard error cannot be written; the exit code still says how the build ended.
+        let _ = self.out.write_all(&self.waiting).and_then(|()| self.out.flush());
+        self.waiting.clear();
+    }
 }
 
 impl<W: Write + Send> Live<W> {
     /// A status drawn on `target`; `out` is the same terminal, for the lines above it.
     pub(super) fn new(target: ProgressDrawTarget, out: W) -> Self {
-        Self { bars: MultiProgress::with_draw_target(target), lines: Mutex::default(), out: Mutex::new(out) }
+        let above = Above { out, waiting: Vec::new(), ended: false };
+        Self { bars: MultiProgress::with_draw_target(target), status: Mutex::default(), above: Mutex::new(above) }
     }
 
-    /// Draws the status. Lines that are too long for the terminal are cut, and those that are too many for it left out.
+    /// Writes the lines that wait, and draws the status below them. Lines of the status that are too long for the
+    /// terminal are cut, and those that are too many for it left out.
     pub(super) fn show(&self, status: &[String]) {
-        let mut lines = lock(&self.lines);
+        let mut lines = lock(&self.status);
+        let mut above = lock(&self.above);
+        if !above.waiting.is_empty() {
+            self.bars.suspend(|| above.flush());
+        }
+        drop(above);
         while lines.len() > status.len() {
             if let Some((bar, _)) = lines.pop() {
                 self.bars.remove(&bar);
@@ -75,22 +100,26 @@ impl<W: Write + Send> Live<W> {
         }
     }
 
-    /// Takes the status away for good.
+    /// Takes the status away for good. Lines go straight to the terminal afterwards.
     pub(super) fn clear(&self) {
-        for (bar, _) in lock(&self.lines).drain(..) {
+        for (bar, _) in lock(&self.status).drain(..) {
             bar.finish_and_clear();
             self.bars.remove(&bar);
         }
         let _ = self.bars.clear();
+        let mut above = lock(&self.above);
+        above.ended = true;
+        above.flush();
     }
 }
 
 impl<W: Write + Send> Screen for Live<W> {
     fn write(&self, text: &[u8]) {
-        self.bars.suspend(|| {
-            let mut out = lock(&self.out);
-            let _ = out.write_all(text).and_then(|()| out.flush());
-        });
+        let mut above = lock(&self.above);
+        above.waiting.extend_from_slice(text);
+        if above.ended {
+            above.flush();
+        }
     }
 }
 

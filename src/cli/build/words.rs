@@ -57,6 +57,6 @@ mod tests {
 
     #[test]
     fn lines_of_others_cannot_steer_the_terminal() {
-        assert_eq!(indented(["\x1b[1mbold\x1b[0m", "", "a\rb", "\x07"]), "   bold\n\n   b\n   \u{FFFD}\n");
+        assert_eq!(indented(["\x1b[1mbold\x1b[0m", "", "a\rb", "\u{202E}x"]), "   bold\n\n   b\n   \u{FFFD}x\n");
     }
 }

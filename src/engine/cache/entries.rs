@@ -19,7 +19,7 @@ use thiserror::Error;
 use super::closed::Closed;
 use super::fingerprint::Fingerprint;
 use super::pending::{Pending, append};
-use super::repair::{Repair, put_aside};
+use super::repair::{Repair, put_aside, remove_unfinished, unfinished};
 use super::tables;
 use crate::cas::Digest;
 
@@ -145,6 +145,7 @@ impl Entries {
         };
         fs::create_dir_all(folder).map_err(io("create", folder))?;
         let path = folder.join(NAME);
+        remove_unfinished(&path).map_err(io("clean up beside", &path))?;
         let mut repair = None;
         let (database, closed) = match open_database(&path)? {
             Ok(opened) => opened,
@@ -538,6 +539,15 @@ impl Shared {
 // The inner error says why the file is no good.
 fn open_database(path: &Path) -> Result<Result<(Database, Closed), String>, EntriesError> {
     use io::ErrorKind::{InvalidData, IsADirectory, UnexpectedEof};
+    if !path.exists() {
+        match create_database(path) {
+            Ok(()) => {}
+            Err(redb::Error::Io(source)) => {
+                return Err(EntriesError::Io { action: "create", path: path.to_owned(), source });
+            }
+            Err(error) => return Err(EntriesError::Database { path: path.to_owned(), reason: error.to_string() }),
+        }
+    }
     let (closed, verify) = Closed::of(path);
     // Until it is open, there is nothing to note.
     let no_good = |reason: String| {
@@ -561,6 +571,25 @@ fn open_database(path: &Path) -> Result<Result<(Database, Closed), String>, Entr
         }
         Err(error) => no_good(error.to_string()),
     }
+}
+
+// A database that is killed while it is made cannot be opened, so it gets its name when it is complete. If another
+// process is faster, its database is the one.
+fn create_database(path: &Path) -> Result<(), redb::Error> {
+    let unfinished = unfinished(path);
+    let made = || -> Result<(), redb::Error> {
+        Database::create(&unfinished)?.close()?;
+        match fs::hard_link(&unfinished, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            // No links here. What this would replace has just been made.
+            Err(_) => Ok(fs::rename(&unfinished, path)?),
+            Ok(()) => Ok(()),
+        }
+    };
+    let made = made();
+    // It may have been moved away. If it stays, it is removed some other time.
+    let _ = fs::remove_file(&unfinished);
+    made
 }
 
 fn found<'v>(key: &[u8; 32], bytes: &'v [u8], used: u64) -> Option<(Found<'v>, Digest)> {

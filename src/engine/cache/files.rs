@@ -5,15 +5,14 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
 
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 use sha2::{Digest as _, Sha256};
 
-use super::repair::{Repair, put_aside};
+use super::repair::{Repair, put_aside, remove_unfinished, unfinished};
 use super::signature::Signature;
 use crate::cas::{Digest, store};
 
@@ -73,6 +72,8 @@ pub struct FileTable {
     rows: DashMap<Key, Row, FxBuildHasher>,
     generation: u32,
     dirty: AtomicBool,
+    // Held by whoever saves.
+    turn: Mutex<()>,
     known: AtomicU64,
     hashed: AtomicU64,
     hashed_bytes: AtomicU64,
@@ -99,8 +100,8 @@ impl FileTable {
     /// When the file system refuses.
     pub fn open(folder: &Path, root: &Path) -> io::Result<(Self, Option<Repair>)> {
         fs::create_dir_all(folder)?;
-        remove_unfinished(folder)?;
         let file = folder.join(NAME);
+        remove_unfinished(&file)?;
         let (mut generation, mut repair) = (0, None);
         let rows = DashMap::with_hasher(FxBuildHasher);
         match fs::read(&file) {
@@ -120,6 +121,7 @@ impl FileTable {
             rows,
             generation: generation.saturating_add(1),
             dirty: AtomicBool::new(false),
+            turn: Mutex::default(),
             known: AtomicU64::new(0),
             hashed: AtomicU64::new(0),
             hashed_bytes: AtomicU64::new(0),
@@ -199,6 +201,7 @@ impl FileTable {
     /// # Errors
     /// When the file system refuses. The table that was there is still there then.
     pub fn save(&self) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.dirty.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
@@ -222,7 +225,7 @@ impl FileTable {
         }
         let checksum = Sha256::digest(&bytes);
         bytes.extend_from_slice(&checksum);
-        let unfinished = self.file.with_file_name(format!("{NAME}.{}.tmp", process::id()));
+        let unfinished = unfinished(&self.file);
         let written = File::create(&unfinished)
             .and_then(|mut file| file.write_all(&bytes))
             .and_then(|()| fs::rename(&unfinished, &self.file));
@@ -367,28 +370,4 @@ fn hash(file: &File, size: u64) -> io::Result<Digest> {
 
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-// What processes left that were killed while they saved.
-fn remove_unfinished(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if !(name.starts_with(NAME) && name.ends_with(".tmp")) {
-            continue;
-        }
-        let old = match entry.metadata() {
-            Ok(metadata) => metadata.modified()?.elapsed().is_ok_and(|age| age > Duration::from_secs(3600)),
-            Err(error) if is_absent(&error) => false,
-            Err(error) => return Err(error),
-        };
-        if old {
-            match fs::remove_file(entry.path()) {
-                Err(error) if !is_absent(&error) => return Err(error),
-                _ => {}
-            }
-        }
-    }
-    Ok(())
 }

@@ -38,9 +38,15 @@ fn only(test: &str) -> [String; 4] {
 #[test]
 fn whatever_is_killed_leaves_whole_things() {
     let scene = tempfile::tempdir().unwrap();
+    // The first rounds end while things are being opened for the first time; the last ones are there for machines that
+    // are busy with something else.
     let mut most = 0;
-    // The first rounds end while things are being opened for the first time.
-    for (round, delay) in [0, 1, 3, 9, 20, 40, 350, 80, 500, 120, 700, 33].into_iter().enumerate() {
+    for (round, delay) in
+        [0, 1, 3, 9, 20, 40, 350, 80, 500, 120, 700, 33, 2000, 4000, 8000, 16000, 32000].into_iter().enumerate()
+    {
+        if delay > 1000 && most > 100 {
+            return;
+        }
         let mut child = Command::new(myself())
             .args(only("hammer"))
             .env(FOLDER, scene.path())

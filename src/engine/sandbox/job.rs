@@ -89,6 +89,9 @@ pub enum RuleKind {
         /// Whether files that were there before may be overwritten; their old contents are moved aside first.
         existing: bool,
     },
+    /// What lies directly in the folder may be made, and changed or deleted if this process made it: tools write beside
+    /// their target and rename at the end.
+    Beside,
     /// A part of an output directory that is none: nothing may be written, as if there were no rule.
     Excluded,
     /// Temporary files: everything is allowed and nothing reported.

@@ -5,9 +5,9 @@
 //!
 //! A worker has one thread and little memory, so making a copy of it is quick and safe. It adopts the orphans among its
 //! descendants, so whatever a job starts can be found and ended. A filter stops the processes of a job at the system
-//! calls that name a file ([`filter`]); the worker reads the path from their memory, walks it as the kernel will
-//! ([`resolve`]), judges it by the rules ([`rules`]), remembers it ([`ledger`]), and lets the call go on or fail
-//! ([`observer`]). What a process does with an open descriptor is not watched: how it was opened says what it may do.
+//! calls that name a file (`filter`); the worker reads the path from their memory, walks it as the kernel will
+//! (`resolve`), judges it by the rules (`rules`), remembers it (`ledger`), and lets the call go on or fail
+//! (`observer`). What a process does with an open descriptor is not watched: how it was opened says what it may do.
 //!
 //! This sees what honest tools do. It is no border against hostile ones: between the look at a path and the call itself
 //! another thread may change it.

@@ -2,7 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Rule, RuleKind};
 
@@ -12,6 +12,8 @@ pub struct Rules {
     exact: FxHashMap<Box<[u8]>, RuleKind>,
     /// Those that are about all that lies below, too.
     scopes: FxHashMap<Box<[u8]>, RuleKind>,
+    /// Folders in which files may be made.
+    beside: FxHashSet<Box<[u8]>>,
 }
 
 /// What a write may do.
@@ -45,7 +47,9 @@ impl Rules {
     /// From the rules of a job. Of two for the same path the later one counts.
     pub fn new(rules: &[Rule]) -> Self {
         let (mut exact, mut scopes) = (FxHashMap::default(), FxHashMap::default());
+        let mut beside = FxHashSet::default();
         for rule in rules {
+            let path = trim(rule.path.as_os_str().as_bytes());
             let map = match rule.kind {
                 RuleKind::UntrackedPath | RuleKind::Output | RuleKind::Rewritable => &mut exact,
                 RuleKind::UntrackedScope
@@ -53,30 +57,40 @@ impl Rules {
                 | RuleKind::SharedDirectory { .. }
                 | RuleKind::Excluded
                 | RuleKind::Temporary => &mut scopes,
+                RuleKind::Beside => {
+                    beside.insert(path.into());
+                    continue;
+                }
             };
-            map.insert(trim(rule.path.as_os_str().as_bytes()).into(), rule.kind);
+            map.insert(path.into(), rule.kind);
         }
-        Self { exact, scopes }
+        Self { exact, scopes, beside }
     }
 
-    /// The rule that counts for a path: one about exactly this path, or the nearest scope at or above it.
+    /// The rule that counts for a path: one about exactly this path, or the nearest scope at or above it. At one path a
+    /// scope comes before a folder in which files may be made.
     pub fn of(&self, path: &[u8]) -> Option<RuleKind> {
         let path = trim(path);
         if let Some(kind) = self.exact.get(path) {
             return Some(*kind);
         }
-        if self.scopes.is_empty() {
+        if self.scopes.is_empty() && self.beside.is_empty() {
             return None;
         }
         let mut at = path;
+        let mut depth = 0;
         loop {
             if let Some(kind) = self.scopes.get(at) {
                 return Some(*kind);
+            }
+            if depth == 1 && self.beside.contains(at) {
+                return Some(RuleKind::Beside);
             }
             if at.is_empty() {
                 return None;
             }
             at = &at[..memchr::memrchr(b'/', at).unwrap_or(0)];
+            depth += 1;
         }
     }
 
@@ -95,7 +109,8 @@ impl Rules {
             Some(RuleKind::SharedDirectory { existing }) if existing || !foreign => {
                 Permission::Yes { journal: target == Target::Absent, backup: foreign }
             }
-            Some(RuleKind::SharedDirectory { .. } | RuleKind::Excluded) | None => Permission::No,
+            Some(RuleKind::Beside) if !foreign => Permission::Yes { journal: target == Target::Absent, backup: false },
+            Some(RuleKind::SharedDirectory { .. } | RuleKind::Beside | RuleKind::Excluded) | None => Permission::No,
         }
     }
 }

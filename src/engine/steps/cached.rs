@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::super::content::Content;
-use super::super::state::remove_all;
-use super::super::world::World;
+use super::super::state::{make_way, remove_all};
+use super::super::world::{Claim, World};
 use crate::cas::{Digest, Materialize};
 use crate::graph::{OutputDirectoryKind, PipId, ProcessPip};
 use crate::paths::PathId;
@@ -47,6 +47,14 @@ impl CachedResult {
     ) -> Result<bool, io::Error> {
         let graph = world.graph;
         let Some(wanted) = self.wanted(world, process) else { return Ok(false) };
+        // Another pip of this build has made something else there meanwhile, which stays.
+        let is_taken = |(path, content, shared): &Wanted<'_>| {
+            let other = |claim: Claim| claim.pip != pip && claim.content != **content;
+            *shared && **content != Content::Directory && world.claim_of(*path).is_some_and(other)
+        };
+        if wanted.iter().any(is_taken) {
+            return Ok(false);
+        }
         let Some(changed) = self.changes(world, &wanted)? else { return Ok(false) };
         let keep: rustc_hash::FxHashSet<PathId> = wanted.iter().map(|(path, ..)| *path).collect();
         for old in world.made.before(pip, graph).iter().rev() {
@@ -98,7 +106,7 @@ impl CachedResult {
         }
         for (directory, output) in self.directories.iter().zip(&process.output_directories) {
             for (token, content) in directory {
-                let path = world.from_token(token)?;
+                let path = world.path_of_token(token)?;
                 wanted.push((path, content, output.kind == OutputDirectoryKind::Shared));
             }
         }
@@ -134,7 +142,7 @@ fn prune(world: &World<'_>, folder: &Path, stays: &[PathId]) -> io::Result<()> {
     for entry in entries {
         let path = entry?.path();
         let id = world.path_id(&path);
-        if id.is_some_and(|id| stays.contains(&id)) && !(path.is_dir() && !path.is_symlink()) {
+        if id.is_some_and(|id| stays.contains(&id)) && (path.is_symlink() || !path.is_dir()) {
             continue;
         }
         if id.is_some_and(|id| stays.iter().any(|kept| paths.is_within(*kept, id))) {
@@ -156,17 +164,20 @@ pub(super) fn put(world: &World<'_>, path: PathId, content: &Content, writable: 
         Content::Absent => remove_all(&text)?,
         Content::Directory => {
             if !text.is_dir() {
-                remove_all(&text)?;
-                fs::create_dir(&text)?;
+                // Another pip may make the same folder at this moment; a file in its place goes first.
+                if text.is_file() || text.is_symlink() {
+                    remove_all(&text)?;
+                }
+                fs::create_dir_all(&text)?;
             }
         }
         Content::Link(target) => {
-            remove_all(&text)?;
+            make_way(&text)?;
             std::os::unix::fs::symlink(&**target, &text)?;
         }
         Content::File { digest, executable } => {
             if text.is_dir() && !text.is_symlink() {
-                remove_all(&text)?;
+                make_way(&text)?;
             }
             let how = Materialize { executable: *executable, writable };
             match world.store.materialize(digest, &text, how) {

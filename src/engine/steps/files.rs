@@ -9,7 +9,7 @@ use super::super::command::file_text;
 use super::super::content::Content;
 use super::super::outcome::{Done, PipResult};
 use super::super::run::Engine;
-use super::super::state::{remove_all, write_whole};
+use super::super::state::{make_way, remove_all, write_whole};
 use super::super::violation::pip_name;
 use super::{done, failed_io, pip_error};
 use crate::cas::{Digest, Keep, Materialize};
@@ -51,7 +51,7 @@ pub(in crate::engine) fn copy(engine: &Engine<'_>, pip: PipId, copy: &CopyFilePi
         fs::copy(&source, &temporary)?;
         let mode = if executable { 0o755 } else { 0o644 } & if copy.keep_writable { 0o777 } else { 0o555 };
         fs::set_permissions(&temporary, fs::Permissions::from_mode(mode))?;
-        remove_all(target)?;
+        make_way(target)?;
         fs::rename(&temporary, target)
     };
     let content = Content::File { digest, executable };
@@ -65,7 +65,7 @@ pub(in crate::engine) fn write(engine: &Engine<'_>, pip: PipId, write: &WriteFil
     let content = Content::File { digest: Digest::of(text.as_bytes()), executable: false };
     let place = Place { slot, output: write.destination, writable: false, code: Code::Dx(6) };
     place.fill(engine, pip, content, |target| {
-        remove_all(target)?;
+        make_way(target)?;
         write_whole(target, text.as_bytes())
     })
 }
@@ -108,7 +108,7 @@ impl Place {
             }
             // What was made before and has gone comes back from the cache.
             if let Content::File { digest, executable } = content
-                && !world.made.before(pip, world.graph).is_empty()
+                && world.made.had(pip, &digest)
                 && world.store.materialize(&digest, &target, Materialize { executable, writable }).is_ok()
             {
                 world.learn(&target, &digest)?;

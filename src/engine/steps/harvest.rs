@@ -81,10 +81,11 @@ pub(super) fn harvest(
             }
             _ => {}
         }
-        if content != Content::Directory {
-            claim(engine, pip, process, left, &content, &mut harvest)?;
-        }
-        harvest.directories[slot].push((path, content));
+        let stays = match content {
+            Content::Directory => Content::Directory,
+            made => claim(engine, pip, process, left, made, &mut harvest)?,
+        };
+        harvest.directories[slot].push((path, stays));
     }
     // Folders on the way belong to the contents too: whoever may read a file may see the folders above it.
     for (slot, output) in process.output_directories.iter().enumerate() {
@@ -139,15 +140,16 @@ fn take(world: &World<'_>, path: PathId, writable: bool, keep: bool) -> io::Resu
     Ok(Content::File { digest, executable: metadata.permissions().mode() & 0o111 != 0 })
 }
 
-/// Claims a file in a shared output directory for a pip. Two pips with one file are judged by the policy of the second.
+/// Claims a file in a shared output directory for a pip, and gives what is there in the end. Two pips with one file are
+/// judged by the policy of the second.
 fn claim(
     engine: &Engine<'_>,
     pip: PipId,
     process: &ProcessPip,
     left: &Left,
-    content: &Content,
+    content: Content,
     harvest: &mut Harvest,
-) -> io::Result<()> {
+) -> io::Result<Content> {
     let world = &engine.world;
     let path = left.path;
     let text = world.disk_path(path);
@@ -165,10 +167,11 @@ fn claim(
     if let Some(maker) = declared {
         // The other pip declares the file, so it is that one's whoever came first.
         harvest.violations.push(violation(Rule::DoubleWrite, Some(maker), None));
-        return match &left.backup {
-            Some(backup) => fs::rename(backup, &text),
-            None => remove_all(&text),
-        };
+        match &left.backup {
+            Some(backup) => fs::rename(backup, &text)?,
+            None => remove_all(&text)?,
+        }
+        return Ok(content);
     }
     let other = world.claim(path, pip, content.clone());
     let before = match &left.backup {
@@ -181,13 +184,14 @@ fn claim(
         fs::rename(backup, &text)
     };
     if let Some(other) = other {
-        let same = other.content == *content;
+        let same = other.content == content;
         match double {
             DoubleWritePolicy::AllowSameContent if same => {}
             DoubleWritePolicy::UnsafeFirstDoubleWriteWins => {
                 if let Some(backup) = left.backup.as_deref().filter(|_| !same) {
                     put_back(backup)?;
                 }
+                return Ok(other.content);
             }
             DoubleWritePolicy::AllowSameContent | DoubleWritePolicy::Error => {
                 let note = (double != DoubleWritePolicy::Error)
@@ -201,7 +205,7 @@ fn claim(
     } else if let (Some(before), Some(backup)) = (before, &left.backup) {
         // Nobody of this build made what was there: a source file.
         let safe = rare.and_then(|rare| rare.source_rewrite_policy) == Some(SourceRewritePolicy::SafeSourceRewrites);
-        if !safe || before != *content {
+        if !safe || before != content {
             let note = safe.then(|| "the content is not what it was before".to_owned());
             harvest.violations.push(violation(Rule::WriteOnExistingFile, None, note));
             put_back(backup)?;
@@ -212,7 +216,7 @@ fn claim(
     {
         harvest.violations.push(violation(Rule::AbsentProbeOfOutput, Some(reader), None));
     }
-    Ok(())
+    Ok(content)
 }
 
 fn missing(engine: &Engine<'_>, pip: PipId, process: &ProcessPip, path: PathId) -> Diagnostic {

@@ -7,10 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustc_hash::FxHashSet;
+
 use super::super::command::Command;
 use super::super::run::Engine;
 use super::super::sandbox::{Job, Rule, RuleKind, Stdin};
-use super::super::state::remove_all;
+use super::super::state::{make_way, remove_all};
 use super::super::world::World;
 use crate::graph::{
     DoubleWritePolicy, Existence, FileArtifact, OutputDirectoryKind, PipId, ProcessPip, SourceRewritePolicy,
@@ -49,14 +51,16 @@ pub(super) fn make_room(engine: &Engine<'_>, pip: PipId, process: &ProcessPip) -
     let world = &engine.world;
     let graph = world.graph;
     let preserved = engine.preserves(process);
+    let before = world.made.before(pip, graph);
     if !preserved {
-        for path in world.made.before(pip, graph).iter().rev() {
+        for path in before.iter().rev() {
             // A file that another pip of this build has made since is that pip's.
             if world.claim_of(*path).is_none_or(|claim| claim.pip == pip) && is_free(world, pip, *path) {
                 remove_leaf(&world.disk_path(*path))?;
             }
         }
     }
+    let known: FxHashSet<PathId> = before.iter().copied().collect();
     for output in &process.outputs {
         let path = world.disk_path(output.artifact.path);
         if let Some(parent) = path.parent() {
@@ -65,8 +69,11 @@ pub(super) fn make_room(engine: &Engine<'_>, pip: PipId, process: &ProcessPip) -
         if output.artifact.rewrite > 1 {
             continue;
         }
-        if !preserved {
+        if !preserved && known.contains(&output.artifact.path) {
+            // Whatever is there, the last run has left it.
             remove_all(&path)?;
+        } else if !preserved {
+            make_way(&path)?;
         }
     }
     for output in &process.output_directories {
@@ -116,7 +123,7 @@ fn is_free(world: &World<'_>, pip: PipId, path: PathId) -> bool {
 }
 
 /// Removes a file or link, or a folder if it is empty.
-fn remove_leaf(path: &Path) -> io::Result<()> {
+pub(super) fn remove_leaf(path: &Path) -> io::Result<()> {
     let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
     let removed = if metadata.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
     match removed {
@@ -224,7 +231,7 @@ fn rules(engine: &Engine<'_>, process: &ProcessPip) -> Vec<Rule> {
     beside.sort_unstable_by_key(|folder| folder.0);
     beside.dedup();
     for folder in beside {
-        add(folder, RuleKind::SharedDirectory { existing: false });
+        add(folder, RuleKind::Beside);
     }
     for output in &process.output_directories {
         let kind = match output.kind {

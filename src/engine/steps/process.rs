@@ -17,15 +17,17 @@ use super::super::judge::{Verdict, judge};
 use super::super::outcome::{Done, PipResult};
 use super::super::run::Engine;
 use super::super::sandbox::{Exit, Report, Worker};
+use super::super::state::remove_all;
 use super::super::view::View;
 use super::super::violation::{diagnostics, pip_name};
 use super::cached::CachedResult;
 use super::harvest::{Harvest, harvest};
-use super::prepare::{Scratch, job, make_room, make_writable};
+use super::prepare::{Scratch, job, make_room, make_writable, remove_leaf, temporary_folders};
 use super::{failed_io, pip_error};
 use crate::cas::Digest;
 use crate::diagnostics::{Code, Severity};
 use crate::graph::{PipId, ProcessPip};
+use crate::paths::PathId;
 
 /// Lines of output that a failure shows.
 const SHOWN_LINES: usize = 40;
@@ -97,7 +99,7 @@ impl<'s, 'g> Step<'s, 'g> {
 
     fn take(self, mut attempt: Attempt<'_>) -> io::Result<PipResult> {
         let looked = self.is_looked_up();
-        if looked && let Some(hit) = self.from_cache(attempt.slot)? {
+        if looked && let Some(hit) = self.look_up(attempt.slot)? {
             return Ok(hit);
         }
         let reason = match looked {
@@ -118,7 +120,7 @@ impl<'s, 'g> Step<'s, 'g> {
     }
 
     /// Looks for a result under each path set that runs with the same weak fingerprint had.
-    fn from_cache(&self, slot: usize) -> io::Result<Option<PipResult>> {
+    fn look_up(&self, slot: usize) -> io::Result<Option<PipResult>> {
         let world = &self.engine.world;
         let most = self.engine.options.config.cache.max_path_sets.map_or(usize::MAX, |most| most as usize);
         for (_, bytes) in world.entries.path_sets(self.weak).into_iter().take(most) {
@@ -161,7 +163,7 @@ impl<'s, 'g> Step<'s, 'g> {
         for entries in &cached.directories {
             let mut list = Vec::new();
             for (token, content) in entries {
-                let Some(path) = world.from_token(token) else { return Ok(None) };
+                let Some(path) = world.path_of_token(token) else { return Ok(None) };
                 let is_file = *content != Content::Directory;
                 if is_file
                     && world.claim(path, self.pip, content.clone()).is_some_and(|other| other.content != *content)
@@ -235,7 +237,19 @@ impl<'s, 'g> Step<'s, 'g> {
                 return Ok(PipResult { retries, ..ran.result });
             }
             retries += 1;
+            self.take_back(&ran.left)?;
         }
+    }
+
+    /// Removes what a try left that is followed by another one.
+    fn take_back(&self, left: &[PathId]) -> io::Result<()> {
+        let world = &self.engine.world;
+        for path in left.iter().rev() {
+            if world.claim_of(*path).is_none_or(|claim| claim.pip == self.pip) {
+                remove_leaf(&world.disk_path(*path))?;
+            }
+        }
+        Ok(())
     }
 
     fn run_once(&self, attempt: &mut Attempt<'_>, number: u32) -> io::Result<Ran> {
@@ -270,7 +284,7 @@ impl<'s, 'g> Step<'s, 'g> {
         self.say(&mut result, &stdout, &stderr);
         if report.exit == Exit::Cancelled || engine.cancellation.is_cancelled() {
             result.done = Done::Cancelled;
-            return Ok(Ran { result, exit: Some(report.exit) });
+            return Ok(Ran { result, exit: Some(report.exit), left: Vec::new() });
         }
         let verdict = judge(&self.view, self.process, &report, &engine.options.allow_lists);
         result.reads = self.reads(&report);
@@ -294,13 +308,20 @@ impl<'s, 'g> Step<'s, 'g> {
             result.done = Done::Failed;
             result.weak = Some(self.weak);
             // What is there now is known to be this pip's, so that the next run removes it.
-            let left = self.process.outputs.iter().map(|output| output.artifact.path);
-            let left = left.chain(harvest.directories.iter().flatten().map(|(path, _)| *path));
-            world.made.leave(self.pip, world.graph, left);
-            return Ok(Ran { result, exit: Some(report.exit) });
+            let mut left: Vec<PathId> = harvest.directories.iter().flatten().map(|(path, _)| *path).collect();
+            left.sort_by(|left, right| world.graph.paths().compare(*left, *right));
+            let outputs = self.process.outputs.iter().map(|output| output.artifact.path);
+            world.made.leave(self.pip, world.graph, outputs.chain(left.iter().copied()));
+            return Ok(Ran { result, exit: Some(report.exit), left });
         }
         self.keep(&mut result, &report, verdict, harvest, [&stdout, &stderr])?;
-        Ok(Ran { result, exit: Some(report.exit) })
+        // Those of a process that failed stay, for whoever wants to find out why.
+        if engine.options.config.clean_temp_directories {
+            for folder in temporary_folders(self.process) {
+                remove_all(&world.disk_path(folder))?;
+            }
+        }
+        Ok(Ran { result, exit: Some(report.exit), left: Vec::new() })
     }
 
     /// Keeps a good result in the cache, if it may be cached, and makes it known.
@@ -474,6 +495,8 @@ impl<'s, 'g> Step<'s, 'g> {
 struct Ran {
     result: PipResult,
     exit: Option<Exit>,
+    /// What a failed run left in output directories, folders before what is in them.
+    left: Vec<PathId>,
 }
 
 /// Makes a file that is to be changed in place this build's alone: the cache may have a link to it.

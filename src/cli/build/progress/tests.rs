@@ -19,12 +19,12 @@ use crate::engine::{BuildOutcome, Content, Rule, Violation};
 const SPEC: &str = r#"
 import {Artifact, Cmd, Transformer} from "Sdk.Transformers";
 
-const out = d`out`;
+const out = d`Out/Objects`;
 function compile(name: string) {
     return Transformer.execute({
         tool: { exe: f`/usr/bin/cc` },
         description: `Compile ${name}`,
-        arguments: [Cmd.option("-o ", Artifact.output(p`${out}/${name}.o`))],
+        arguments: [Cmd.option("-o ", Artifact.output(p`${out}/${a`${name}.o`}`))],
         workingDirectory: d`.`,
     });
 }
@@ -132,12 +132,12 @@ fn three(fixture: &Fixture, progress: &Progress<'_>) {
 
 const FAILURE: &str = "\
 error[DX0064]: `Compile b.c` failed with exit code 1
-    ,-[ /workspace/build.dsc:15:18 ]
-    |
- 15 | export const b = compile(\"b.c\");
-    |                  ^^^^^^^|^^^^^^^
-    |                         `--------- made here
-----'
+   ,-[ /workspace/build.dsc:6:12 ]
+   |
+ 6 |     return Transformer.execute({
+   |            |^^^^^^^^^^^^^^^^^^^^
+   |            `---------------------- made here
+---'
    note: output:
          b.c:1: error: no
 
@@ -172,7 +172,7 @@ fn everything_is_told_to_those_who_ask() {
 [3/3] Compile b.c
    because: it has no earlier result
 ";
-    let lines = lines.replace("note (", "the pip that makes `out/note.txt` (");
+    let lines = lines.replace("note (", "the pip that makes `Out/Objects/note.txt` (");
     assert_eq!(text, format!("{lines}{FAILURE}"));
 }
 
@@ -180,7 +180,7 @@ fn everything_is_told_to_those_who_ask() {
 fn programs_get_objects_only() {
     let (text, outcome) = told(&["--message-format=json"], Wishes { verbose: true, explain: true, each: true }, three);
     let object: Value = serde_json::from_str(text.trim_end()).unwrap();
-    assert_eq!((&object["code"], &object["line"]), (&json!("DX0064"), &json!(15)));
+    assert_eq!((&object["code"], &object["line"]), (&json!("DX0064"), &json!(6)));
     assert_eq!(outcome, Outcome::Errors);
     let (text, outcome) = told(&["--message-format=sarif"], Wishes::default(), three);
     assert_eq!((text.as_str(), outcome), ("", Outcome::Errors));
@@ -227,7 +227,8 @@ fn written() -> (Vec<Value>, Value, Fixture) {
     let reporter = reporter(&["--quiet"]);
     let (log, trace) = (Memory::default(), Memory::default());
     let screen = Plain::new(Memory::default());
-    let clock = || seconds(0.25);
+    let time = AtomicU64::new(1000);
+    let clock = || Duration::from_millis(time.load(Ordering::Relaxed));
     let graph = &fixture.graph;
     let mut progress = Progress::new(graph, fixture.workspace.files(), &reporter, &screen, &clock, 2);
     progress.log = Some(Log::new("log".as_ref(), Box::new(log.clone())));
@@ -238,6 +239,7 @@ fn written() -> (Vec<Value>, Value, Fixture) {
     progress.begun(3);
     let (a, b, note) = (fixture.pip("a"), fixture.pip("b"), fixture.pip("note"));
     let output = graph.pip(a).output_files().next().unwrap().path;
+    time.store(1250, Ordering::Relaxed);
     progress.running(a, 1);
     let violation = Violation {
         rule: Rule::DoubleWrite,
@@ -254,7 +256,7 @@ fn written() -> (Vec<Value>, Value, Fixture) {
             (output, Content::File { digest: Digest::of(b""), executable: true }),
             (output, Content::Link("to".into())),
         ],
-        command: Some("cc -o out/a.c.o".to_owned()),
+        command: Some("cc".to_owned()),
         reason: Some("it has no earlier result".to_owned()),
         exit_code: Some(0),
         user: seconds(0.5),
@@ -274,7 +276,7 @@ fn written() -> (Vec<Value>, Value, Fixture) {
         violations: vec![violation],
         ..BuildOutcome::default()
     };
-    let summary = log::ending(&summary::object(&outcome, progress.warnings(), graph, 1.5));
+    let summary = log::ending(&summary::object(&outcome, progress.warnings(), Vec::new(), 1.5));
     progress.close(Some(&summary)).unwrap();
     let lines = log.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     (lines, serde_json::from_str(&trace.text()).unwrap(), fixture)
@@ -293,24 +295,24 @@ fn the_log_has_an_object_for_everything() {
         })
     );
     let violation = json!({
-        "rule": "doubleWrite", "code": "DX5002", "path": "out/a.c.o", "pip": id("a"), "other": id("b"),
+        "rule": "doubleWrite", "code": "DX5002", "path": "Out/Objects/a.c.o", "pip": id("a"), "other": id("b"),
         "program": "/usr/bin/cc",
         "places": [
-            { "file": "build.dsc", "line": 14, "column": 18 },
-            { "file": "build.dsc", "line": 15, "column": 18 },
+            { "file": "build.dsc", "line": 6, "column": 12 },
+            { "file": "build.dsc", "line": 6, "column": 12 },
         ],
     });
     assert_eq!(
         a,
         &json!({
-            "event": "pip", "id": id("a"), "kind": "process", "value": "a", "spec": "build.dsc", "line": 14,
+            "event": "pip", "id": id("a"), "kind": "process", "value": "a", "spec": "build.dsc", "line": 6,
             "description": "Compile a.c", "result": "executed", "start": 0.2, "end": 1.2, "user": 0.5, "system": 0.0,
-            "peakMemory": 1024, "exitCode": 0, "command": "cc -o out/a.c.o", "weak": null, "strong": null,
+            "peakMemory": 1024, "exitCode": 0, "command": "cc", "weak": null, "strong": null,
             "reason": "it has no earlier result", "uncached": null, "retries": 1,
-            "reads": [{ "path": "out/a.c.o", "how": ["content", "probe", "link"] }],
+            "reads": [{ "path": "Out/Objects/a.c.o", "how": ["content", "probe", "link"] }],
             "outputs": [
-                { "path": "out/a.c.o", "hash": Digest::of(b"").hex(), "size": 0, "executable": true },
-                { "path": "out/a.c.o", "link": "to" },
+                { "path": "Out/Objects/a.c.o", "hash": Digest::of(b"").hex(), "size": 0, "executable": true },
+                { "path": "Out/Objects/a.c.o", "link": "to" },
             ],
             "violations": [violation], "warnings": ["w"],
         })

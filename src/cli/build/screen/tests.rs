@@ -155,7 +155,9 @@ fn lines_go_above_the_status_and_nothing_of_it_remains() {
     live.show(&lines(&["[2/3]"]));
     assert_eq!(terminal.text(), [&above[..], &["[2/3]"]].concat());
     live.show(&lines(&["[2/3]", "  2 s  c"]));
+    live.write(b"the last words\n");
     live.clear();
+    let above = [&above[..], &["the last words"]].concat();
     assert_eq!(terminal.text(), above);
     live.write(b"after\n");
     assert_eq!(terminal.text(), [&above[..], &["after"]].concat());

@@ -93,7 +93,8 @@ fn rendering_matches_the_snapshot() {
 
     let far = format!("{}const x = y;\n", "\n".repeat(300_000));
     case("far down", single(&far, "y", "here"));
-    let output = "output:\n\x1b[01m\x1b[Ka.c:3:1:\x1b[m\x1b[K \x1b[31merror:\x1b[m no `;`\n\n\tint a\r\n 10%\r 20%\r100% done\nbell\x07";
+    let output = "output:\n\x1b[01m\x1b[Ka.c:3:1:\x1b[m\x1b[K \x1b[31merror:\x1b[m no `;`\n\n\tint a\r\n 10%\r 20%\r100% done\n\
+                  bell\x07, mark \u{202E}";
     case("output of a tool", show(&renderer, &error("`cc` failed").note(output).note("next"), &files));
 
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/diagnostics/render/human/expected.txt");
