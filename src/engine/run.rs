@@ -239,6 +239,21 @@ impl<'g> Engine<'g> {
         self.state.path("journal").join(format!("{}-{slot}", std::process::id()))
     }
 
+    /// Whether another thread's pip of this build has made something in a shared output directory, as the journals say.
+    pub(super) fn is_made_elsewhere(&self, slot: usize, path: PathId) -> io::Result<bool> {
+        let own = self.journal(slot);
+        let of_this_build = format!("{}-", std::process::id());
+        let text = self.world.graph.paths().display(path);
+        for entry in fs::read_dir(self.state.path("journal"))? {
+            let entry = entry?;
+            let is_other = entry.file_name().to_string_lossy().starts_with(&of_this_build) && entry.path() != own;
+            if is_other && fs::read(entry.path())?.split(|byte| *byte == 0).any(|line| line == text.as_bytes()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Notes that something is about to be made in a shared output directory.
     pub(super) fn note_shared(&self, slot: usize, path: PathId) -> io::Result<()> {
         let mut journal = self.journals[slot % self.journals.len()].lock().unwrap_or_else(PoisonError::into_inner);
