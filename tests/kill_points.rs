@@ -146,6 +146,10 @@ fn one(
     let pid = again.pid;
     let again = again.finish();
     soak.reruns.push(begun.elapsed());
+    let longest = soak.longest.as_ref().is_none_or(|(longest, _)| begun.elapsed() > *longest);
+    if longest {
+        soak.longest = Some((begun.elapsed(), format!("point {point}: {state}, {}", ends.join(", "))));
+    }
     let context = format!("{state}, inputs {version}, {}", ends.join(", "));
     again.map_err(|error| format!("{context}: the build after it fails: {error}"))?;
     let left = lingering(workspace, pid);
@@ -160,7 +164,7 @@ fn one(
         soak.differences += differences.len();
         return Err(format!("{context}: outputs differ:\n    {}", differences.join("\n    ")));
     }
-    if point % 4 == 0 {
+    if point.is_multiple_of(4) {
         let third = Build::start(workspace).map_err(failed)?.finish().map_err(|error| format!("{context}: {error}"))?;
         if third.executed != 0 {
             soak.restless += 1;
@@ -254,6 +258,7 @@ struct Soak {
     troubles: Vec<String>,
     undisturbed: Duration,
     reruns: Vec<Duration>,
+    longest: Option<(Duration, String)>,
     total: Duration,
 }
 
@@ -282,9 +287,10 @@ impl std::fmt::Display for Soak {
         writeln!(f, "undisturbed build    {:.2} s", self.undisturbed.as_secs_f64())?;
         writeln!(
             f,
-            "build after a kill   {:.2} s median, {:.2} s longest",
+            "build after a kill   {:.2} s median, {:.2} s longest ({})",
             median.as_secs_f64(),
-            reruns.last().copied().unwrap_or_default().as_secs_f64()
+            reruns.last().copied().unwrap_or_default().as_secs_f64(),
+            self.longest.as_ref().map_or("", |(_, what)| what)
         )?;
         writeln!(f, "altogether           {:.0} s", self.total.as_secs_f64())?;
         for trouble in &self.troubles {

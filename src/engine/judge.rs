@@ -187,6 +187,11 @@ impl Judge<'_, '_, '_> {
 
     /// Notes that the fingerprint depends on a path.
     fn track(&mut self, path: PathId, reads: Reads) {
+        // The workspace and the folders that it lies in are always there, and have other names elsewhere.
+        let graph = self.world().graph;
+        if !reads.listing && graph.paths().is_within(graph.workspace_root(), path) {
+            return;
+        }
         let token = self.world().token(path);
         if token.strip_prefix(state::FOLDER).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
             return;

@@ -50,35 +50,26 @@ pub(super) struct Engine<'g> {
     _hold: Hold,
 }
 
+/// What an engine is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To bring a graph about.
+    Build,
+    /// To find out what a build would do; nothing is changed.
+    Look,
+}
+
 impl<'g> Engine<'g> {
-    /// Opens everything that a build works with, and removes what earlier builds left and nobody makes any more.
+    /// Opens everything that a build works with. For a build, what earlier ones left and nobody makes any more is removed.
     pub(super) fn open(
         graph: &'g PipGraph,
         options: &'g BuildOptions<'g>,
         cancellation: &'g Cancellation,
         listener: &'g dyn Listener,
-    ) -> Result<Self, BuildError> {
-        Self::open_as(graph, options, cancellation, listener, true)
-    }
-
-    /// Opens everything that a build works with, where nothing is to be built: nothing is removed.
-    pub(super) fn open_to_look(
-        graph: &'g PipGraph,
-        options: &'g BuildOptions<'g>,
-        cancellation: &'g Cancellation,
-        listener: &'g dyn Listener,
-    ) -> Result<Self, BuildError> {
-        Self::open_as(graph, options, cancellation, listener, false)
-    }
-
-    fn open_as(
-        graph: &'g PipGraph,
-        options: &'g BuildOptions<'g>,
-        cancellation: &'g Cancellation,
-        listener: &'g dyn Listener,
-        removes: bool,
+        purpose: Purpose,
     ) -> Result<Self, BuildError> {
         let state = State::open(&options.workspace)?;
+        let removes = purpose == Purpose::Build;
         if removes {
             snapshot::discard(&state).map_err(|error| BuildError::State { path: state.path("last.bin"), error })?;
         }
