@@ -164,7 +164,7 @@ fn one(
         soak.differences += differences.len();
         return Err(format!("{context}: outputs differ:\n    {}", differences.join("\n    ")));
     }
-    if point % 4 == 0 {
+    if point.is_multiple_of(4) {
         let third = Build::start(workspace).map_err(failed)?.finish().map_err(|error| format!("{context}: {error}"))?;
         if third.executed != 0 {
             soak.restless += 1;
