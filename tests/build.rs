@@ -157,6 +157,9 @@ struct Ran {
 static PROGRAMS: LazyLock<Regex> =
     LazyLock::new(|| Regex::new("the access was made by `[^`]*/([^`/]*)`").expect("it is written here"));
 
+/// How long something took.
+static TIMES: LazyLock<Regex> = LazyLock::new(|| Regex::new(" took [0-9.]+ m?s, longer").expect("it is written here"));
+
 impl Ran {
     fn of(folder: &Path, arguments: &str) -> Result<Self, Failed> {
         let mut command = support::program(folder);
@@ -174,6 +177,7 @@ impl Ran {
             let name = if matches!(&found[1], "dash" | "bash" | "busybox") { "sh" } else { &found[1] };
             format!("the access was made by `{name}`")
         });
+        let stderr = TIMES.replace_all(&stderr, " took $$TIME, longer");
         let lines: Vec<&str> = stderr.lines().map(str::trim_end).collect();
         let stderr = if lines.is_empty() { String::new() } else { lines.join("\n") + "\n" };
         Ok(Self { code, summary, stderr })

@@ -51,7 +51,7 @@ pub use why::{Explanation, why};
 use crate::cas::StoreError;
 use crate::graph::PipGraph;
 use cache::EntriesError;
-use run::Engine;
+use run::{Engine, Purpose};
 use sandbox::Canceller;
 
 /// Why a build cannot begin or end.
@@ -141,7 +141,7 @@ pub fn build(
     cancellation: &Cancellation,
     listener: &dyn Listener,
 ) -> Result<BuildOutcome, BuildError> {
-    let engine = Engine::open(graph, options, cancellation, listener)?;
+    let engine = Engine::open(graph, options, cancellation, listener, Purpose::Build)?;
     let mut outcome = engine.run();
     outcome.repairs.extend(engine.close()?.iter().map(ToString::to_string));
     Ok(outcome)

@@ -50,35 +50,26 @@ pub(super) struct Engine<'g> {
     _hold: Hold,
 }
 
+/// What an engine is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To bring a graph about.
+    Build,
+    /// To find out what a build would do; nothing is changed.
+    Look,
+}
+
 impl<'g> Engine<'g> {
-    /// Opens everything that a build works with, and removes what earlier builds left and nobody makes any more.
+    /// Opens everything that a build works with. For a build, what earlier ones left and nobody makes any more is removed.
     pub(super) fn open(
         graph: &'g PipGraph,
         options: &'g BuildOptions<'g>,
         cancellation: &'g Cancellation,
         listener: &'g dyn Listener,
-    ) -> Result<Self, BuildError> {
-        Self::open_as(graph, options, cancellation, listener, true)
-    }
-
-    /// Opens everything that a build works with, where nothing is to be built: nothing is removed.
-    pub(super) fn open_to_look(
-        graph: &'g PipGraph,
-        options: &'g BuildOptions<'g>,
-        cancellation: &'g Cancellation,
-        listener: &'g dyn Listener,
-    ) -> Result<Self, BuildError> {
-        Self::open_as(graph, options, cancellation, listener, false)
-    }
-
-    fn open_as(
-        graph: &'g PipGraph,
-        options: &'g BuildOptions<'g>,
-        cancellation: &'g Cancellation,
-        listener: &'g dyn Listener,
-        removes: bool,
+        purpose: Purpose,
     ) -> Result<Self, BuildError> {
         let state = State::open(&options.workspace)?;
+        let removes = purpose == Purpose::Build;
         if removes {
             snapshot::discard(&state).map_err(|error| BuildError::State { path: state.path("last.bin"), error })?;
         }
@@ -246,6 +237,21 @@ impl<'g> Engine<'g> {
     /// The journal of a thread.
     pub(super) fn journal(&self, slot: usize) -> PathBuf {
         self.state.path("journal").join(format!("{}-{slot}", std::process::id()))
+    }
+
+    /// Whether another thread's pip of this build has made something in a shared output directory, as the journals say.
+    pub(super) fn is_made_elsewhere(&self, slot: usize, path: PathId) -> io::Result<bool> {
+        let own = self.journal(slot);
+        let of_this_build = format!("{}-", std::process::id());
+        let text = self.world.graph.paths().display(path);
+        for entry in fs::read_dir(self.state.path("journal"))? {
+            let entry = entry?;
+            let is_other = entry.file_name().to_string_lossy().starts_with(&of_this_build) && entry.path() != own;
+            if is_other && fs::read(entry.path())?.split(|byte| *byte == 0).any(|line| line == text.as_bytes()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Notes that something is about to be made in a shared output directory.

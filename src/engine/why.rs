@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::content::Content;
 use super::directories::sealed;
 use super::outcome::{Done, PipResult};
-use super::run::Engine;
+use super::run::{Engine, Purpose};
 use super::steps::{self, Foresight};
 use super::{BuildError, BuildOptions, Cancellation, Listener};
 use crate::graph::{CopyFilePip, FileArtifact, Pip, PipGraph, PipId, SealDirectoryPip, WriteFilePip};
@@ -34,7 +34,7 @@ pub enum Explanation {
 /// When the build's own files cannot be used.
 pub fn why(graph: &PipGraph, options: &BuildOptions<'_>, pip: PipId) -> Result<Explanation, BuildError> {
     let cancellation = Cancellation::new();
-    let engine = Engine::open_to_look(graph, options, &cancellation, &Nobody)?;
+    let engine = Engine::open(graph, options, &cancellation, &Nobody, Purpose::Look)?;
     let mut open: Vec<Option<String>> = vec![None; graph.len()];
     let mut waits = vec![false; graph.len()];
     for at in below(graph, pip) {

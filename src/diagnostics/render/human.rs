@@ -251,11 +251,11 @@ fn places_only(
     Ok(())
 }
 
-/// A note or help: its further lines stand under the first. They may be the output of a tool.
+/// A note or help: its further lines, which may be the output of a tool, stand under the first.
 fn remark(renderer: &Renderer, word: &str, text: &str, out: &mut Vec<u8>) -> io::Result<()> {
-    let mut lines = text.lines().map(shown_line);
-    writeln!(out, "   {}: {}", paint(renderer, "36", word), lines.next().unwrap_or_default())?;
-    for line in lines {
+    let mut lines = text.lines();
+    writeln!(out, "   {}: {}", paint(renderer, "36", word), clean(lines.next().unwrap_or_default()))?;
+    for line in lines.map(shown_line) {
         let indented = format!("   {:width$}  {line}", "", width = word.len());
         writeln!(out, "{}", indented.trim_end())?;
     }

@@ -30,12 +30,13 @@ pub(super) struct Harvest {
     pub(super) uncacheable: Option<String>,
 }
 
-/// Looks at what a process made. With `keep` the contents go to the store.
+/// Looks at what a process made, which one of the threads ran. With `keep` the contents go to the store.
 pub(super) fn harvest(
     engine: &Engine<'_>,
     pip: PipId,
     process: &ProcessPip,
     verdict: &Verdict,
+    thread: usize,
     keep: bool,
 ) -> io::Result<Harvest> {
     let world = &engine.world;
@@ -83,7 +84,7 @@ pub(super) fn harvest(
         }
         let stays = match content {
             Content::Directory => Content::Directory,
-            made => claim(engine, pip, process, left, made, &mut harvest)?,
+            made => claim(engine, pip, process, left, made, thread, &mut harvest)?,
         };
         harvest.directories[slot].push((path, stays));
     }
@@ -148,6 +149,7 @@ fn claim(
     process: &ProcessPip,
     left: &Left,
     content: Content,
+    thread: usize,
     harvest: &mut Harvest,
 ) -> io::Result<Content> {
     let world = &engine.world;
@@ -200,6 +202,23 @@ fn claim(
                 if let Some(backup) = &left.backup {
                     put_back(backup)?;
                 }
+            }
+        }
+    } else if let (Some(before), Some(backup)) = (&before, &left.backup)
+        && engine.is_made_elsewhere(thread, path)?
+    {
+        // Another pip that is still at work has made it: it came first, and is judged when it is done.
+        match double {
+            DoubleWritePolicy::AllowSameContent if *before == content => {}
+            DoubleWritePolicy::UnsafeFirstDoubleWriteWins => {
+                let before = before.clone();
+                put_back(backup)?;
+                world.claim(path, pip, before.clone());
+                return Ok(before);
+            }
+            DoubleWritePolicy::AllowSameContent | DoubleWritePolicy::Error => {
+                harvest.violations.push(violation(Rule::DoubleWrite, None, None));
+                put_back(backup)?;
             }
         }
     } else if let (Some(before), Some(backup)) = (before, &left.backup) {

@@ -290,7 +290,7 @@ impl<'s, 'g> Step<'s, 'g> {
         result.reads = self.reads(&report);
         let trouble = self.trouble(&report, &stdout, &stderr);
         let fine = trouble.is_empty() && verdict.violations.is_empty();
-        let harvest = harvest(engine, self.pip, self.process, &verdict, fine)?;
+        let harvest = harvest(engine, self.pip, self.process, &verdict, attempt.slot, fine)?;
         result.violations = verdict.violations.iter().chain(&harvest.violations).cloned().collect();
         // A process that failed has an excuse for what is not there.
         let missing = if trouble.is_empty() { harvest.diagnostics.clone() } else { Vec::new() };

@@ -172,7 +172,7 @@ fn everything_is_told_to_those_who_ask() {
 [3/3] Compile b.c
    because: it has no earlier result
 ";
-    let lines = lines.replace("note (", "the pip that makes `Out/Objects/note.txt` (");
+    let lines = lines.replace("note (", "write Out/Objects/note.txt (");
     assert_eq!(text, format!("{lines}{FAILURE}"));
 }
 
@@ -276,7 +276,8 @@ fn written() -> (Vec<Value>, Value, Fixture) {
         violations: vec![violation],
         ..BuildOutcome::default()
     };
-    let summary = log::ending(&summary::object(&outcome, progress.warnings(), Vec::new(), 1.5));
+    let violations = outcome.violations.iter().map(|one| summary::violation(one, graph)).collect();
+    let summary = log::ending(&summary::object(&outcome, progress.warnings(), violations, 1.5));
     progress.close(Some(&summary)).unwrap();
     let lines = log.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     (lines, serde_json::from_str(&trace.text()).unwrap(), fixture)
