@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
@@ -116,7 +116,16 @@ impl<'g> Engine<'g> {
             told: Mutex::default(),
         };
         crew.hand_out(schedule.first(), 0);
+        let over = Over::default();
         std::thread::scope(|scope| {
+            if let Some(limit) = self.options.config.build_timeout {
+                let over = &over;
+                scope.spawn(move || {
+                    if !over.wait(limit) {
+                        self.cancellation.cancel();
+                    }
+                });
+            }
             let threads: Vec<_> = (0..jobs)
                 .map(|slot| {
                     let crew = &crew;
@@ -130,6 +139,7 @@ impl<'g> Engine<'g> {
             for (pip, result) in services.shut_down() {
                 crew.tell(pip, result);
             }
+            over.set();
         });
         for pip in graph.order() {
             let reported = crew.reported[pip.0 as usize].load(Ordering::Relaxed);
@@ -360,6 +370,27 @@ impl Told {
             outcome.diagnostics.extend(result.diagnostics);
         }
         outcome
+    }
+}
+
+/// Whether a build is over, for the thread that ends it when it takes too long.
+#[derive(Default)]
+struct Over {
+    is_over: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Over {
+    fn set(&self) {
+        *self.is_over.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until it is over, or for so long. Says whether it is over.
+    fn wait(&self, limit: Duration) -> bool {
+        let is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(is_over, limit, |is_over| !*is_over);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 

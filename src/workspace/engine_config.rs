@@ -31,11 +31,6 @@ pub struct EngineConfig {
     pub build_timeout: Option<Duration>,
     /// Whether the temporary folders of a process are deleted after it succeeded (`engine.cleanTempDirectories`).
     pub clean_temp_directories: bool,
-    /// Whether files below scrubbable mounts that are no part of the graph are deleted before anything runs
-    /// (`engine.scrub`).
-    pub scrub: bool,
-    /// Further folders for which that is done, whatever `scrub` says (`engine.scrubDirectories`).
-    pub scrub_directories: Vec<Located<PathId>>,
 }
 
 /// How processes are watched and confined (`sandbox`).
@@ -56,43 +51,23 @@ pub struct SandboxConfig {
     /// Whether undeclared accesses are errors, not warnings (`unsafeSandboxConfiguration.unexpectedFileAccessesAreErrors`).
     /// A process with one is not cached either way.
     pub unexpected_accesses_are_errors: bool,
-    /// Whether making a folder that is there already, or lies below a writable mount, is judged too
-    /// (`enforceAccessPoliciesOnDirectoryCreation`).
-    pub enforce_directory_creation: bool,
     /// Whether accesses are watched at all (`unsafeSandboxConfiguration.monitorFileAccesses`).
     pub monitor_file_accesses: bool,
     /// Whether outputs are left in place for processes that allow it (`unsafeSandboxConfiguration.preserveOutputs`).
     pub preserve_outputs: PreserveOutputsMode,
     /// The least trust that a process must have for that (`unsafeSandboxConfiguration.preserveOutputsTrustLevel`).
     pub preserve_outputs_trust_level: u32,
-    /// Whether incremental tools behave as such where outputs are left in place (`preserveOutputsForIncrementalTool`).
-    pub preserve_outputs_for_incremental_tool: bool,
     /// What happens when two processes write one file in a shared opaque, where they do not say themselves
     /// (`unsafeSandboxConfiguration.doubleWritePolicy`).
     pub double_write_policy: DoubleWritePolicy,
     /// Which writes below output directories may bring what another process found absent
     /// (`unsafeSandboxConfiguration.ignoreDynamicWritesOnAbsentProbes`).
     pub ignored_writes_on_absent_probes: WritesOnAbsentProbes,
-    /// Whether asking for the attributes of a file is a probe, not a read (`unsafeSandboxConfiguration.treatStatAsProbe`).
-    pub treat_stat_as_probe: bool,
-    /// Whether finding that a folder is there counts as listing it
-    /// (`unsafeSandboxConfiguration.existingDirectoryProbesAsEnumerations`).
-    pub existing_directory_probes_as_enumerations: bool,
-    /// Whether allow lists say nothing about files in shared opaques
-    /// (`unsafeSandboxConfiguration.doNotApplyAllowListToDynamicOutputs`).
-    pub no_allow_list_for_dynamic_outputs: bool,
     /// Folders below which no access of any process is judged (`globalUnsafeUntrackedScopes`). No part of fingerprints.
     pub untracked_scopes: Vec<PathId>,
     /// Variables that all processes see as the build has them (`globalUnsafePassthroughEnvironmentVariables`). No part of
     /// fingerprints.
     pub pass_through_variables: Vec<Arc<str>>,
-    /// Whether all temporary folders of a process are made before it runs, not only that of `TEMP`
-    /// (`ensureTempDirectoriesExistenceBeforePipExecution`).
-    pub make_temp_directories: bool,
-    /// Whether the program of a process is made executable first (`forceAddExecutionPermission`).
-    pub add_execute_permission: bool,
-    /// What of the output of processes is shown (`outputReportingMode`).
-    pub output_reporting: OutputReporting,
 }
 
 /// Whether outputs of the previous run are left in place.
@@ -116,45 +91,19 @@ pub struct WritesOnAbsentProbes {
     pub files: bool,
 }
 
-/// What of the output of processes is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OutputReporting {
-    /// Its beginning, of those that fail.
-    #[default]
-    TruncatedOnError,
-    /// All, of all processes.
-    FullAlways,
-    /// All, of those that fail.
-    FullOnError,
-    /// All, of those that fail or warn.
-    FullOnWarningOrError,
-}
-
 /// What runs when (`schedule`).
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent setting of the configuration")]
 pub struct ScheduleConfig {
     /// How many processes run at once (`maxProcesses`); none: as many as there are processors.
     pub max_processes: Option<u32>,
-    /// How many of those that cost little run at once (`maxLight`).
-    pub max_light: u32,
     /// How often a process is tried again that asks for it by its exit code, where it does not say itself
     /// (`processRetries`).
     pub process_retries: u32,
-    /// Whether nothing more is started after the first failure (`stopOnFirstError`).
-    pub stop_on_first_error: bool,
     /// Whether processes that are not in the cache are left out (`cacheOnly`).
     pub cache_only: bool,
-    /// Whether processes run with lower priority than what else the machine does (`lowPriority`).
-    pub low_priority: bool,
     /// Whether outputs are kept in the cache (`storeOutputsToCache`).
     pub store_outputs_to_cache: bool,
-    /// Whether an absent folder below an opaque directory counts as there when it is probed
-    /// (`treatAbsentDirectoryAsExistentUnderOpaque`).
-    pub treat_absent_directory_as_existent_under_opaque: bool,
-    /// Whether empty folders in shared opaques stay when what earlier builds left there is deleted
-    /// (`unsafeDisableSharedOpaqueEmptyDirectoryScrubbing`).
-    pub keep_empty_directories_in_shared_opaques: bool,
     /// Whether the rules about the whole graph are skipped (`unsafeDisableGraphPostValidation`).
     pub unsafe_disable_graph_post_validation: bool,
 }
@@ -197,8 +146,6 @@ impl Default for EngineConfig {
             default_filter: None,
             build_timeout: None,
             clean_temp_directories: true,
-            scrub: false,
-            scrub_directories: Vec::new(),
         }
     }
 }
@@ -213,21 +160,13 @@ impl Default for SandboxConfig {
             warning_timeout_multiplier: 1,
             deny_unexpected_accesses: true,
             unexpected_accesses_are_errors: true,
-            enforce_directory_creation: false,
             monitor_file_accesses: true,
             preserve_outputs: PreserveOutputsMode::Disabled,
             preserve_outputs_trust_level: 1,
-            preserve_outputs_for_incremental_tool: false,
             double_write_policy: DoubleWritePolicy::Error,
             ignored_writes_on_absent_probes: WritesOnAbsentProbes { folders: true, files: false },
-            treat_stat_as_probe: true,
-            existing_directory_probes_as_enumerations: false,
-            no_allow_list_for_dynamic_outputs: false,
             untracked_scopes: Vec::new(),
             pass_through_variables: Vec::new(),
-            make_temp_directories: false,
-            add_execute_permission: true,
-            output_reporting: OutputReporting::TruncatedOnError,
         }
     }
 }
@@ -236,14 +175,9 @@ impl Default for ScheduleConfig {
     fn default() -> Self {
         Self {
             max_processes: None,
-            max_light: 1000,
             process_retries: 0,
-            stop_on_first_error: false,
             cache_only: false,
-            low_priority: false,
             store_outputs_to_cache: true,
-            treat_absent_directory_as_existent_under_opaque: true,
-            keep_empty_directories_in_shared_opaques: false,
             unsafe_disable_graph_post_validation: false,
         }
     }
@@ -287,8 +221,6 @@ pub(super) fn decode_engine_part(fields: &Fields, engine: &mut EngineConfig, dec
     let minutes = fields.count(decoder, "buildTimeoutMins");
     engine.build_timeout = minutes.map(|minutes| Duration::from_secs(60 * u64::from(minutes)));
     flag(fields, "cleanTempDirectories", &mut engine.clean_temp_directories, decoder);
-    flag(fields, "scrub", &mut engine.scrub, decoder);
-    engine.scrub_directories = fields.paths(decoder, "scrubDirectories").unwrap_or_default();
 }
 
 fn sandbox(fields: &Fields, sandbox: &mut SandboxConfig, decoder: &mut Decoder) {
@@ -296,26 +228,13 @@ fn sandbox(fields: &Fields, sandbox: &mut SandboxConfig, decoder: &mut Decoder) 
     milliseconds(fields, "defaultWarningTimeout", &mut sandbox.default_warning_timeout, decoder);
     at_least_one(fields, "timeoutMultiplier", &mut sandbox.timeout_multiplier, decoder);
     at_least_one(fields, "warningTimeoutMultiplier", &mut sandbox.warning_timeout_multiplier, decoder);
-    for (name, target) in [
-        ("failUnexpectedFileAccesses", &mut sandbox.deny_unexpected_accesses),
-        ("enforceAccessPoliciesOnDirectoryCreation", &mut sandbox.enforce_directory_creation),
-        ("preserveOutputsForIncrementalTool", &mut sandbox.preserve_outputs_for_incremental_tool),
-        ("ensureTempDirectoriesExistenceBeforePipExecution", &mut sandbox.make_temp_directories),
-        ("forceAddExecutionPermission", &mut sandbox.add_execute_permission),
-    ] {
+    for (name, target) in [("failUnexpectedFileAccesses", &mut sandbox.deny_unexpected_accesses)] {
         flag(fields, name, target, decoder);
     }
     let scopes = fields.paths(decoder, "globalUnsafeUntrackedScopes").unwrap_or_default();
     sandbox.untracked_scopes = scopes.into_iter().map(|scope| scope.value).collect();
     let variables = fields.strings(decoder, "globalUnsafePassthroughEnvironmentVariables").unwrap_or_default();
     sandbox.pass_through_variables = variables.into_iter().map(|name| name.value).collect();
-    let modes = [
-        ("truncatedOutputOnError", OutputReporting::TruncatedOnError),
-        ("fullOutputAlways", OutputReporting::FullAlways),
-        ("fullOutputOnError", OutputReporting::FullOnError),
-        ("fullOutputOnWarningOrError", OutputReporting::FullOnWarningOrError),
-    ];
-    choice(fields, "outputReportingMode", &modes, &mut sandbox.output_reporting, decoder);
     if let Some(fields) = part(fields, "unsafeSandboxConfiguration", &known::UNSAFE_SANDBOX, decoder) {
         unsafe_sandbox(&fields, sandbox, decoder);
     }
@@ -325,9 +244,6 @@ fn unsafe_sandbox(fields: &Fields, sandbox: &mut SandboxConfig, decoder: &mut De
     for (name, target) in [
         ("unexpectedFileAccessesAreErrors", &mut sandbox.unexpected_accesses_are_errors),
         ("monitorFileAccesses", &mut sandbox.monitor_file_accesses),
-        ("treatStatAsProbe", &mut sandbox.treat_stat_as_probe),
-        ("existingDirectoryProbesAsEnumerations", &mut sandbox.existing_directory_probes_as_enumerations),
-        ("doNotApplyAllowListToDynamicOutputs", &mut sandbox.no_allow_list_for_dynamic_outputs),
     ] {
         flag(fields, name, target, decoder);
     }
@@ -361,19 +277,12 @@ fn schedule(fields: &Fields, schedule: &mut ScheduleConfig, decoder: &mut Decode
         at_least_one(fields, "maxProcesses", &mut most, decoder);
         schedule.max_processes = (most > 0).then_some(most);
     }
-    at_least_one(fields, "maxLight", &mut schedule.max_light, decoder);
     if let Some(retries) = fields.count(decoder, "processRetries") {
         schedule.process_retries = retries;
     }
-    let empty_directories = &mut schedule.keep_empty_directories_in_shared_opaques;
-    let absent_directories = &mut schedule.treat_absent_directory_as_existent_under_opaque;
     for (name, target) in [
-        ("stopOnFirstError", &mut schedule.stop_on_first_error),
         ("cacheOnly", &mut schedule.cache_only),
-        ("lowPriority", &mut schedule.low_priority),
         ("storeOutputsToCache", &mut schedule.store_outputs_to_cache),
-        ("treatAbsentDirectoryAsExistentUnderOpaque", absent_directories),
-        ("unsafeDisableSharedOpaqueEmptyDirectoryScrubbing", empty_directories),
         ("unsafeDisableGraphPostValidation", &mut schedule.unsafe_disable_graph_post_validation),
     ] {
         flag(fields, name, target, decoder);

@@ -58,8 +58,7 @@ pub use allow_list::{AllowLists, Allowed, AllowedAccess, AllowedWho, UndeclaredA
 pub use completion::Completions;
 pub use config::{Config, FrontEndConfig, GraphConfig, LayoutConfig};
 pub use engine_config::{
-    CacheConfig, EngineConfig, OutputReporting, PreserveOutputsMode, SandboxConfig, ScheduleConfig,
-    WritesOnAbsentProbes,
+    CacheConfig, EngineConfig, PreserveOutputsMode, SandboxConfig, ScheduleConfig, WritesOnAbsentProbes,
 };
 pub use host_functions::{HostFunctionError, HostValue};
 pub use inputs::EvaluationInputs;

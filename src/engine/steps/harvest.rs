@@ -230,7 +230,9 @@ fn claim(
             put_back(backup)?;
         }
     }
-    if let Some(reader) = world.absent_for(path).filter(|reader| *reader != pip)
+    let probes_count = !engine.options.config.sandbox.ignored_writes_on_absent_probes.files;
+    if probes_count
+        && let Some(reader) = world.absent_for(path).filter(|reader| *reader != pip)
         && !super::super::judge::depends_on(world, reader, pip)
     {
         harvest.violations.push(violation(Rule::AbsentProbeOfOutput, Some(reader), None));

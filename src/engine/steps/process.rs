@@ -102,6 +102,9 @@ impl<'s, 'g> Step<'s, 'g> {
         if looked && let Some(hit) = self.look_up(attempt.slot)? {
             return Ok(hit);
         }
+        if self.engine.options.config.schedule.cache_only {
+            return Ok(PipResult { weak: Some(self.weak), ..PipResult::new(Done::Skipped) });
+        }
         let reason = match looked {
             true => explain::reason(self.engine, self.pip, |paths| self.recipe(paths))?,
             false => "its results are never taken from the cache".to_owned(),

@@ -32,48 +32,23 @@ fn check<T: PartialEq + Debug>(path: &str, read: fn(&EngineConfig) -> T, default
 #[test]
 fn flags_are_read() {
     type Read = fn(&EngineConfig) -> bool;
-    let fields: [(&str, Read); 23] = [
+    let fields: [(&str, Read); 10] = [
         ("engine.cleanTempDirectories", |config| config.clean_temp_directories),
-        ("engine.scrub", |config| config.scrub),
         ("cache.cacheGraph", |config| config.cache.cache_graph),
         ("cache.incremental", |config| config.cache.incremental),
-        ("sandbox.enforceAccessPoliciesOnDirectoryCreation", |config| config.sandbox.enforce_directory_creation),
-        ("sandbox.ensureTempDirectoriesExistenceBeforePipExecution", |config| config.sandbox.make_temp_directories),
         ("sandbox.failUnexpectedFileAccesses", |config| config.sandbox.deny_unexpected_accesses),
-        ("sandbox.forceAddExecutionPermission", |config| config.sandbox.add_execute_permission),
-        ("sandbox.preserveOutputsForIncrementalTool", |config| config.sandbox.preserve_outputs_for_incremental_tool),
-        ("sandbox.unsafeSandboxConfiguration.doNotApplyAllowListToDynamicOutputs", |config| {
-            config.sandbox.no_allow_list_for_dynamic_outputs
-        }),
-        ("sandbox.unsafeSandboxConfiguration.existingDirectoryProbesAsEnumerations", |config| {
-            config.sandbox.existing_directory_probes_as_enumerations
-        }),
         ("sandbox.unsafeSandboxConfiguration.monitorFileAccesses", |config| config.sandbox.monitor_file_accesses),
-        ("sandbox.unsafeSandboxConfiguration.treatStatAsProbe", |config| config.sandbox.treat_stat_as_probe),
         ("sandbox.unsafeSandboxConfiguration.unexpectedFileAccessesAreErrors", |config| {
             config.sandbox.unexpected_accesses_are_errors
         }),
         ("schedule.cacheOnly", |config| config.schedule.cache_only),
-        ("schedule.lowPriority", |config| config.schedule.low_priority),
-        ("schedule.stopOnFirstError", |config| config.schedule.stop_on_first_error),
         ("schedule.storeOutputsToCache", |config| config.schedule.store_outputs_to_cache),
-        ("schedule.treatAbsentDirectoryAsExistentUnderOpaque", |config| {
-            config.schedule.treat_absent_directory_as_existent_under_opaque
-        }),
         ("schedule.unsafeDisableGraphPostValidation", |config| config.schedule.unsafe_disable_graph_post_validation),
-        ("schedule.unsafeDisableSharedOpaqueEmptyDirectoryScrubbing", |config| {
-            config.schedule.keep_empty_directories_in_shared_opaques
-        }),
-        ("engine.scrubDirectories", |config| !config.scrub_directories.is_empty()),
         ("sandbox.globalUnsafeUntrackedScopes", |config| config.sandbox.untracked_scopes == [PathId(7)]),
     ];
     for (path, read) in fields {
         let default = read(&EngineConfig::default());
-        let value = if path.ends_with("Directories") && path.contains("scrub") || path.ends_with("Scopes") {
-            array(&[file(PathId(7))])
-        } else {
-            bool(!default)
-        };
+        let value = if path.ends_with("Scopes") { array(&[file(PathId(7))]) } else { bool(!default) };
         check(path, read, default, value, !default);
     }
 }
@@ -94,7 +69,6 @@ fn numbers_and_times_are_read() {
     let trust = "sandbox.unsafeSandboxConfiguration.preserveOutputsTrustLevel";
     check(trust, |c| c.sandbox.preserve_outputs_trust_level, 1, number(5), 5);
     check("schedule.maxProcesses", |c| c.schedule.max_processes, None, number(6), Some(6));
-    check("schedule.maxLight", |c| c.schedule.max_light, 1000, number(8), 8);
     check("schedule.processRetries", |c| c.schedule.process_retries, 0, number(2), 2);
     check("engine.buildTimeoutMins", |c| c.build_timeout, None, number(2), Some(seconds(120)));
     check("cache.maxPathSetsOnCacheLookup", |c| c.cache.max_path_sets, None, number(9), Some(9));
@@ -135,14 +109,6 @@ fn texts_and_choices_are_read() {
     ] {
         let path = "sandbox.unsafeSandboxConfiguration.ignoreDynamicWritesOnAbsentProbes";
         check(path, |c| c.sandbox.ignored_writes_on_absent_probes, writes(true, false), string(value), expected);
-    }
-    for (value, expected) in [
-        ("fullOutputAlways", OutputReporting::FullAlways),
-        ("fullOutputOnError", OutputReporting::FullOnError),
-        ("FullOutputOnWarningOrError", OutputReporting::FullOnWarningOrError),
-    ] {
-        let default = OutputReporting::TruncatedOnError;
-        check("sandbox.outputReportingMode", |c| c.sandbox.output_reporting, default, string(value), expected);
     }
     let (_, wrong) = decode("sandbox.unsafeSandboxConfiguration.preserveOutputs", string("énabled"));
     assert!(wrong[0].contains("\"disabled\" or \"enabled\" or \"reset\""), "{wrong:?}");
