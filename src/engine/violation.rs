@@ -172,7 +172,10 @@ fn diagnostic(first: &Violation, group: &[&Violation], graph: &PipGraph) -> Diag
             diagnostic = diagnostic.note(format!("one call made both: {other} is of value `{}`", made.value));
         }
     }
-    diagnostic = diagnostic.note(format!("the access was made by `{}`", first.program));
+    // What is found out only when the run is over was done by whom nobody knows.
+    if !first.program.is_empty() {
+        diagnostic = diagnostic.note(format!("the access was made by `{}`", first.program));
+    }
     for violation in group.iter().take(LISTED) {
         if group.len() > 1 {
             diagnostic = diagnostic.note(format!("`{}`", graph.display(violation.path)));
