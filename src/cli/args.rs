@@ -178,7 +178,7 @@ pub(super) struct BuildArgs {
     /// Run every pip, and keep no results
     #[arg(long)]
     pub(super) no_cache: bool,
-    /// Hash everything that comes from the cache before it is used
+    /// Read and hash every input, output and blob of the cache, whatever their times say
     #[arg(long)]
     pub(super) verify: bool,
     /// Say for each pip that runs why it does

@@ -68,6 +68,7 @@ impl Content {
         match self {
             Content::Absent => "absent".to_owned(),
             Content::Directory => "a directory".to_owned(),
+            same if *same == Self::SOME_FILE => "a file".to_owned(),
             Content::File { digest, executable } => {
                 format!("{}{}", &digest.hex()[..16], if *executable { " (executable)" } else { "" })
             }

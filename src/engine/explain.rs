@@ -29,7 +29,7 @@ pub(super) fn reason(
     let before =
         engine.world.entries.recipe(key(engine, pip)).and_then(|bytes| postcard::from_bytes::<Recipe>(&bytes).ok());
     let Some(before) = before else {
-        return Ok("it has no earlier result".to_owned());
+        return Ok("there is no result of an earlier run that was kept".to_owned());
     };
     let now = now(before.paths.as_ref())?;
     let differences = compare(&before.ingredients, &now.ingredients);

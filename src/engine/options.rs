@@ -29,7 +29,7 @@ pub struct BuildOptions<'a> {
     pub observe: bool,
     /// Whether results are taken from the cache and put there.
     pub use_cache: bool,
-    /// Whether every blob of the cache is hashed before it is used.
+    /// Whether every blob of the cache, and every input and output, is read and hashed before it is used.
     pub verify: bool,
     /// Where variables come from that pass through to processes.
     pub environment: &'a dyn Environment,

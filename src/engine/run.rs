@@ -84,7 +84,7 @@ impl<'g> Engine<'g> {
         let is_below_outputs = |path| removes && statics.is_below_outputs(graph, path);
         let (made, scrubbed) = Made::open(&state, graph, is_below_shared, is_below_outputs)?;
         Ok(Self {
-            world: World::new(graph, statics, files, store, entries, made),
+            world: World::new(graph, statics, files, store, entries, made, options.verify),
             state,
             options,
             cancellation,

@@ -176,8 +176,9 @@ fn diagnostic(first: &Violation, group: &[&Violation], graph: &PipGraph) -> Diag
     if !first.program.is_empty() {
         diagnostic = diagnostic.note(format!("the access was made by `{}`", first.program));
     }
-    for violation in group.iter().take(LISTED) {
-        if group.len() > 1 {
+    for (index, violation) in group.iter().take(LISTED).enumerate() {
+        // The message names the first one.
+        if index > 0 {
             diagnostic = diagnostic.note(format!("`{}`", graph.display(violation.path)));
         }
         if let Some(note) = &violation.note {
@@ -229,7 +230,13 @@ fn help(violation: &Violation, graph: &PipGraph) -> String {
                  shared opaque one; temporary files belong into `tempDirectory`"
             )
         }
-        Rule::WriteInDeclaredSource | Rule::WriteOnExistingFile => {
+        Rule::WriteOnExistingFile => {
+            "write to a new path: sources stay as they are; delete it if an earlier build left it, whose records in \
+             `.dscript` are gone; `sourceRewritePolicy: \"safeSourceRewritesAreAllowed\"` accepts writing the same \
+             content"
+                .to_owned()
+        }
+        Rule::WriteInDeclaredSource => {
             "write to a new path: sources stay as they are; `sourceRewritePolicy: \"safeSourceRewritesAreAllowed\"` accepts \
              writing the same content"
                 .to_owned()

@@ -27,6 +27,8 @@ pub(super) struct World<'g> {
     pub(super) entries: Entries,
     /// What earlier builds left.
     pub(super) made: Made,
+    /// Whether files are read whatever their times say.
+    verify: bool,
     /// Declared outputs that exist by now, and asserted ones.
     outputs: Map<FileArtifact, Content>,
     /// What pips were seen to leave in shared output directories in this build.
@@ -110,6 +112,7 @@ impl<'g> World<'g> {
         store: Store,
         entries: Entries,
         made: Made,
+        verify: bool,
     ) -> Self {
         Self {
             graph,
@@ -117,6 +120,7 @@ impl<'g> World<'g> {
             store,
             entries,
             made,
+            verify,
             outputs: Map::default(),
             claims: Map::default(),
             folders: Map::default(),
@@ -171,6 +175,10 @@ impl<'g> World<'g> {
     /// What lies at a path on the disk, with contents or only by kind.
     pub(super) fn look(&self, path: &Path, with_content: bool) -> io::Result<Content> {
         if with_content {
+            if self.verify {
+                // Times say nothing to who asks for certainty.
+                self.files.forget(path);
+            }
             return Ok(match self.files.digest_of(path)? {
                 Known::File { digest, signature } => Content::File { digest, executable: signature.is_executable() },
                 Known::Link { target } => Content::Link(target.to_string_lossy().into()),

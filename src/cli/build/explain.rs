@@ -58,7 +58,8 @@ pub(in crate::cli) fn explain_pip(name: &str, args: &ExplainArgs) -> Result<Outc
     Ok(Outcome::Fine)
 }
 
-/// The pips that a name means: one by its id, else by a path that it makes, else those of a value.
+/// The pips that a name means: one by its id, else by a path that it makes or whose folder it fills, else by its
+/// description, else those of a value.
 fn find(graph: &PipGraph, name: &str, folder: Option<&Path>) -> Vec<PipId> {
     let all = || graph.order().iter().copied();
     let by_id: Vec<PipId> = all().filter(|pip| graph.stable_id(*pip).to_string() == name).collect();
@@ -82,6 +83,25 @@ fn find(graph: &PipGraph, name: &str, folder: Option<&Path>) -> Vec<PipId> {
         .collect();
     if !by_path.is_empty() {
         return by_path;
+    }
+    // What lies in an output directory is known when its producers have run; each of them may have made it.
+    let directory_of = |pip: &PipId| match graph.pip(*pip) {
+        Pip::Process(process) => {
+            let paths = graph.paths();
+            let given = given.or_else(|| paths.walk(graph.workspace_root(), path).ok());
+            let inside = |root| given.is_some_and(|given| given != root && paths.is_within(given, root));
+            process.output_directories.iter().any(|one| inside(one.path))
+        }
+        _ => false,
+    };
+    let by_directory: Vec<PipId> = if name.contains('/') { all().filter(directory_of).collect() } else { Vec::new() };
+    if !by_directory.is_empty() {
+        return by_directory;
+    }
+    let is_called = |pip: &PipId| graph.pip(*pip).description().is_some_and(|text| graph.text(text) == name);
+    let by_description: Vec<PipId> = all().filter(is_called).collect();
+    if !by_description.is_empty() {
+        return by_description;
     }
     let is_sealed = |pip: &PipId| matches!(graph.pip(*pip), Pip::SealDirectory(_));
     let (seals, others): (Vec<PipId>, Vec<PipId>) =

@@ -32,6 +32,9 @@ use crate::paths::PathId;
 /// Lines of output that a failure shows.
 const SHOWN_LINES: usize = 40;
 
+/// Missing inputs that a failure shows.
+const SHOWN_INPUTS: usize = 5;
+
 /// Lines that are warnings where a spec does not say: `file:1: warning: text`, `warning X: text`.
 const WARNINGS: &str = r"(?i)^\s*([^:]*:\s*)*(warning)(\s+[A-Za-z0-9]+)?\s*:";
 
@@ -107,7 +110,10 @@ impl<'s, 'g> Step<'s, 'g> {
         }
         let reason = match looked {
             true => explain::reason(self.engine, self.pip, |paths| self.recipe(paths))?,
-            false => "its results are never taken from the cache".to_owned(),
+            false => match self.engine.options.use_cache {
+                true => "its results are never taken from the cache".to_owned(),
+                false => "the cache is not used".to_owned(),
+            },
         };
         (attempt.before_run)()?;
         self.engine.listener.running(self.pip, attempt.slot);
@@ -445,6 +451,9 @@ impl<'s, 'g> Step<'s, 'g> {
             };
             diagnostic = diagnostic.note(format!("{heading}\n{}", output[left_out..].join("\n")));
         }
+        for input in self.missing_inputs() {
+            diagnostic = diagnostic.note(format!("its input `{input}` does not exist"));
+        }
         let mut found = vec![match &report.exit {
             Exit::NotStarted(_) => diagnostic.help(
                 "check that the file is there, is executable, and that its interpreter exists; the working directory \
@@ -455,6 +464,14 @@ impl<'s, 'g> Step<'s, 'g> {
         }];
         found.extend(self.surviving(report));
         found
+    }
+
+    /// Source files among its inputs that are not there: often the reason why it failed.
+    fn missing_inputs(&self) -> Vec<String> {
+        let world = &self.engine.world;
+        let sources = self.process.inputs.iter().filter(|input| input.is_source());
+        let missing = sources.filter(|input| !world.disk_path(input.path).exists());
+        missing.take(SHOWN_INPUTS).map(|input| world.graph.display(input.path)).collect()
     }
 
     /// A warning where it took longer than its spec or the configuration likes.
