@@ -10,12 +10,13 @@ use super::output::Output;
 use super::report::grouped;
 use super::{Failure, Outcome};
 use crate::engine::{self, Keep};
+use crate::workspace::{OpenOptions, Workspace};
 
 pub(super) fn run(args: CacheArgs) -> Result<Outcome, Failure> {
     let place = args.command.place();
     let folder = match &place.cache_dir {
         Some(folder) => folder.clone(),
-        None => workspace(&place.path)?.join(engine::FOLDER).join("cache"),
+        None => cache_of(&place.path)?,
     };
     if !folder.is_dir() {
         return Err(Failure::Usage(format!("there is no cache in `{}`; `dscript build` makes one", folder.display())));
@@ -107,10 +108,12 @@ pub(super) fn run(args: CacheArgs) -> Result<Outcome, Failure> {
     Ok(outcome)
 }
 
-/// The folder of a workspace that is given by itself, its configuration or a spec.
-fn workspace(path: &Path) -> Result<PathBuf, Failure> {
+/// The cache of a workspace: where its configuration says, else in its state folder.
+fn cache_of(path: &Path) -> Result<PathBuf, Failure> {
     let path = std::fs::canonicalize(path).map_err(|error| Failure::file("read", path, error))?;
-    Ok(if path.is_dir() { path } else { path.parent().map_or(PathBuf::from("/"), Path::to_owned) })
+    let workspace =
+        Workspace::open(&path, OpenOptions::default()).map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(super::build::cache_folder(&workspace, None))
 }
 
 /// A size with a unit that people read.

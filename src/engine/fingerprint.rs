@@ -21,7 +21,7 @@ use crate::graph::{Existence, OutputDirectoryKind, Pip, ProcessPip, SealKind};
 use crate::paths::PathId;
 
 /// Changes when results of earlier versions of this program must not be used.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// One thing that a fingerprint is made of, for explaining why a pip runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ pub(super) fn weak(
     world: &World<'_>,
     process: &ProcessPip,
     command: &Command,
-    salt: Option<&str>,
+    salt: &str,
     mut explain: Option<&mut Vec<Ingredient>>,
 ) -> io::Result<Fingerprint> {
     let graph = world.graph;
@@ -71,7 +71,7 @@ pub(super) fn weak(
             list.push(Ingredient { name: name(), value: value() });
         }
     };
-    hasher.number(VERSION).text(salt.unwrap_or(""));
+    hasher.number(VERSION).text(salt);
 
     hasher.section("command");
     hasher.text(&command.program);

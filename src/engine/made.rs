@@ -18,10 +18,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use super::BuildError;
-use super::state::{State, write_whole};
+use super::state::{State, remove_leaf, write_whole};
 use crate::cas::Digest;
 use crate::cas::store::is_stamped;
-use crate::graph::{PipGraph, PipId};
+use crate::graph::{FileArtifact, Pip, PipGraph, PipId};
 use crate::paths::PathId;
 
 /// What earlier builds left, and what this one adds.
@@ -58,6 +58,15 @@ struct Record {
 }
 
 impl Mark {
+    /// Whether a thing on the disk is still the one that a pip left: a file that may have been changed in place, but not
+    /// one that somebody put in its place; a folder.
+    fn is_of(mark: Option<Self>, metadata: &fs::Metadata) -> bool {
+        match mark {
+            Some(mark) => !metadata.is_dir() && mark.inode == metadata.ino(),
+            None => metadata.is_dir(),
+        }
+    }
+
     fn of(metadata: &fs::Metadata) -> Option<Self> {
         (!metadata.is_dir()).then(|| Self {
             inode: metadata.ino(),
@@ -115,7 +124,9 @@ impl Made {
             let Some(pip) = by_key.get(&record.pip) else {
                 // The output directories that this build has are its own; those of other qualifiers are left alone.
                 record.items.retain(|item| {
-                    let Some(path) = resolve(item) else { return false };
+                    let Some(path) = resolve(item).filter(|path| is_there(graph, *path, item.mark)) else {
+                        return false;
+                    };
                     made.known.insert(path);
                     let stays = !is_below_shared(path);
                     if !stays {
@@ -129,17 +140,22 @@ impl Made {
                 continue;
             };
             for (path, item) in record.items.iter().filter_map(|item| Some((resolve(item)?, item))) {
-                made.known.insert(path);
+                if is_there(graph, path, item.mark) {
+                    made.known.insert(path);
+                }
                 marks.insert(path, item.mark);
             }
             made.before.insert(*pip, record.items);
         }
-        for journal in journals(state)? {
+        let journals = journals(state)?;
+        let sources = if journals.is_empty() { FxHashSet::default() } else { sources(graph) };
+        for journal in journals {
             scrubbed.journals += 1;
             let bytes = fs::read(&journal).map_err(|error| failed(&journal, error))?;
             for path in journaled(graph, &bytes) {
-                // A workspace that was copied brings journals of another place along.
-                if !is_below_outputs(path) {
+                // A workspace that was copied brings journals of another place along. And what a spec names as a source
+                // by now is one.
+                if !is_below_outputs(path) || sources.contains(&path) {
                     continue;
                 }
                 made.known.insert(path);
@@ -162,12 +178,20 @@ impl Made {
         self.known.contains(&path)
     }
 
-    /// What the last run of a pip left, deepest paths last.
-    pub(super) fn before(&self, pip: PipId, graph: &PipGraph) -> Vec<PathId> {
+    /// Removes what the last run of a pip left, but for what `stays`, the deepest first: files and links that are still
+    /// the ones that it left, and folders that are empty.
+    pub(super) fn remove_before(&self, pip: PipId, graph: &PipGraph, stays: impl Fn(PathId) -> bool) -> io::Result<()> {
         let items = self.before.get(&pip).into_iter().flatten();
-        let mut paths: Vec<PathId> = items.filter_map(|item| token_path(graph, &item.path)).collect();
-        paths.sort_by(|left, right| graph.paths().compare(*left, *right));
-        paths
+        let mut items: Vec<(PathId, Option<Mark>)> =
+            items.filter_map(|item| Some((token_path(graph, &item.path)?, item.mark))).collect();
+        items.sort_by(|(left, _), (right, _)| graph.paths().compare(*right, *left));
+        for (path, mark) in items {
+            let text = PathBuf::from(graph.paths().display(path));
+            if !stays(path) && fs::symlink_metadata(&text).is_ok_and(|metadata| Mark::is_of(mark, &metadata)) {
+                remove_leaf(&text)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the last run of a pip left a file with this content. The time of a file that is shared with the store says
@@ -253,6 +277,24 @@ fn journals(state: &State) -> Result<Vec<PathBuf>, BuildError> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Every file that the graph reads and nobody makes.
+fn sources(graph: &PipGraph) -> FxHashSet<PathId> {
+    let inputs = |pip: &Pip| -> Vec<FileArtifact> {
+        match pip {
+            Pip::Process(process) => process.inputs.to_vec(),
+            Pip::CopyFile(copy) => vec![copy.source],
+            _ => Vec::new(),
+        }
+    };
+    let all = graph.ids().flat_map(|id| inputs(graph.pip(id)));
+    all.filter(|artifact| artifact.is_source()).map(|artifact| artifact.path).collect()
+}
+
+/// Whether what a pip left is still there.
+fn is_there(graph: &PipGraph, path: PathId, mark: Option<Mark>) -> bool {
+    fs::symlink_metadata(graph.paths().display(path)).is_ok_and(|metadata| Mark::is_of(mark, &metadata))
 }
 
 fn token_path(graph: &PipGraph, token: &str) -> Option<PathId> {

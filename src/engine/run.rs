@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::Scope;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use dashmap::DashMap;
 use regex::Regex;
@@ -44,6 +44,10 @@ pub(super) struct Engine<'g> {
     /// in a folder mattered.
     relied: DashMap<PathId, (bool, bool), FxBuildHasher>,
     journals: Vec<Mutex<Option<File>>>,
+    /// What of the build's settings decides about results: part of every weak fingerprint.
+    pub(super) salt: String,
+    /// When the build began to look at files.
+    pub(super) begun: SystemTime,
     scrubbed: Scrubbed,
     repairs: Vec<Repair>,
     /// Nobody removes anything from the store while the build lasts.
@@ -68,6 +72,7 @@ impl<'g> Engine<'g> {
         listener: &'g dyn Listener,
         purpose: Purpose,
     ) -> Result<Self, BuildError> {
+        let begun = SystemTime::now();
         let state = State::open(&options.workspace)?;
         let removes = purpose == Purpose::Build;
         if removes {
@@ -93,6 +98,8 @@ impl<'g> Engine<'g> {
             real_folders: DashMap::default(),
             relied: DashMap::default(),
             journals: (0..options.jobs.max(1)).map(|_| Mutex::default()).collect(),
+            salt: salt(graph, options),
+            begun,
             scrubbed,
             _hold: hold,
             repairs: repaired_entries.into_iter().chain(repaired_files).collect(),
@@ -292,6 +299,23 @@ impl<'g> Engine<'g> {
             }
         }
     }
+}
+
+/// What decides about results beside the pips: whether accesses are watched, and how they are judged. Results of other
+/// settings are none of this build's.
+fn salt(graph: &PipGraph, options: &BuildOptions<'_>) -> String {
+    let sandbox = &options.config.sandbox;
+    let scopes: Vec<String> = sandbox.untracked_scopes.iter().map(|path| graph.display(*path)).collect();
+    format!(
+        "{:?} {} {} {:?} {:?} {:?} {}",
+        options.config.cache.salt,
+        options.observe && sandbox.monitor_file_accesses,
+        sandbox.unexpected_accesses_are_errors,
+        sandbox.double_write_policy,
+        sandbox.ignored_writes_on_absent_probes,
+        scopes,
+        options.allow_lists.describe(|path| graph.display(path)),
+    )
 }
 
 /// How long a build waits for another one that has the table of results open.

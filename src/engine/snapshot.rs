@@ -18,7 +18,7 @@ use super::BuildError;
 use super::cache::Signature;
 use super::content::Content;
 use super::run::Engine;
-use super::state::{FOLDER, State, remove_all, write_whole};
+use super::state::{FOLDER, State, remove_all, touched, write_whole};
 use crate::cas::Digest;
 use crate::graph::{Pip, PipId, SealKind};
 use crate::paths::PathId;
@@ -170,32 +170,43 @@ pub(super) fn take(engine: &Engine<'_>, is_wanted: impl Fn(PipId) -> bool, pips:
     }
     wanted.sort_unstable_by_key(|(path, count)| (path.0, *count));
     wanted.dedup_by_key(|(path, _)| *path);
-    let marks: Option<Vec<(String, Mark)>> = wanted
-        .par_iter()
-        .with_min_len(512)
-        .map(|(path, count)| {
-            let text = world.disk_path(*path);
-            let mark = match fs::symlink_metadata(&text) {
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                    Mark::Absent
-                }
-                Err(_) => return None,
-                Ok(metadata) => match count {
-                    Count::Kind => Mark::kind(&metadata),
-                    Count::Listing => Mark::same(&metadata),
-                    Count::Source | Count::Output if metadata.is_file() => {
-                        world.files.lookup(&text, &Signature::of(&metadata)).map(|_| Mark::same(&metadata))?
-                    }
-                    // Where a link leads counts too.
-                    Count::Source if metadata.is_symlink() => return None,
-                    Count::Source | Count::Output => Mark::same(&metadata),
-                },
-            };
-            Some((world.token(*path), mark))
-        })
-        .collect();
-    let (paths, marks) = marks?.into_iter().unzip();
+    let marks: Option<Vec<Vec<(String, Mark)>>> =
+        wanted.par_iter().with_min_len(512).map(|(path, count)| marks(engine, *path, *count)).collect();
+    let (paths, marks) = marks?.into_iter().flatten().unzip();
     Some(Snapshot { context: Vec::new(), pips, paths, marks })
+}
+
+/// The marks of a path: of a link also that of where it leads. None where what is there now may not be what pips saw: it
+/// was changed after the build began.
+fn marks(engine: &Engine<'_>, path: PathId, count: Count) -> Option<Vec<(String, Mark)>> {
+    let world = &engine.world;
+    let text = world.disk_path(path);
+    let metadata = match fs::symlink_metadata(&text) {
+        Ok(metadata) => metadata,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Some(vec![(world.token(path), Mark::Absent)]);
+        }
+        Err(_) => return None,
+    };
+    if count != Count::Output && touched(&metadata, engine.begun) {
+        return None;
+    }
+    let known = |text: &Path, metadata: &fs::Metadata| {
+        world.files.lookup(text, &Signature::of(metadata)).map(|_| Mark::same(metadata))
+    };
+    let mark = match count {
+        Count::Kind => Mark::kind(&metadata),
+        Count::Source | Count::Output if metadata.is_file() => known(&text, &metadata)?,
+        Count::Listing | Count::Source | Count::Output => Mark::same(&metadata),
+    };
+    let mut all = vec![(world.token(path), mark)];
+    if count == Count::Source && metadata.is_symlink() {
+        let target = fs::canonicalize(&text).ok()?;
+        let metadata = fs::symlink_metadata(&target).ok()?;
+        let mark = if metadata.is_file() { known(&target, &metadata)? } else { Mark::kind(&metadata) };
+        all.push((target.to_str()?.to_owned(), mark));
+    }
+    Some(all)
 }
 
 /// Why a path counts; of several reasons for one path the first is the strictest.

@@ -2,7 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::fcntl::{Flock, FlockArg};
 
@@ -78,6 +81,16 @@ pub(super) fn make_way(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes a file or link, or a folder if it is empty.
+pub(super) fn remove_leaf(path: &Path) -> io::Result<()> {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
+    let removed = if metadata.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => Ok(()),
+        other => other,
+    }
+}
+
 /// Removes a file, link or folder with all that is in it, if it is there.
 pub(super) fn remove_all(path: &Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
@@ -91,9 +104,29 @@ pub(super) fn remove_all(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether a file, link or folder was changed at a time or later, in its content or otherwise.
+pub(super) fn touched_since(path: &Path, since: SystemTime) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| touched(&metadata, since))
+}
+
+/// The same, of what has been looked at.
+pub(super) fn touched(metadata: &fs::Metadata, since: SystemTime) -> bool {
+    let since = since.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), i64::from(since.subsec_nanos()));
+    (metadata.mtime(), metadata.mtime_nsec()) >= since || (metadata.ctime(), metadata.ctime_nsec()) >= since
+}
+
+/// A name in the folder of a path that nobody else uses, for a file that is not finished.
+pub(super) fn beside(path: &Path) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    path.with_file_name(format!(".{name}.{}-{number}.unfinished", std::process::id()))
+}
+
 /// Writes a file so that it is whole or not there.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("new");
+    let temporary = beside(path);
     fs::write(&temporary, bytes)?;
     fs::rename(&temporary, path)
 }

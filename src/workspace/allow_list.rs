@@ -80,6 +80,25 @@ impl AllowLists {
         self.everywhere.is_empty() && self.modules.is_empty()
     }
 
+    /// Everything that the lists say, as text that is the same wherever the workspace lies if `show` is.
+    pub fn describe(&self, show: impl Fn(PathId) -> String) -> String {
+        let lists =
+            std::iter::once(("", &self.everywhere)).chain(self.modules.iter().map(|(name, list)| (&**name, list)));
+        let mut text = String::new();
+        for (module, list) in lists {
+            for entry in list {
+                let who = match &entry.who {
+                    AllowedWho::Anyone => "anyone".to_owned(),
+                    AllowedWho::Value(value) => format!("value {value}"),
+                    AllowedWho::Program(program) => format!("program {}", show(*program)),
+                    AllowedWho::ProgramNamed(name) => format!("programs {name}"),
+                };
+                text.push_str(&format!("{module:?} {who:?} {:?} {};", entry.path.as_str(), entry.cacheable));
+            }
+        }
+        text
+    }
+
     /// What the lists say about an access, and the entry that says it.
     pub fn judge(&self, access: UndeclaredAccess<'_>, paths: &Paths) -> (Allowed, Option<&AllowedAccess>) {
         let of_module = self.modules.get(access.module).into_iter().flatten();

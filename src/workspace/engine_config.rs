@@ -35,7 +35,6 @@ pub struct EngineConfig {
 
 /// How processes are watched and confined (`sandbox`).
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an independent setting of the configuration")]
 pub struct SandboxConfig {
     /// The timeout of processes that have none of their own (`defaultTimeout`, in milliseconds).
     pub default_timeout: Duration,
@@ -93,7 +92,6 @@ pub struct WritesOnAbsentProbes {
 
 /// What runs when (`schedule`).
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an independent setting of the configuration")]
 pub struct ScheduleConfig {
     /// How many processes run at once (`maxProcesses`); none: as many as there are processors.
     pub max_processes: Option<u32>,
@@ -228,9 +226,7 @@ fn sandbox(fields: &Fields, sandbox: &mut SandboxConfig, decoder: &mut Decoder) 
     milliseconds(fields, "defaultWarningTimeout", &mut sandbox.default_warning_timeout, decoder);
     at_least_one(fields, "timeoutMultiplier", &mut sandbox.timeout_multiplier, decoder);
     at_least_one(fields, "warningTimeoutMultiplier", &mut sandbox.warning_timeout_multiplier, decoder);
-    for (name, target) in [("failUnexpectedFileAccesses", &mut sandbox.deny_unexpected_accesses)] {
-        flag(fields, name, target, decoder);
-    }
+    flag(fields, "failUnexpectedFileAccesses", &mut sandbox.deny_unexpected_accesses, decoder);
     let scopes = fields.paths(decoder, "globalUnsafeUntrackedScopes").unwrap_or_default();
     sandbox.untracked_scopes = scopes.into_iter().map(|scope| scope.value).collect();
     let variables = fields.strings(decoder, "globalUnsafePassthroughEnvironmentVariables").unwrap_or_default();

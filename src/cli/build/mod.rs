@@ -17,7 +17,7 @@ mod words;
 use std::fs::{self, File};
 use std::io::{BufWriter, IsTerminal, Stderr};
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -211,6 +211,13 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
+/// Where results are kept: as the command line says, else the configuration, else in the state folder.
+pub(super) fn cache_folder(workspace: &Workspace, given: Option<&Path>) -> PathBuf {
+    let configured = workspace.config().engine.cache.directory.map(|path| workspace.path_text(path).into());
+    let given = given.map(Path::to_owned).or(configured);
+    given.unwrap_or_else(|| workspace.folder().join(engine::FOLDER).join("cache"))
+}
+
 /// What a build is asked for where the command line says nothing.
 pub(super) fn options<'a>(
     workspace: &Workspace,
@@ -219,10 +226,8 @@ pub(super) fn options<'a>(
 ) -> BuildOptions<'a> {
     let folder = workspace.folder();
     let config = workspace.config().engine.clone();
-    let configured = config.cache.directory.map(|path| workspace.path_text(path).into());
-    let cache = cache.map(Path::to_owned).or(configured);
     BuildOptions {
-        cache: cache.unwrap_or_else(|| folder.join(engine::FOLDER).join("cache")),
+        cache: cache_folder(workspace, cache),
         workspace: folder,
         jobs: 1,
         keep_going: false,

@@ -20,12 +20,15 @@ pub(in crate::engine) struct CachedResult {
     pub(super) outputs: Vec<Content>,
     /// Of each output directory, in their order, what was left below it, by path relative to the workspace.
     pub(super) directories: Vec<Vec<(String, Content)>>,
-    /// Asserted files are found among these.
+    /// Source files among these that were written again with the same content.
+    pub(super) sources: Vec<String>,
+    /// What was printed.
     pub(super) stdout: Digest,
     pub(super) stderr: Digest,
     pub(super) exit_code: i32,
+    /// Whether dependents are skipped.
     pub(super) succeed_fast: bool,
-    /// Every blob, for garbage collection.
+    /// How long it took.
     pub(super) milliseconds: u64,
 }
 
@@ -55,18 +58,10 @@ impl CachedResult {
         if wanted.iter().any(is_taken) {
             return Ok(false);
         }
-        let Some(changed) = self.changes(world, &wanted)? else { return Ok(false) };
+        let Some(changed) = self.changes(world, process, &wanted)? else { return Ok(false) };
         let keep: rustc_hash::FxHashSet<PathId> = wanted.iter().map(|(path, ..)| *path).collect();
-        for old in world.made.before(pip, graph).iter().rev() {
-            if !keep.contains(old) && world.claim_of(*old).is_none_or(|claim| claim.pip == pip) {
-                let text = world.disk_path(*old);
-                match fs::symlink_metadata(&text) {
-                    Ok(metadata) if metadata.is_dir() => drop(fs::remove_dir(&text)),
-                    Ok(_) => remove_all(&text)?,
-                    Err(_) => {}
-                }
-            }
-        }
+        let is_of_another = |path| world.claim_of(path).is_some_and(|claim| claim.pip != pip);
+        world.made.remove_before(pip, graph, |path| keep.contains(&path) || is_of_another(path))?;
         for output in &process.output_directories {
             let folder = world.disk_path(output.path);
             if output.kind == OutputDirectoryKind::Exclusive {
@@ -114,7 +109,12 @@ impl CachedResult {
     }
 
     /// What of it does not lie there yet. None where a blob is missing.
-    pub(super) fn changes<'c>(&self, world: &World<'_>, wanted: &[Wanted<'c>]) -> io::Result<Option<Vec<Wanted<'c>>>> {
+    pub(super) fn changes<'c>(
+        &self,
+        world: &World<'_>,
+        process: &ProcessPip,
+        wanted: &[Wanted<'c>],
+    ) -> io::Result<Option<Vec<Wanted<'c>>>> {
         let mut changed = Vec::new();
         for (path, content, shared) in wanted {
             if world.on_disk(*path)? != **content {
@@ -122,7 +122,11 @@ impl CachedResult {
             }
         }
         let there = |content: &Content| content.digest().is_none_or(|digest| world.has(&digest));
+        // Older versions of rewritten files are not on the disk: whoever reads them needs the blob.
+        let older = process.outputs.iter().zip(&self.outputs);
+        let mut older = older.filter(|(output, _)| world.graph.latest(output.artifact.path) != output.artifact);
         let complete = changed.iter().all(|(_, content, _)| there(content))
+            && older.all(|(_, content)| there(content))
             && [self.stdout, self.stderr].iter().all(|digest| digest.size == 0 || world.has(digest));
         Ok(complete.then_some(changed))
     }

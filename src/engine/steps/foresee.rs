@@ -33,7 +33,7 @@ pub(in crate::engine) fn foresee(engine: &Engine<'_>, pip: PipId, process: &Proc
         let Some(bytes) = world.entries.result(strong) else { continue };
         let Ok(cached) = postcard::from_bytes::<CachedResult>(&bytes) else { continue };
         let Some(wanted) = cached.wanted(world, process) else { continue };
-        let Some(changes) = cached.changes(world, &wanted)? else { continue };
+        let Some(changes) = cached.changes(world, process, &wanted)? else { continue };
         let is_there = changes.is_empty();
         if step.accept_cached(&cached, strong, paths, "", "")?.is_some() {
             return Ok(if is_there { Foresight::UpToDate } else { Foresight::Cached });

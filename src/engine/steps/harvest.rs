@@ -28,6 +28,8 @@ pub(super) struct Harvest {
     pub(super) violations: Vec<Violation>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) uncacheable: Option<String>,
+    /// Source files that were written again with the same content, as they may be: they stay sources.
+    pub(super) sources: Vec<PathId>,
 }
 
 /// Looks at what a process made, which one of the threads ran. With `keep` the contents go to the store.
@@ -228,6 +230,8 @@ fn claim(
             let note = safe.then(|| "the content is not what it was before".to_owned());
             harvest.violations.push(violation(Rule::WriteOnExistingFile, None, note));
             put_back(backup)?;
+        } else {
+            harvest.sources.push(path);
         }
     }
     let probes_count = !engine.options.config.sandbox.ignored_writes_on_absent_probes.files;

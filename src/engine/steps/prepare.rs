@@ -7,8 +7,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustc_hash::FxHashSet;
-
 use super::super::command::Command;
 use super::super::run::Engine;
 use super::super::sandbox::{Job, Rule, RuleKind, Stdin};
@@ -51,30 +49,11 @@ pub(super) fn make_room(engine: &Engine<'_>, pip: PipId, process: &ProcessPip) -
     let world = &engine.world;
     let graph = world.graph;
     let preserved = engine.preserves(process);
-    let before = world.made.before(pip, graph);
     if !preserved {
-        for path in before.iter().rev() {
-            // A file that another pip of this build has made since is that pip's.
-            if world.claim_of(*path).is_none_or(|claim| claim.pip == pip) && is_free(world, pip, *path) {
-                remove_leaf(&world.disk_path(*path))?;
-            }
-        }
-    }
-    let known: FxHashSet<PathId> = before.iter().copied().collect();
-    for output in &process.outputs {
-        let path = world.disk_path(output.artifact.path);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        if output.artifact.rewrite > 1 {
-            continue;
-        }
-        if !preserved && known.contains(&output.artifact.path) {
-            // Whatever is there, the last run has left it.
-            remove_all(&path)?;
-        } else if !preserved {
-            make_way(&path)?;
-        }
+        // A file that another pip of this build has made since, or that another one declares, is that pip's.
+        let is_of_another =
+            |path| world.claim_of(path).is_some_and(|claim| claim.pip != pip) || !is_free(world, pip, path);
+        world.made.remove_before(pip, graph, is_of_another)?;
     }
     for output in &process.output_directories {
         let path = world.disk_path(output.path);
@@ -82,6 +61,15 @@ pub(super) fn make_room(engine: &Engine<'_>, pip: PipId, process: &ProcessPip) -
             empty(world, process, &path)?;
         }
         fs::create_dir_all(&path)?;
+    }
+    for output in &process.outputs {
+        let path = world.disk_path(output.artifact.path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        if output.artifact.rewrite <= 1 && !preserved {
+            make_way(&path)?;
+        }
     }
     for folder in temporary_folders(process) {
         let path = world.disk_path(folder);
@@ -99,7 +87,7 @@ pub(super) fn make_room(engine: &Engine<'_>, pip: PipId, process: &ProcessPip) -
     Ok(())
 }
 
-/// Empties an exclusive output directory, but for files that other pips or this one declare in it.
+/// Empties an exclusive output directory, but for what is excluded from it.
 fn empty(world: &World<'_>, process: &ProcessPip, folder: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -122,16 +110,6 @@ fn is_free(world: &World<'_>, pip: PipId, path: PathId) -> bool {
     world.graph.producer(world.graph.latest(path)).is_none_or(|producer| producer == pip)
 }
 
-/// Removes a file or link, or a folder if it is empty.
-pub(super) fn remove_leaf(path: &Path) -> io::Result<()> {
-    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
-    let removed = if metadata.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
-    match removed {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => Ok(()),
-        other => other,
-    }
-}
-
 /// Puts the version of a file in place that a process reads, where a later version or nothing is on the disk.
 fn restore_version(world: &World<'_>, artifact: FileArtifact) -> io::Result<()> {
     if world.graph.latest(artifact.path) == artifact {
@@ -139,7 +117,12 @@ fn restore_version(world: &World<'_>, artifact: FileArtifact) -> io::Result<()> 
     }
     let wanted = world.artifact(artifact)?;
     if world.on_disk(artifact.path)? != wanted {
-        super::cached::put(world, artifact.path, &wanted, true)?;
+        let there = super::cached::put(world, artifact.path, &wanted, true)?;
+        if !there {
+            let text =
+                format!("an earlier version of `{}` is not in the cache any more", world.graph.display(artifact.path));
+            return Err(io::Error::other(text));
+        }
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use regex::Regex;
 
@@ -17,12 +17,12 @@ use super::super::judge::{Verdict, judge};
 use super::super::outcome::{Done, PipResult};
 use super::super::run::Engine;
 use super::super::sandbox::{Exit, Report, Worker};
-use super::super::state::remove_all;
+use super::super::state::{beside, remove_all, remove_leaf, touched_since};
 use super::super::view::View;
 use super::super::violation::{diagnostics, pip_name};
 use super::cached::CachedResult;
 use super::harvest::{Harvest, harvest};
-use super::prepare::{Scratch, job, make_room, make_writable, remove_leaf, temporary_folders};
+use super::prepare::{Scratch, job, make_room, make_writable, temporary_folders};
 use super::{failed_io, pip_error};
 use crate::cas::Digest;
 use crate::diagnostics::{Code, Severity};
@@ -90,14 +90,17 @@ pub(super) struct Step<'s, 'g> {
     pub(super) weak: Fingerprint,
     /// Whether it runs as long as its clients do.
     is_service: bool,
+    /// When its inputs were looked at.
+    begun: SystemTime,
 }
 
 impl<'s, 'g> Step<'s, 'g> {
     pub(super) fn new(engine: &'s Engine<'g>, pip: PipId, process: &'s ProcessPip) -> io::Result<Self> {
         let world = &engine.world;
+        let begun = SystemTime::now();
         let command = Command::of(world, process);
-        let weak = weak(world, process, &command, engine.options.config.cache.salt.as_deref(), None)?;
-        Ok(Self { engine, pip, process, view: View::of(world, pip, process), command, weak, is_service: false })
+        let weak = weak(world, process, &command, &engine.salt, None)?;
+        Ok(Self { engine, pip, process, view: View::of(world, pip, process), command, weak, is_service: false, begun })
     }
 
     fn take(self, mut attempt: Attempt<'_>) -> io::Result<PipResult> {
@@ -188,7 +191,8 @@ impl<'s, 'g> Step<'s, 'g> {
         result.exit_code = Some(cached.exit_code);
         result.skips_dependents = cached.succeed_fast;
         self.say(&mut result, stdout, stderr);
-        self.publish(cached.outputs.clone(), directories, &mut result);
+        let sources: Vec<_> = cached.sources.iter().filter_map(|token| world.path_of_token(token)).collect();
+        self.publish(cached.outputs.clone(), directories, &sources, &mut result);
         self.engine.rely_on(&paths);
         Ok(Some(result))
     }
@@ -198,6 +202,7 @@ impl<'s, 'g> Step<'s, 'g> {
         &self,
         outputs: Vec<Content>,
         directories: Vec<Vec<(crate::paths::PathId, Content)>>,
+        sources: &[crate::paths::PathId],
         result: &mut PipResult,
     ) {
         let world = &self.engine.world;
@@ -218,6 +223,7 @@ impl<'s, 'g> Step<'s, 'g> {
             }
             world.set_contents(id, Contents::opaque(entries));
         }
+        left.retain(|path| !sources.contains(path));
         world.made.leave(self.pip, world.graph, left.into_iter());
         result.weak = Some(self.weak);
     }
@@ -225,8 +231,7 @@ impl<'s, 'g> Step<'s, 'g> {
     /// What the fingerprint is made of, for explaining.
     pub(super) fn recipe(&self, paths: Option<&PathSet>) -> io::Result<Recipe> {
         let mut ingredients: Vec<Ingredient> = Vec::new();
-        let salt = self.engine.options.config.cache.salt.as_deref();
-        weak(&self.engine.world, self.process, &self.command, salt, Some(&mut ingredients))?;
+        weak(&self.engine.world, self.process, &self.command, &self.engine.salt, Some(&mut ingredients))?;
         if let Some(paths) = paths {
             strong(&self.view, self.weak, paths, Some(&mut ingredients))?;
         }
@@ -355,6 +360,9 @@ impl<'s, 'g> Step<'s, 'g> {
         result.uncached = result.uncached.take().or_else(|| {
             report.incomplete.clone().or_else(|| uncacheable_code.then(|| format!("exit code {code} is not cached")))
         });
+        if result.uncached.is_none() {
+            result.uncached = self.changed_meanwhile(&verdict.path_set)?;
+        }
         let strong = strong(&self.view, self.weak, &verdict.path_set, None)?;
         result.strong = Some(strong);
         let stored = self.engine.options.use_cache && self.engine.options.config.schedule.store_outputs_to_cache;
@@ -368,6 +376,7 @@ impl<'s, 'g> Step<'s, 'g> {
                     .iter()
                     .map(|list| list.iter().map(|(path, content)| (world.token(*path), content.clone())).collect())
                     .collect(),
+                sources: harvest.sources.iter().map(|path| world.token(*path)).collect(),
                 stdout: keep(streams[0])?,
                 stderr: keep(streams[1])?,
                 exit_code: code,
@@ -381,8 +390,36 @@ impl<'s, 'g> Step<'s, 'g> {
             explain::remember(self.engine, self.pip, &self.recipe(Some(&verdict.path_set))?)?;
         }
         self.engine.rely_on(&verdict.path_set);
-        self.publish(harvest.outputs, harvest.directories, result);
+        self.publish(harvest.outputs, harvest.directories, &harvest.sources, result);
         Ok(())
+    }
+
+    /// Whether an input was changed while the process ran: nobody knows which content it has read then.
+    fn changed_meanwhile(&self, paths: &PathSet) -> io::Result<Option<String>> {
+        let world = &self.engine.world;
+        let graph = world.graph;
+        let changed = |path| Ok(Some(format!("`{}` changed while it ran", graph.display(path))));
+        // The clock of a file system may lag behind, so declared files are looked at again in doubt.
+        let doubtful = self.begun.checked_sub(CLOCK_STEP).unwrap_or(self.begun);
+        let mut sources = self.process.inputs.iter().filter(|input| input.is_source()).map(|input| input.path);
+        if let Some(path) = sources.find(|path| touched_since(&world.disk_path(*path), doubtful))
+            && self.weak_again()? != self.weak
+        {
+            return changed(path);
+        }
+        for entry in paths.entries.iter().filter(|entry| entry.content || entry.listing) {
+            let Some(path) = world.path_of_token(&entry.path) else { continue };
+            // What pips make is written before their dependents run, and folders with outputs change all the time.
+            let is_source = !world.is_made(path) && !world.is_output_folder(path);
+            if is_source && touched_since(&world.disk_path(path), self.begun) {
+                return changed(path);
+            }
+        }
+        Ok(None)
+    }
+
+    fn weak_again(&self) -> io::Result<Fingerprint> {
+        weak(&self.engine.world, self.process, &self.command, &self.engine.salt, None)
     }
 
     fn reads(&self, report: &Report) -> Vec<(crate::paths::PathId, super::super::sandbox::Reads)> {
@@ -511,6 +548,9 @@ impl<'s, 'g> Step<'s, 'g> {
     }
 }
 
+/// The longest step of a clock that stamps files.
+const CLOCK_STEP: Duration = Duration::from_millis(20);
+
 /// How a run ended.
 struct Ran {
     result: PipResult,
@@ -521,7 +561,7 @@ struct Ran {
 
 /// Makes a file that is to be changed in place this build's alone: the cache may have a link to it.
 fn detach(path: &Path) -> io::Result<()> {
-    let temporary = path.with_extension("detaching");
+    let temporary = beside(path);
     fs::copy(path, &temporary)?;
     make_writable(&temporary)?;
     fs::rename(&temporary, path)
