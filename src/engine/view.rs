@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::content::Content;
 use super::directories::{Contents, Found};
+use super::fingerprint::{PathEntry, PathSet};
 use super::world::World;
 use crate::graph::{DirectoryId, FileArtifact, PipId, ProcessPip};
 use crate::paths::PathId;
@@ -82,6 +83,37 @@ impl<'w, 'g> View<'w, 'g> {
             }
         });
         Ok(names)
+    }
+
+    /// Everything that this pip may read in its directories: what its result may depend on when nobody watches it.
+    pub(super) fn everything(&self) -> io::Result<PathSet> {
+        let mut entries = Vec::new();
+        let mut open = Vec::new();
+        for (_, contents) in &self.directories {
+            if let Contents::Source { root, deep, .. } = &**contents {
+                open.push((*root, *deep));
+            }
+            contents.for_each(&mut |path| {
+                entries.push(PathEntry { path: self.world.token(path), content: true, listing: false });
+            });
+        }
+        while let Some((folder, deep)) = open.pop() {
+            entries.push(PathEntry { path: self.world.token(folder), content: false, listing: true });
+            for name in self.listing(folder)? {
+                let path = self.world.graph.paths().child_named(folder, &name);
+                match self.world.kind_on_disk(path)? {
+                    Content::Directory if deep => open.push((path, deep)),
+                    Content::Directory => {}
+                    _ if matches!(self.find(path), Some(Found::Source)) => {
+                        entries.push(PathEntry { path: self.world.token(path), content: true, listing: false });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        entries.sort_unstable();
+        entries.dedup();
+        Ok(PathSet { entries })
     }
 
     /// Adds the names in a folder of what no pip made.

@@ -300,7 +300,13 @@ impl<'s, 'g> Step<'s, 'g> {
             result.done = Done::Cancelled;
             return Ok(Ran { result, exit: Some(report.exit), left: Vec::new() });
         }
-        let verdict = judge(&self.view, self.process, &report, &engine.options.allow_lists);
+        let mut verdict = judge(&self.view, self.process, &report, &engine.options.allow_lists);
+        if !job.observe {
+            verdict.path_set = self.view.everything()?;
+            if self.process.flags.allow_undeclared_source_reads {
+                verdict.uncacheable = Some("nobody watched which sources it read".to_owned());
+            }
+        }
         result.reads = self.reads(&report);
         let trouble = self.trouble(&report, &stdout, &stderr);
         let fine = trouble.is_empty() && verdict.violations.is_empty();
