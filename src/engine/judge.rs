@@ -86,6 +86,8 @@ impl Judge<'_, '_, '_> {
             }
         }
         // Looking for one's own output before making it is how compilers work.
+        // Neither is looking at what one is about to write; that it must not be written is told already.
+        let own = own || self.report.denied.iter().any(|denied| denied.path == access.path);
         if access.reads.any() && (!own || access.reads.content) {
             self.read(path, access.reads, access.process);
         }
