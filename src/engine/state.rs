@@ -49,12 +49,30 @@ impl State {
             writeln!(file, "{}", std::process::id())
         };
         write(&mut lock).map_err(|error| failed(&path, error))?;
+        // What a build that was killed left there.
+        let tmp = folder.join("tmp");
+        remove_all(&tmp).and_then(|()| fs::create_dir(&tmp)).map_err(|error| failed(&tmp, error))?;
         Ok(Self { folder, _lock: lock })
     }
 
     /// A file or folder in it.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// Puts a file in place that `make` writes elsewhere first: at its place it is whole or not there, whenever the build
+    /// is killed.
+    pub(super) fn place(&self, target: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let temporary = self.folder.join("tmp").join(format!("unfinished-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+        make(&temporary)?;
+        match fs::rename(&temporary, target) {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                fs::copy(&temporary, target)?;
+                fs::remove_file(&temporary)
+            }
+            renamed => renamed,
+        }
     }
 
     /// A new empty folder for what a pip leaves behind while it runs, by a name that is its own.
@@ -116,17 +134,9 @@ pub(super) fn touched(metadata: &fs::Metadata, since: SystemTime) -> bool {
     (metadata.mtime(), metadata.mtime_nsec()) >= since || (metadata.ctime(), metadata.ctime_nsec()) >= since
 }
 
-/// A name in the folder of a path that nobody else uses, for a file that is not finished.
-pub(super) fn beside(path: &Path) -> PathBuf {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    path.with_file_name(format!(".{name}.{}-{number}.unfinished", std::process::id()))
-}
-
-/// Writes a file so that it is whole or not there.
+/// Writes a file of the build's own so that it is whole or not there. Only one build at a time does that.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = beside(path);
+    let temporary = path.with_extension("new");
     fs::write(&temporary, bytes)?;
     fs::rename(&temporary, path)
 }

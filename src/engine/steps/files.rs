@@ -9,7 +9,7 @@ use super::super::command::file_text;
 use super::super::content::Content;
 use super::super::outcome::{Done, PipResult};
 use super::super::run::Engine;
-use super::super::state::{beside, make_way, remove_all, write_whole};
+use super::super::state::{make_way, remove_all};
 use super::super::violation::pip_name;
 use super::{done, failed_io, pip_error};
 use crate::cas::{Digest, Keep, Materialize};
@@ -47,16 +47,15 @@ pub(in crate::engine) fn copy(engine: &Engine<'_>, pip: PipId, copy: &CopyFilePi
         if !on_disk {
             return Err(io::Error::other("an older version of the file is not in the cache any more"));
         }
-        let temporary = beside(target);
-        fs::copy(&source, &temporary)?;
-        if Digest::of_reader(fs::File::open(&temporary)?)? != digest {
-            remove_all(&temporary)?;
-            return Err(io::Error::other("its source changed while it was copied"));
-        }
-        let mode = if executable { 0o755 } else { 0o644 } & if copy.keep_writable { 0o777 } else { 0o555 };
-        fs::set_permissions(&temporary, fs::Permissions::from_mode(mode))?;
         make_way(target)?;
-        fs::rename(&temporary, target)
+        engine.state.place(target, |temporary| {
+            fs::copy(&source, temporary)?;
+            if Digest::of_reader(fs::File::open(temporary)?)? != digest {
+                return Err(io::Error::other("its source changed while it was copied"));
+            }
+            let mode = if executable { 0o755 } else { 0o644 } & if copy.keep_writable { 0o777 } else { 0o555 };
+            fs::set_permissions(temporary, fs::Permissions::from_mode(mode))
+        })
     };
     let content = Content::File { digest, executable };
     let place = Place { slot, output: copy.destination, writable: copy.keep_writable, code: Code::Dx(8) };
@@ -70,7 +69,7 @@ pub(in crate::engine) fn write(engine: &Engine<'_>, pip: PipId, write: &WriteFil
     let place = Place { slot, output: write.destination, writable: false, code: Code::Dx(6) };
     place.fill(engine, pip, content, |target| {
         make_way(target)?;
-        write_whole(target, text.as_bytes())
+        engine.state.place(target, |temporary| fs::write(temporary, text.as_bytes()))
     })
 }
 

@@ -17,7 +17,7 @@ use super::super::judge::{Verdict, judge};
 use super::super::outcome::{Done, PipResult};
 use super::super::run::Engine;
 use super::super::sandbox::{Exit, Report, Worker};
-use super::super::state::{beside, remove_all, remove_leaf, touched_since};
+use super::super::state::{remove_all, remove_leaf, touched_since};
 use super::super::view::View;
 use super::super::violation::{diagnostics, pip_name};
 use super::cached::CachedResult;
@@ -274,7 +274,7 @@ impl<'s, 'g> Step<'s, 'g> {
         for output in self.process.outputs.iter().filter(|output| output.artifact.rewrite > 1) {
             let path = world.disk_path(output.artifact.path);
             if path.exists() {
-                detach(&path)?;
+                detach(engine, &path)?;
             }
         }
         for output in self.process.outputs.iter().filter(|output| world.is_below_shared(output.artifact.path)) {
@@ -566,11 +566,11 @@ struct Ran {
 }
 
 /// Makes a file that is to be changed in place this build's alone: the cache may have a link to it.
-fn detach(path: &Path) -> io::Result<()> {
-    let temporary = beside(path);
-    fs::copy(path, &temporary)?;
-    make_writable(&temporary)?;
-    fs::rename(&temporary, path)
+fn detach(engine: &Engine<'_>, path: &Path) -> io::Result<()> {
+    engine.state.place(path, |temporary| {
+        fs::copy(path, temporary)?;
+        make_writable(temporary)
+    })
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
