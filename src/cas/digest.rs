@@ -23,6 +23,15 @@ pub struct Digest {
 pub struct NotADigest;
 
 impl Digest {
+    /// The digest of no bytes. Every store has that content.
+    pub const EMPTY: Self = Self {
+        hash: [
+            0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27, 0xae,
+            0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+        ],
+        size: 0,
+    };
+
     /// The digest of bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self { hash: Sha256::digest(bytes).into(), size: bytes.len() as u64 }
@@ -71,15 +80,20 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, NotADigest> {
         let (hex, size) = text.split_once('/').ok_or(NotADigest)?;
-        if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(NotADigest);
-        }
-        let mut hash = [0; 32];
-        for (at, byte) in hash.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).map_err(|_| NotADigest)?;
-        }
-        Ok(Self { hash, size: size.parse().map_err(|_| NotADigest)? })
+        Ok(Self { hash: hash_of_hex(hex)?, size: size.parse().map_err(|_| NotADigest)? })
     }
+}
+
+/// The hash that 64 hexadecimal digits stand for.
+pub(super) fn hash_of_hex(hex: &str) -> Result<[u8; 32], NotADigest> {
+    if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(NotADigest);
+    }
+    let mut hash = [0; 32];
+    for (at, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).map_err(|_| NotADigest)?;
+    }
+    Ok(hash)
 }
 
 #[cfg(test)]
@@ -89,6 +103,7 @@ mod tests {
     #[test]
     fn digests_are_sha_256_and_round_trip() {
         let empty = Digest::of(b"");
+        assert_eq!(empty, Digest::EMPTY);
         assert_eq!(empty.to_string(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855/0");
         let long = vec![7; 200_000];
         assert_eq!(Digest::of_reader(&long[..]).unwrap(), Digest::of(&long));

@@ -2,10 +2,14 @@
 //!
 //! Nothing here knows of pips.
 
+#[cfg(feature = "remote")]
+pub mod api;
 mod digest;
+#[cfg(all(feature = "remote", target_os = "linux"))]
+pub mod remote;
 #[cfg(target_os = "linux")]
 pub mod store;
 
-pub use digest::Digest;
+pub use digest::{Digest, NotADigest};
 #[cfg(target_os = "linux")]
 pub use store::{Keep, Materialize, Store, StoreError};

@@ -56,6 +56,14 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// What arrived is not what it was said to be.
+    #[error("what arrived for {digest} is something else, of {size} bytes")]
+    Unlike {
+        /// What it was said to be.
+        digest: Digest,
+        /// How many bytes arrived.
+        size: u64,
+    },
     /// Only regular files have a content.
     #[error("`{}` is not a regular file", path.display())]
     NotAFile {

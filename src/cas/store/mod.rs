@@ -18,6 +18,7 @@
 
 mod add;
 mod error;
+mod incoming;
 mod inspect;
 mod materialize;
 mod stamp;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use add::Keep;
 pub use error::StoreError;
+pub use incoming::Incoming;
 pub use materialize::Materialize;
 pub use stamp::is_stamped;
 pub use sweep::{Collected, Stats, Verified};

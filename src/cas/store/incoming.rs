@@ -1,0 +1,120 @@
+//! Contents that arrive piece by piece, with a digest that somebody claims them to have.
+
+use std::fs::{File, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+
+use sha2::{Digest as _, Sha256};
+
+use super::Store;
+use super::add::create;
+use super::error::{During as _, StoreError};
+use super::temporary::Unfinished;
+use crate::cas::Digest;
+
+/// A content on its way into the store. It is hashed as it arrives, and is in the store only if it turns out to be what
+/// it was said to be. Dropping it removes what has arrived.
+#[derive(Debug)]
+pub struct Incoming {
+    digest: Digest,
+    unfinished: Unfinished,
+    file: File,
+    hasher: Sha256,
+    arrived: u64,
+}
+
+impl Incoming {
+    /// What it is to become.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// How many bytes have arrived.
+    pub fn arrived(&self) -> u64 {
+        self.arrived
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unlike`] when they are more than there should be, and when the file system refuses.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        if self.arrived + bytes.len() as u64 > self.digest.size {
+            return Err(StoreError::Unlike { digest: self.digest, size: self.arrived + bytes.len() as u64 });
+        }
+        self.file.write_all(bytes).during("write", self.unfinished.path())?;
+        self.hasher.update(bytes);
+        self.arrived += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Puts the content into the store.
+    ///
+    /// # Errors
+    /// [`StoreError::Unlike`] when it is not what it was said to be, and when the file system refuses.
+    pub fn finish(self, store: &Store, executable: bool) -> Result<(), StoreError> {
+        let hash: [u8; 32] = self.hasher.finalize().into();
+        if (Digest { hash, size: self.arrived }) != self.digest {
+            return Err(StoreError::Unlike { digest: self.digest, size: self.arrived });
+        }
+        let mode = Permissions::from_mode(if executable { 0o555 } else { 0o444 });
+        store.publish(self.unfinished, &self.file, &self.digest, mode)
+    }
+}
+
+impl Store {
+    /// Begins to take a content that arrives piece by piece.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn receive(&self, digest: &Digest) -> Result<Incoming, StoreError> {
+        let unfinished = self.temporary.unused();
+        let file = create(&unfinished)?;
+        Ok(Incoming { digest: *digest, unfinished, file, hasher: Sha256::new(), arrived: 0 })
+    }
+
+    /// Adds bytes that somebody claims to have a digest, with the mode that they are wanted with.
+    ///
+    /// # Errors
+    /// [`StoreError::Unlike`] when they do not have it, and when the file system refuses.
+    pub fn add_claimed(&self, digest: &Digest, bytes: &[u8], executable: bool) -> Result<(), StoreError> {
+        if Digest::of(bytes) != *digest {
+            return Err(StoreError::Unlike { digest: *digest, size: bytes.len() as u64 });
+        }
+        let unfinished = self.temporary.unused();
+        let mut file = create(&unfinished)?;
+        file.write_all(bytes).during("write", unfinished.path())?;
+        self.publish(unfinished, &file, digest, Permissions::from_mode(if executable { 0o555 } else { 0o444 }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_as_promised_comes_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let digest = Digest::of(b"in two pieces");
+        let mut incoming = store.receive(&digest).unwrap();
+        incoming.write(b"in two ").unwrap();
+        assert!(!store.contains(&digest).unwrap());
+        let too_long = incoming.write(b"pieces and more").unwrap_err();
+        assert!(matches!(too_long, StoreError::Unlike { size: 22, .. }), "{too_long}");
+        incoming.write(b"pieces").unwrap();
+        incoming.finish(&store, true).unwrap();
+        assert_eq!(store.read(&digest).unwrap(), b"in two pieces");
+
+        for wrong in [&b"short"[..], b"other"] {
+            let digest = Digest::of(b"right");
+            let digest = if wrong == b"short" { Digest { size: 9, ..digest } } else { digest };
+            let mut incoming = store.receive(&digest).unwrap();
+            incoming.write(wrong).unwrap();
+            assert!(matches!(incoming.finish(&store, false), Err(StoreError::Unlike { .. })));
+            assert!(matches!(store.add_claimed(&digest, wrong, false), Err(StoreError::Unlike { .. })));
+            assert!(!store.contains(&digest).unwrap());
+        }
+        assert_eq!(std::fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0);
+    }
+}
