@@ -9,6 +9,8 @@ mod digest;
 pub mod remote;
 #[cfg(target_os = "linux")]
 pub mod store;
+#[cfg(feature = "remote")]
+pub mod tree;
 
 pub use digest::{Digest, NotADigest};
 #[cfg(target_os = "linux")]
