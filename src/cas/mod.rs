@@ -9,7 +9,7 @@ mod digest;
 pub mod remote;
 #[cfg(target_os = "linux")]
 pub mod store;
-#[cfg(feature = "remote")]
+#[cfg(all(feature = "remote", target_os = "linux"))]
 pub mod tree;
 
 pub use digest::{Digest, NotADigest};
