@@ -304,7 +304,11 @@ fn measured_beside_cp() {
         time("capture", &mut || root = capture(&store, &case.at("from"), Keep::Copy).unwrap().root);
         time("capture again", &mut || assert_eq!(capture(&store, &case.at("from"), Keep::Copy).unwrap().root, root));
         time("cp -rl", &mut || cp("-rl", &format!("cpl{round}")));
-        time("checkout", &mut || assert_eq!(checkout(&store, &root, &case.at(&format!("to{round}")), false).unwrap().files, 50_000));
-        time("checkout writable", &mut || assert_eq!(checkout(&store, &root, &case.at(&format!("w{round}")), true).unwrap().files, 50_000));
+        time("checkout", &mut || {
+            assert_eq!(checkout(&store, &root, &case.at(&format!("to{round}")), false).unwrap().files, 50_000)
+        });
+        time("checkout writable", &mut || {
+            assert_eq!(checkout(&store, &root, &case.at(&format!("w{round}")), true).unwrap().files, 50_000)
+        });
     }
 }

@@ -137,6 +137,11 @@ impl<'s> Reachable<'s> {
         self.seen.contains(digest)
     }
 
+    /// All of them, in no order.
+    pub fn digests(&self) -> impl Iterator<Item = &Digest> {
+        self.seen.iter()
+    }
+
     fn strict(&mut self, root: &Digest) -> Result<(), WalkError> {
         self.go(root, &mut |_, _, error| Err(error))
     }
