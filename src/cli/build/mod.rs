@@ -240,6 +240,10 @@ pub(super) fn options<'a>(
         config,
         allow_lists: workspace.allow_lists(),
         keep_observations: false,
+        shared: None,
+        outputs: engine::Outputs::All,
+        asked: None,
+        patience: Duration::from_secs(300),
     }
 }
 
