@@ -225,7 +225,8 @@ impl<'g> Schedule<'g> {
         let mut queue = self.lock();
         let Some(waiting) = queue.again.remove(&pip) else { return };
         for waiter in waiting {
-            let is_given_up = self.settled[waiter.0 as usize].load(Ordering::Acquire) && !queue.again.contains_key(&waiter);
+            let is_given_up =
+                self.settled[waiter.0 as usize].load(Ordering::Acquire) && !queue.again.contains_key(&waiter);
             #[allow(clippy::iter_over_hash_type, reason = "only whether one of them is waited for counts")]
             let waits = queue.again.values().any(|waiting| waiting.contains(&waiter));
             if is_well && !is_given_up && !waits {

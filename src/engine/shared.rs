@@ -150,7 +150,10 @@ pub(super) fn may_leave(graph: &PipGraph, process: &ProcessPip, slot: usize, pat
     let excluded = process.rare.as_ref().map_or(&[][..], |rare| &rare.output_directory_exclusions);
     // Of several directories with one root any may have it.
     closest.is_some_and(|(_, output)| {
-        process.output_directories.get(slot).is_some_and(|mine| mine.path == output.path && is_same(mine.kind, output.kind))
+        process
+            .output_directories
+            .get(slot)
+            .is_some_and(|mine| mine.path == output.path && is_same(mine.kind, output.kind))
     }) && !excluded.iter().any(|excluded| paths.is_within(path, *excluded))
         && !process.outputs.iter().any(|output| output.artifact.path == path)
 }

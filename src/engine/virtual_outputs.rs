@@ -163,7 +163,12 @@ pub(super) fn bring(engine: &Engine<'_>, process: &ProcessPip, slot: usize) -> i
 ///
 /// # Errors
 /// [`LostInputs`] where it cannot be had.
-pub(super) fn bring_content(engine: &Engine<'_>, artifact: FileArtifact, content: &Content, slot: usize) -> io::Result<()> {
+pub(super) fn bring_content(
+    engine: &Engine<'_>,
+    artifact: FileArtifact,
+    content: &Content,
+    slot: usize,
+) -> io::Result<()> {
     let away = engine.world.virtual_outputs.get(artifact.path).filter(|away| away.content == *content);
     let needed = match away {
         // It need not lie there to be copied.
@@ -204,7 +209,10 @@ fn bring_all(engine: &Engine<'_>, needed: &[Needed], slot: usize) -> io::Result<
     }
     let lost: FxHashSet<Digest> = engine.fetch(&wanted).into_iter().collect();
     if !lost.is_empty() {
-        return Err(gone(engine, needed.iter().filter(|one| one.content.digest().is_some_and(|it| lost.contains(&it)))));
+        return Err(gone(
+            engine,
+            needed.iter().filter(|one| one.content.digest().is_some_and(|it| lost.contains(&it))),
+        ));
     }
     for one in needed {
         let Some(away) = &one.away else { continue };

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tonic::Code;
+
 use crate::cas::remote::RemoteError;
 
 /// How many requests in a row may fail.
@@ -70,8 +72,8 @@ impl Breaker {
                 self.went_well(begun.elapsed());
                 Some(answer)
             }
-            // The server answered; what it answered is for the caller to see.
-            Err(RemoteError::Missing { .. }) => {
+            // The server answered; what it answered is for the caller to see. Or it is not its fault.
+            Err(RemoteError::Missing { .. } | RemoteError::Store(_)) => {
                 self.went_well(begun.elapsed());
                 None
             }
@@ -98,7 +100,19 @@ impl Breaker {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
         let closed = self.lock().closed_until.is_some();
         // A client that cannot reach a server has tried again by itself.
-        if closed || failures >= FAILURES || matches!(error, RemoteError::Unreachable { .. }) {
+        let hopeless = match error {
+            RemoteError::Unreachable { .. } | RemoteError::Unsupported { .. } => true,
+            RemoteError::Refused { code, .. } => matches!(
+                code,
+                Code::Unavailable
+                    | Code::DeadlineExceeded
+                    | Code::Unauthenticated
+                    | Code::PermissionDenied
+                    | Code::Unimplemented
+            ),
+            _ => false,
+        };
+        if closed || failures >= FAILURES || hopeless {
             self.close(&error.to_string());
         }
     }

@@ -10,4 +10,4 @@ mod keys;
 mod records;
 mod uploads;
 
-pub use cache::{RemoteCache, RemoteCacheOptions, Upload};
+pub use cache::{RemoteCache, RemoteCacheError, RemoteCacheOptions, Upload};

@@ -157,10 +157,8 @@ pub(super) fn of_result(finding: &Finding) -> (reapi::ActionResult, Vec<Blob>) {
 /// The bytes of the first are new; servers have the others.
 pub(super) fn of_path_sets(weak: Fingerprint, listed: &[Listed]) -> Option<(reapi::ActionResult, Vec<Blob>)> {
     let body = postcard::to_stdvec(listed).ok()?;
-    let mut blobs: Vec<Blob> = listed
-        .iter()
-        .filter_map(|one| Some(Blob::Bytes(one.digest, one.bytes.clone()?)))
-        .collect();
+    let mut blobs: Vec<Blob> =
+        listed.iter().filter_map(|one| Some(Blob::Bytes(one.digest, one.bytes.clone()?))).collect();
     let mut result = answer(seal(Kind::PathSets, weak, &body), &mut blobs);
     result.output_files = listed
         .iter()

@@ -194,7 +194,7 @@ impl Inner {
                 self.breaker.went_well(if small { begun.elapsed() } else { Duration::ZERO });
                 Some(())
             }
-            Err(RemoteError::Store(_) | RemoteError::Missing { .. }) => None,
+            Err(RemoteError::Store(_) | RemoteError::Missing { .. } | RemoteError::TooLarge { .. }) => None,
             Err(error) => {
                 self.breaker.failed(&error);
                 None

@@ -39,7 +39,10 @@ pub(in crate::engine) fn copy(engine: &Engine<'_>, pip: PipId, copy: &CopyFilePi
     };
     let elsewhere = is_elsewhere(engine, copy.source, &digest);
     let goes = !elsewhere || engine.is_to_lie_on_disk(pip);
-    if elsewhere && goes && let Err(error) = bring_content(engine, copy.source, &Content::File { digest, executable }, slot) {
+    if elsewhere
+        && goes
+        && let Err(error) = bring_content(engine, copy.source, &Content::File { digest, executable }, slot)
+    {
         return lost_or_failed(graph, pip, Code::Dx(8), "its source cannot be had", &error);
     }
     let source = engine.world.disk_path(copy.source.path);
@@ -64,7 +67,8 @@ pub(in crate::engine) fn copy(engine: &Engine<'_>, pip: PipId, copy: &CopyFilePi
         })
     };
     let content = Content::File { digest, executable };
-    let place = Place { slot, output: copy.destination, writable: copy.keep_writable, code: Code::Dx(8), stays_away: !goes };
+    let place =
+        Place { slot, output: copy.destination, writable: copy.keep_writable, code: Code::Dx(8), stays_away: !goes };
     place.fill(engine, pip, content, make)
 }
 

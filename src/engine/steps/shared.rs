@@ -66,8 +66,9 @@ impl Step<'_, '_> {
         if matches!(found, Ok(None)) {
             shared.path_sets(self.weak, &mut |bytes| {
                 found = match postcard::from_bytes::<PathSet>(bytes) {
-                    Ok(paths) if paths.entries.len() <= MOST_PATHS => strong(&self.view, self.weak, &paths, None)
-                        .and_then(|strong| attempt(strong, &paths, bytes)),
+                    Ok(paths) if paths.entries.len() <= MOST_PATHS => {
+                        strong(&self.view, self.weak, &paths, None).and_then(|strong| attempt(strong, &paths, bytes))
+                    }
                     _ => Ok(None),
                 };
                 !matches!(found, Ok(None))
@@ -197,6 +198,7 @@ fn fits(world: &World<'_>, process: &ProcessPip, cached: &CachedResult) -> bool 
     let paths = world.graph.paths();
     #[allow(clippy::iter_over_hash_type, reason = "all of them must be so")]
     let is_tree = seen.iter().all(|path| paths.ancestors(*path).skip(1).all(|above| !files.contains(&above)));
-    let sources = cached.sources.iter().all(|token| world.path_of_token(token).is_some_and(|path| files.contains(&path)));
+    let sources =
+        cached.sources.iter().all(|token| world.path_of_token(token).is_some_and(|path| files.contains(&path)));
     declared && left && is_tree && sources
 }
