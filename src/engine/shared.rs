@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::cache::Fingerprint;
 use super::content::Content;
 use crate::cas::{Digest, Store};
-use crate::graph::{OutputDirectoryKind, Pip, PipGraph, PipId, ProcessPip, SealKind};
+use crate::graph::{Pip, PipGraph, PipId, ProcessPip, SealKind};
 use crate::paths::PathId;
 
 /// Results and contents that other machines left, and that other machines may find.
@@ -136,30 +136,24 @@ pub(super) fn on_disk(
     Some(chosen)
 }
 
-/// Whether a path of a result that came from elsewhere is one that the process may leave something at: below one of its
-/// output directories, in the closest of them, not excluded, and no declared file.
-pub(super) fn may_leave(graph: &PipGraph, process: &ProcessPip, slot: usize, path: PathId) -> bool {
+/// Whether a path of a result that came from elsewhere is one that the process may leave something at: a file below one of
+/// its output directories, in the closest of them; a folder below or at one; not excluded, and no declared file.
+pub(super) fn may_leave(graph: &PipGraph, process: &ProcessPip, slot: usize, path: PathId, is_folder: bool) -> bool {
     let paths = graph.paths();
-    let is_below = |root: PathId| path != root && paths.is_within(path, root);
-    let closest = process
-        .output_directories
-        .iter()
-        .enumerate()
-        .filter(|(_, output)| is_below(output.path))
-        .max_by_key(|(_, output)| paths.depth(output.path));
+    let Some(mine) = process.output_directories.get(slot) else { return false };
+    if !paths.is_within(path, mine.path) {
+        return false;
+    }
+    let deepest = || {
+        let above = process.output_directories.iter().map(|output| output.path);
+        let above = above.filter(|root| *root != path && paths.is_within(path, *root));
+        above.max_by_key(|root| paths.depth(*root))
+    };
     let excluded = process.rare.as_ref().map_or(&[][..], |rare| &rare.output_directory_exclusions);
     // Of several directories with one root any may have it.
-    closest.is_some_and(|(_, output)| {
-        process
-            .output_directories
-            .get(slot)
-            .is_some_and(|mine| mine.path == output.path && is_same(mine.kind, output.kind))
-    }) && !excluded.iter().any(|excluded| paths.is_within(path, *excluded))
+    (is_folder || deepest() == Some(mine.path))
+        && !excluded.iter().any(|excluded| paths.is_within(path, *excluded))
         && !process.outputs.iter().any(|output| output.artifact.path == path)
-}
-
-fn is_same(left: OutputDirectoryKind, right: OutputDirectoryKind) -> bool {
-    (left == OutputDirectoryKind::Shared) == (right == OutputDirectoryKind::Shared)
 }
 
 /// The process or copy behind a pip that seals an output directory.

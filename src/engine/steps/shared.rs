@@ -190,8 +190,11 @@ fn fits(world: &World<'_>, process: &ProcessPip, cached: &CachedResult) -> bool 
             if content.is_output() {
                 files.insert(path);
             }
-            let is_there = content.is_output() || *content == Content::Directory;
-            is_there && is_whole(content) && seen.insert(path) && may_leave(world.graph, process, slot, path)
+            let is_folder = *content == Content::Directory;
+            (is_folder || content.is_output())
+                && is_whole(content)
+                && (seen.insert(path) || is_folder)
+                && may_leave(world.graph, process, slot, path, is_folder)
         })
     });
     // Nothing lies below a file.
