@@ -18,6 +18,8 @@ mod library;
 mod output;
 mod parse;
 mod prompt;
+#[cfg(target_os = "linux")]
+mod remote_args;
 mod report;
 mod test;
 

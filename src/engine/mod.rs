@@ -44,7 +44,7 @@ pub use options::{BuildOptions, Listener};
 pub use outcome::{BuildOutcome, Done, PipResult};
 pub use snapshot::Snapshot;
 pub use state::FOLDER;
-pub use upkeep::{CacheStats, CacheVerified, Keep, cache_gc, cache_stats, cache_verify};
+pub use upkeep::{CacheStats, CacheVerified, Keep, StoreCollected, cache_gc, cache_stats, cache_verify, store_gc};
 pub use violation::{Rule, Violation, pip_name};
 pub use why::{Explanation, why};
 

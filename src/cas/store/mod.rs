@@ -6,6 +6,7 @@
 //! tmp/             files that are not finished
 //! blobs/ab/cdef…   a content whose SHA-256 hash is abcdef…, not executable
 //! blobs/ab/cdef…x  the same content, executable: that lives in the inode
+//! roots/           what was put in on purpose, so that it is kept
 //! ```
 //!
 //! Outputs of builds and the store share inodes by hard links, so keeping and restoring an output costs no copy. Such
@@ -21,6 +22,7 @@ mod error;
 mod incoming;
 mod inspect;
 mod materialize;
+mod roots;
 mod served;
 mod stamp;
 mod sweep;
@@ -32,6 +34,7 @@ pub use add::Keep;
 pub use error::StoreError;
 pub use incoming::Incoming;
 pub use materialize::Materialize;
+pub use roots::Root;
 pub use served::{Opened, Ready, Withdrawn};
 pub use stamp::is_stamped;
 pub use sweep::{Collected, Stats, Verified};
@@ -115,8 +118,11 @@ impl Store {
         Ok(Hold { _file: file })
     }
 
-    // Against every build and everyone else who removes.
-    fn hold_alone(&self) -> Result<Hold, StoreError> {
+    /// Keeps every build and everyone else who removes away, as long as the answer lives. Does not wait.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when somebody holds the store.
+    pub fn hold_alone(&self) -> Result<Hold, StoreError> {
         let (file, path) = self.lock_file()?;
         self.locked(file.try_lock(), &path)?;
         Ok(Hold { _file: file })

@@ -107,6 +107,11 @@ impl Unfinished {
         Ok(())
     }
 
+    /// The file has been moved away by other means.
+    pub(super) fn was_moved(mut self) {
+        self.there = false;
+    }
+
     /// Like [`Unfinished::rename`], for a link to a file of which the target may have become a link too. Renaming one to
     /// the other does nothing and is no error.
     pub(super) fn rename_link(self, target: &Path) -> io::Result<()> {
