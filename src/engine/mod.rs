@@ -18,6 +18,8 @@ mod judge;
 mod made;
 mod options;
 mod outcome;
+#[cfg(feature = "remote")]
+mod remote;
 mod run;
 pub mod sandbox;
 mod schedule;
@@ -42,6 +44,8 @@ pub use content::Content;
 pub use made::Scrubbed;
 pub use options::{BuildOptions, Listener};
 pub use outcome::{BuildOutcome, Done, PipResult};
+#[cfg(feature = "remote")]
+pub use remote::ExecutorOptions;
 pub use snapshot::Snapshot;
 pub use state::FOLDER;
 pub use upkeep::{CacheStats, CacheVerified, Keep, cache_gc, cache_stats, cache_verify};

@@ -65,6 +65,10 @@ pub struct PipResult {
     pub retries: u32,
     /// Dependents are to be skipped although it succeeded.
     pub skips_dependents: bool,
+    /// Whether it ran on another machine, or its result came from one that had run it before.
+    pub elsewhere: bool,
+    /// Why a process ran on this machine although others were there to run it.
+    pub stays: Option<String>,
 }
 
 impl PipResult {
@@ -89,6 +93,8 @@ impl PipResult {
             peak_memory: 0,
             retries: 0,
             skips_dependents: false,
+            elsewhere: false,
+            stays: None,
         }
     }
 
@@ -107,6 +113,10 @@ pub struct BuildOutcome {
     pub executed: usize,
     /// How many had their outputs already, or got them from the cache.
     pub hits: usize,
+    /// How many of those that were run were run on another machine.
+    pub elsewhere: usize,
+    /// How many of the hits are results of another machine that runs processes.
+    pub hits_elsewhere: usize,
     /// How many were not run.
     pub skipped: usize,
     /// How many of these need not run: a process that they depend on ended with one of its `succeedFastExitCodes`.

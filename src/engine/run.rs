@@ -50,6 +50,9 @@ pub(super) struct Engine<'g> {
     pub(super) begun: SystemTime,
     scrubbed: Scrubbed,
     repairs: Vec<Repair>,
+    /// The server that runs processes, where there is one and it answers.
+    #[cfg(feature = "remote")]
+    pub(super) executor: Option<super::remote::Executor>,
     /// Nobody removes anything from the store while the build lasts.
     _hold: Hold,
 }
@@ -87,6 +90,11 @@ impl<'g> Engine<'g> {
         let statics = Statics::of(graph);
         let is_below_shared = |path| removes && statics.is_below_shared(graph, path);
         let is_below_outputs = |path| removes && statics.is_below_outputs(graph, path);
+        #[cfg(feature = "remote")]
+        let executor = options.executor.as_ref().filter(|_| removes).and_then(|wanted| {
+            let connected = super::remote::Executor::connect(wanted);
+            connected.map_err(|reason| listener.warn(&format!("processes run on this machine: {reason}"))).ok()
+        });
         let (made, scrubbed) = Made::open(&state, graph, is_below_shared, is_below_outputs)?;
         Ok(Self {
             world: World::new(graph, statics, files, store, entries, made, options.verify),
@@ -97,10 +105,12 @@ impl<'g> Engine<'g> {
             regexes: DashMap::default(),
             real_folders: DashMap::default(),
             relied: DashMap::default(),
-            journals: (0..options.jobs.max(1)).map(|_| Mutex::default()).collect(),
+            journals: (0..options.slots()).map(|_| Mutex::default()).collect(),
             salt: salt(graph, options),
             begun,
             scrubbed,
+            #[cfg(feature = "remote")]
+            executor,
             _hold: hold,
             repairs: repaired_entries.into_iter().chain(repaired_files).collect(),
         })
@@ -109,8 +119,12 @@ impl<'g> Engine<'g> {
     /// Works until everything that is wanted is done or given up.
     pub(super) fn run(&self) -> BuildOutcome {
         let graph = self.world.graph;
-        let jobs = self.options.jobs.max(1);
-        let schedule = Schedule::new(graph, self.options.selection.as_deref(), jobs);
+        let elsewhere = self.slots_elsewhere();
+        let jobs = self.options.jobs.max(1) + elsewhere;
+        let schedule =
+            Schedule::new(graph, self.options.selection.as_deref(), [self.options.jobs.max(1), elsewhere], &|process| {
+                elsewhere > 0 && self.may_leave(process)
+            });
         let total = graph.ids().filter(|id| schedule.is_wanted(*id) && counts(graph, *id)).count();
         self.listener.begun(total);
         let services = Services::new(self);
@@ -161,6 +175,30 @@ impl<'g> Engine<'g> {
             outcome.snapshot = snapshot::take(self, |pip| schedule.is_wanted(pip), total);
         }
         outcome
+    }
+
+    /// How many processes run on other machines at a time.
+    #[cfg(feature = "remote")]
+    fn slots_elsewhere(&self) -> usize {
+        self.executor.as_ref().map_or(0, |_| self.options.slots() - self.options.jobs.max(1))
+    }
+
+    #[cfg(not(feature = "remote"))]
+    #[expect(clippy::unused_self, reason = "the same face with and without the feature")]
+    fn slots_elsewhere(&self) -> usize {
+        0
+    }
+
+    /// Whether a process is likely to run on another machine.
+    #[cfg(feature = "remote")]
+    fn may_leave(&self, process: &ProcessPip) -> bool {
+        self.executor.is_some() && super::remote::stays(self, process).is_none()
+    }
+
+    #[cfg(not(feature = "remote"))]
+    #[expect(clippy::unused_self, reason = "the same face with and without the feature")]
+    fn may_leave(&self, _: &ProcessPip) -> bool {
+        false
     }
 
     /// Writes down what the next build is to know.
@@ -345,6 +383,9 @@ struct Told {
     nothing_special: bool,
     executed: usize,
     hits: usize,
+    /// How many of these came about on another machine.
+    elsewhere: usize,
+    hits_elsewhere: usize,
     failed: usize,
     /// How many seals of those that failed, which do not count as pips otherwise.
     failed_seals: usize,
@@ -356,13 +397,28 @@ struct Told {
 
 impl Default for Told {
     fn default() -> Self {
-        Self { nothing_special: true, executed: 0, hits: 0, failed: 0, failed_seals: 0, spared: 0, results: Vec::new() }
+        Self {
+            nothing_special: true,
+            executed: 0,
+            hits: 0,
+            elsewhere: 0,
+            hits_elsewhere: 0,
+            failed: 0,
+            failed_seals: 0,
+            spared: 0,
+            results: Vec::new(),
+        }
     }
 }
 
 impl Told {
     fn note(&mut self, graph: &PipGraph, pip: PipId, result: PipResult) {
         self.nothing_special &= result.uncached.is_none() && result.warnings.is_empty();
+        match result.done {
+            Done::Executed if result.elsewhere => self.elsewhere += 1,
+            Done::Hit if result.elsewhere => self.hits_elsewhere += 1,
+            _ => {}
+        }
         match result.done {
             Done::Executed => self.executed += usize::from(counts(graph, pip)),
             Done::Hit => self.hits += usize::from(counts(graph, pip)),
@@ -381,6 +437,8 @@ impl Told {
             pips,
             executed: self.executed,
             hits: self.hits,
+            elsewhere: self.elsewhere,
+            hits_elsewhere: self.hits_elsewhere,
             failed: self.failed + self.failed_seals,
             spared: self.spared,
             skipped: pips.saturating_sub(self.executed + self.hits + self.failed),
@@ -477,7 +535,9 @@ impl<'t> Crew<'t, '_> {
             Pip::Process(_) if services::waits(engine.world.graph, pip) => services::later(),
             Pip::Process(process) => {
                 let before_run = || services.ensure(scope, process);
-                steps::process(engine, pip, process, Attempt { slot, worker, before_run: &before_run })
+                let stays_here = || self.schedule.keep_here(pip);
+                let attempt = Attempt { slot, worker, before_run: &before_run, stays_here: &stays_here };
+                steps::process(engine, pip, process, attempt)
             }
             Pip::CopyFile(copy) => steps::copy(engine, pip, copy, slot),
             Pip::WriteFile(write) => steps::write(engine, pip, write, slot),

@@ -113,6 +113,8 @@ pub(super) fn pip(graph: &PipGraph, pip: PipId, result: &PipResult, start: Durat
         "strong": result.strong.as_ref().map(ToString::to_string),
         "reason": result.reason,
         "uncached": result.uncached,
+        "remote": result.elsewhere,
+        "local": result.stays,
         "retries": result.retries,
         "reads": reads,
         "outputs": outputs,

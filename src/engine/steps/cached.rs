@@ -159,7 +159,7 @@ fn prune(world: &World<'_>, folder: &Path, stays: &[PathId]) -> io::Result<()> {
 }
 
 /// Puts a content at a path, whatever is there. False when the cache does not have it, or has it damaged.
-pub(super) fn put(world: &World<'_>, path: PathId, content: &Content, writable: bool) -> io::Result<bool> {
+pub(in crate::engine) fn put(world: &World<'_>, path: PathId, content: &Content, writable: bool) -> io::Result<bool> {
     let text = world.disk_path(path);
     if let Some(parent) = text.parent() {
         fs::create_dir_all(parent)?;
