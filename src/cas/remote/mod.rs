@@ -3,19 +3,43 @@
 //! [`Remote`] is what the rest of the program sees. Its methods block and may be called from many threads at once; the
 //! connections live on threads of their own.
 
+#![allow(clippy::disallowed_methods, reason = "a client talks to the world, and reads the files that its user names")]
+
+mod actions;
+mod batch;
+mod capabilities;
+mod client;
+mod connection;
+mod directory;
 mod error;
+mod execution;
+mod fetch;
 mod options;
+mod parallel;
+mod read;
+mod retry;
+mod tree_message;
+mod unpack;
+mod upload;
+mod write;
 
 pub use error::RemoteError;
 pub use options::RemoteOptions;
+
+use std::sync::Arc;
+
+use client::Client;
+use rustc_hash::FxHashMap;
 
 use super::api::reapi;
 use super::{Digest, Store};
 
 /// A server that has been spoken to, with what was agreed on with it. Clones share the connections.
+///
+/// The methods wait, so they must not be called from asynchronous code; from any number of threads they may.
 #[derive(Clone, Debug)]
 pub struct Remote {
-    options: RemoteOptions,
+    client: Arc<Client>,
 }
 
 /// A blob that is wanted, and for what: errors name the path.
@@ -69,15 +93,20 @@ impl Remote {
     /// # Errors
     /// When the options make no sense, the server cannot be reached, or says something other than "unimplemented".
     pub fn connect(options: RemoteOptions) -> Result<Self, RemoteError> {
-        Ok(Self { options })
+        Ok(Self { client: Arc::new(Client::new(options)?) })
+    }
+
+    /// What it was connected with.
+    pub fn options(&self) -> &RemoteOptions {
+        &self.client.options
     }
 
     /// Which of these the server does not have, in their order, each once.
     ///
     /// # Errors
     /// When the server cannot be reached or refuses.
-    pub fn missing(&self, _digests: &[Digest]) -> Result<Vec<Digest>, RemoteError> {
-        Err(RemoteError::todo(&self.options))
+    pub fn missing(&self, digests: &[Digest]) -> Result<Vec<Digest>, RemoteError> {
+        self.client.missing(digests)
     }
 
     /// Brings blobs into the store that it does not have.
@@ -85,70 +114,92 @@ impl Remote {
     /// # Errors
     /// When the server does not have one of them (all the others have been brought then), gives something else, cannot be
     /// reached, or when the store cannot be written.
-    pub fn fetch(&self, _store: &Store, _wanted: &[Wanted], _progress: &dyn Progress) -> Result<Transfer, RemoteError> {
-        Err(RemoteError::todo(&self.options))
+    pub fn fetch(&self, store: &Store, wanted: &[Wanted], progress: &dyn Progress) -> Result<Transfer, RemoteError> {
+        self.client.fetch(store, wanted, progress)
     }
 
     /// Brings a directory and everything below it into the store, a directory only after all that is below it.
     ///
     /// # Errors
-    /// As for [`Remote::fetch`].
-    pub fn fetch_tree(
+    /// As for [`Remote::fetch`], and when something in it is no proper directory.
+    pub fn fetch_tree(&self, store: &Store, root: &Digest, progress: &dyn Progress) -> Result<Transfer, RemoteError> {
+        self.client.fetch_tree(store, root, FxHashMap::default(), progress)
+    }
+
+    /// Brings the directories of a `Tree` message and everything below them into the store, as [`Remote::fetch_tree`]
+    /// does, and says what the digest of its root is. The message itself is not kept.
+    ///
+    /// # Errors
+    /// As for [`Remote::fetch_tree`].
+    pub fn fetch_tree_message(
         &self,
-        _store: &Store,
-        _root: &Digest,
-        _progress: &dyn Progress,
-    ) -> Result<Transfer, RemoteError> {
-        Err(RemoteError::todo(&self.options))
+        store: &Store,
+        tree: &Digest,
+        progress: &dyn Progress,
+    ) -> Result<(Digest, Transfer), RemoteError> {
+        let bytes = self.read(tree)?;
+        let (root, given) = tree_message::directories(&bytes).map_err(|reason| RemoteError::Directory {
+            digest: *tree,
+            path: String::new(),
+            reason: format!("as a whole tree, {reason}"),
+        })?;
+        Ok((root, self.client.fetch_tree(store, &root, given, progress)?))
     }
 
     /// The bytes of a blob, not kept in a store.
     ///
     /// # Errors
     /// As for [`Remote::fetch`].
-    pub fn read(&self, _digest: &Digest) -> Result<Vec<u8>, RemoteError> {
-        Err(RemoteError::todo(&self.options))
+    pub fn read(&self, digest: &Digest) -> Result<Vec<u8>, RemoteError> {
+        let missing = || RemoteError::Missing { missing: vec![(*digest, String::new())] };
+        self.client.read_small(digest)?.ok_or_else(missing)
     }
 
     /// Sends those of these blobs that the server does not have.
     ///
     /// # Errors
     /// When the store does not have one of them, or the server cannot be reached or refuses.
-    pub fn upload(&self, _store: &Store, _blobs: &[Blob], _progress: &dyn Progress) -> Result<Transfer, RemoteError> {
-        Err(RemoteError::todo(&self.options))
+    pub fn upload(&self, store: &Store, blobs: &[Blob], progress: &dyn Progress) -> Result<Transfer, RemoteError> {
+        self.client.upload(store, blobs, progress)
     }
 
     /// The result that is known for an action, if one is.
     ///
     /// # Errors
     /// When the server cannot be reached or refuses.
-    pub fn action_result(&self, _action: &Digest) -> Result<Option<reapi::ActionResult>, RemoteError> {
-        Err(RemoteError::todo(&self.options))
+    pub fn action_result(&self, action: &Digest) -> Result<Option<reapi::ActionResult>, RemoteError> {
+        self.client.block(self.client.action_result(action))
     }
 
     /// Makes the result of an action known.
     ///
     /// # Errors
     /// When the server cannot be reached or refuses; servers that take no results answer so too.
-    pub fn update_action_result(&self, _action: &Digest, _result: reapi::ActionResult) -> Result<(), RemoteError> {
-        Err(RemoteError::todo(&self.options))
+    pub fn update_action_result(&self, action: &Digest, result: reapi::ActionResult) -> Result<(), RemoteError> {
+        self.client.block(self.client.update_action_result(action, result))
+    }
+
+    /// Whether the server says that it takes results of actions; absent where it does not say.
+    pub fn takes_results(&self) -> Option<bool> {
+        self.client.capabilities.takes_results
     }
 
     /// Whether the server says that it executes actions.
     pub fn executes(&self) -> bool {
-        false
+        self.client.capabilities.executes
     }
 
     /// Has an action executed, whose blobs the server has. `is_cancelled` is asked several times a second.
     ///
     /// # Errors
-    /// When the server cannot be reached or refuses, or when it was cancelled.
+    /// When the server cannot be reached or refuses, when it lacks inputs, when the action could not be executed, or when
+    /// it was cancelled.
     pub fn execute(
         &self,
-        _action: &Digest,
-        _skip_cache_lookup: bool,
-        _is_cancelled: &(dyn Fn() -> bool + Sync),
+        action: &Digest,
+        skip_cache_lookup: bool,
+        is_cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<reapi::ExecuteResponse, RemoteError> {
-        Err(RemoteError::todo(&self.options))
+        self.client.block(self.client.execute(action, skip_cache_lookup, is_cancelled))
     }
 }
