@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
+use tonic::Code;
 
 use super::super::command::Command;
 use super::super::run::Engine;
@@ -102,15 +103,6 @@ impl From<io::Error> for Trouble {
     }
 }
 
-/// Status codes of the protocol that mean something here.
-mod status {
-    pub(super) const OK: i32 = 0;
-    pub(super) const CANCELLED: i32 = 1;
-    pub(super) const DEADLINE_EXCEEDED: i32 = 4;
-    pub(super) const NOT_FOUND: i32 = 5;
-    pub(super) const FAILED_PRECONDITION: i32 = 9;
-}
-
 impl Executor {
     /// Connects to the server.
     ///
@@ -168,33 +160,32 @@ impl Executor {
             let response = match self.remote.execute(&action.digest, skip, &cancelled) {
                 Ok(response) => response,
                 Err(_) if cancelled() => return Err(Trouble::Cancelled),
-                Err(error) => return Err(self.trouble(errand, error)),
-            };
-            let status = response.status.clone().unwrap_or_default();
-            let result = response.result.unwrap_or_default();
-            match status.code {
-                status::OK if response.cached_result && !is_fine(errand, &result) && again => {
-                    // A failure that the server remembers may be due to a machine that was not as it should be.
-                    again = false;
-                    skip = true;
+                Err(RemoteError::Execution { code: Code::DeadlineExceeded, .. }) => {
+                    return Ok(ended(errand, Exit::TimedOut, begun.elapsed()));
                 }
-                status::OK => match self.bring(errand, &staged, &action, &result, response.cached_result) {
-                    Err(Trouble::Missing(_)) if again => {
-                        again = false;
-                        skip = true;
-                    }
-                    Err(Trouble::Missing(reason)) => return Err(self.failed(errand, &reason)),
-                    other => return other,
-                },
-                status::DEADLINE_EXCEEDED => return Ok(ended(errand, Exit::TimedOut, begun.elapsed())),
-                status::CANCELLED if cancelled() => return Err(Trouble::Cancelled),
                 // It has thrown away what it had.
-                status::FAILED_PRECONDITION | status::NOT_FOUND if again => {
+                Err(RemoteError::InputsMissing { .. }) if again => {
                     again = false;
                     self.present.clear();
+                    continue;
                 }
-                _ => return Err(self.failed(errand, &describe(&status))),
+                Err(error) => return Err(self.trouble(errand, error)),
+            };
+            let cached = response.cached_result;
+            let Some(result) = response.result else {
+                return Err(self.failed(errand, "it says that it is done, and not what came of it"));
+            };
+            // A failure that the server remembers may be due to a machine that was not as it should be.
+            let believed = !cached || is_fine(errand, &result) || !again;
+            if believed {
+                match self.bring(errand, &staged, &action, &result, cached) {
+                    Err(Trouble::Missing(_)) if again => {}
+                    Err(Trouble::Missing(reason)) => return Err(self.failed(errand, &reason)),
+                    other => return other,
+                }
             }
+            again = false;
+            skip = true;
         }
     }
 
@@ -208,7 +199,7 @@ impl Executor {
         let result = match self.remote.action_result(&action.digest) {
             Ok(Some(result)) => result,
             Ok(None) => return Ok(None),
-            Err(error @ RemoteError::Unreachable { .. }) => return Err(self.trouble(errand, error)),
+            Err(error) if is_gone(&error) => return Err(self.trouble(errand, error)),
             // A server may run actions and keep no results for others to ask for.
             Err(_) => return Ok(None),
         };
@@ -290,7 +281,8 @@ impl Executor {
         }
         match error {
             RemoteError::Store(error) => Trouble::Io(io::Error::other(error)),
-            error @ RemoteError::Unreachable { .. } => {
+            RemoteError::Cancelled => Trouble::Cancelled,
+            error if is_gone(&error) => {
                 if !self.down.swap(true, Ordering::Relaxed) {
                     let text = format!("{error}; from here on processes run on this machine");
                     errand.engine.listener.warn(&text);
@@ -313,6 +305,15 @@ impl Executor {
         }
         Trouble::Here(format!("the server did not run it: {what}"))
     }
+}
+
+/// Whether a server cannot be reached, or cannot be worked with at all.
+fn is_gone(error: &RemoteError) -> bool {
+    matches!(error, RemoteError::Unreachable { .. })
+        || matches!(
+            error,
+            RemoteError::Refused { code: Code::Unavailable | Code::Unauthenticated | Code::PermissionDenied, .. }
+        )
 }
 
 /// Whether the exit code of a result is one that its spec calls a success.
@@ -365,10 +366,4 @@ fn blob(store: &Store, digest: &Digest, place: &PathBuf) -> Result<Blob, Trouble
         Err(crate::cas::StoreError::Changed { .. } | crate::cas::StoreError::Unlike { .. }) => Err(changed()),
         Err(error) => Err(Trouble::Io(io::Error::other(error))),
     }
-}
-
-/// What a server says of an action that it did not run.
-fn describe(status: &crate::cas::api::rpc::Status) -> String {
-    let text = status.message.trim();
-    if text.is_empty() { format!("status code {}", status.code) } else { text.to_owned() }
 }
