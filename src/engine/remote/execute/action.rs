@@ -22,6 +22,9 @@ const INPUT: &str = "input.txt";
 /// command follow as arguments.
 const WITH_INPUT: [&str; 4] = ["/bin/sh", "-c", r#"input=$1; shift; exec "$@" <"$input""#, "sh"];
 
+/// Sets a variable and then becomes the process.
+const ENV: &str = "/usr/bin/env";
+
 /// What a server is to run.
 pub(super) struct Action {
     /// What it is known by.
@@ -118,6 +121,11 @@ fn arguments(
     if let Some(input) = input {
         arguments.extend(WITH_INPUT.map(str::to_owned));
         arguments.push(input);
+    }
+    // Sandboxes of servers set this variable to where they put the tree, whatever the action says.
+    if let Some((_, folder)) = command.environment.iter().find(|(name, _)| name == "PWD") {
+        arguments.push(ENV.to_owned());
+        arguments.push(format!("PWD={folder}"));
     }
     arguments.push(command.program.clone());
     arguments.extend(command.arguments.iter().cloned());

@@ -199,7 +199,7 @@ impl Executor {
         let result = match self.remote.action_result(&action.digest) {
             Ok(Some(result)) => result,
             Ok(None) => return Ok(None),
-            Err(error) if is_gone(&error) => return Err(self.trouble(errand, error)),
+            Err(error @ RemoteError::Unreachable { .. }) => return Err(self.trouble(errand, error)),
             // A server may run actions and keep no results for others to ask for.
             Err(_) => return Ok(None),
         };

@@ -94,6 +94,9 @@ fn outside(world: &World<'_>, process: &ProcessPip) -> Option<String> {
         return Some(format!("it reads `{}`, which only this machine has", shown(path)));
     }
     for path in process.untracked_paths.iter().chain(process.untracked_scopes.iter()) {
+        if temporary_folders(process).any(|folder| graph.paths().is_within(*path, folder)) {
+            continue;
+        }
         if inside(*path) {
             return Some(format!("what it does with `{}` is not watched, so it may read there", shown(*path)));
         }
