@@ -122,8 +122,8 @@ impl<'g> Engine<'g> {
         let elsewhere = self.slots_elsewhere();
         let jobs = self.options.jobs.max(1) + elsewhere;
         let schedule =
-            Schedule::new(graph, self.options.selection.as_deref(), [self.options.jobs.max(1), elsewhere], &|process| {
-                elsewhere > 0 && self.may_leave(process)
+            Schedule::new(graph, self.options.selection.as_deref(), [self.options.jobs.max(1), elsewhere], &|pip, process| {
+                elsewhere > 0 && self.may_leave(pip, process)
             });
         let total = graph.ids().filter(|id| schedule.is_wanted(*id) && counts(graph, *id)).count();
         self.listener.begun(total);
@@ -191,13 +191,13 @@ impl<'g> Engine<'g> {
 
     /// Whether a process is likely to run on another machine.
     #[cfg(feature = "remote")]
-    fn may_leave(&self, process: &ProcessPip) -> bool {
-        self.executor.is_some() && super::remote::stays(self, process).is_none()
+    fn may_leave(&self, pip: PipId, process: &ProcessPip) -> bool {
+        self.executor.is_some() && super::remote::stays(self, pip, process).is_none()
     }
 
     #[cfg(not(feature = "remote"))]
     #[expect(clippy::unused_self, reason = "the same face with and without the feature")]
-    fn may_leave(&self, _: &ProcessPip) -> bool {
+    fn may_leave(&self, _: PipId, _: &ProcessPip) -> bool {
         false
     }
 

@@ -66,7 +66,7 @@ impl<'g> Schedule<'g> {
         graph: &'g PipGraph,
         selection: Option<&[bool]>,
         slots: [usize; 2],
-        leaves: &dyn Fn(&ProcessPip) -> bool,
+        leaves: &dyn Fn(PipId, &ProcessPip) -> bool,
     ) -> Self {
         let mut wanted = selection.map_or_else(|| vec![true; graph.len()], <[bool]>::to_vec);
         wanted.resize(graph.len(), false);
@@ -94,7 +94,7 @@ impl<'g> Schedule<'g> {
         let waiting = graph.ids().map(|id| AtomicU32::new(needed(id) as u32)).collect();
         let left = wanted.iter().filter(|wanted| **wanted).count();
         let goes = |id: PipId| {
-            wanted[id.0 as usize] && matches!(graph.pip(id), Pip::Process(process) if slots[1] > 0 && leaves(process))
+            wanted[id.0 as usize] && matches!(graph.pip(id), Pip::Process(process) if slots[1] > 0 && leaves(id, process))
         };
         let elsewhere = graph.ids().map(|id| AtomicBool::new(goes(id))).collect();
         Self {

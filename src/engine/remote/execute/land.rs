@@ -92,6 +92,10 @@ impl Landing<'_, '_, '_, '_> {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => None,
             Err(error) => return Err(error),
         };
+        // To find a folder there is no write.
+        if is_folder && there == Some(Kind::Directory) && is_excluded(self.engine(), process, path) {
+            return Ok(());
+        }
         if is_excluded(self.engine(), process, path) || self.leads_elsewhere(path) {
             self.deny(path, operation, there.or(before));
             return Ok(());

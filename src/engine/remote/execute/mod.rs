@@ -139,7 +139,7 @@ impl Executor {
         if self.down.load(Ordering::Relaxed) {
             return Err(Trouble::Here("the server could not be reached".to_owned()));
         }
-        if let Some(reason) = place::stays(errand.engine, errand.process) {
+        if let Some(reason) = place::stays(errand.engine, errand.pip, errand.process) {
             return Err(Trouble::Here(reason));
         }
         if let Some(reason) = place::hinders(errand, &self.written)? {

@@ -28,7 +28,7 @@ const SYSTEM: [&str; 10] = ["/bin", "/etc", "/lib", "/lib32", "/lib64", "/libx32
 const LOCAL: [&str; 7] = ["/dev", "/private", "/proc", "/run", "/sys", "/tmp", "/var"];
 
 /// Why a process stays on this machine, as its spec and the settings say. None where it may leave.
-pub(in crate::engine) fn stays(engine: &Engine<'_>, process: &ProcessPip) -> Option<String> {
+pub(in crate::engine) fn stays(engine: &Engine<'_>, pip: PipId, process: &ProcessPip) -> Option<String> {
     let world = &engine.world;
     let graph = world.graph;
     let flags = &process.flags;
@@ -59,6 +59,13 @@ pub(in crate::engine) fn stays(engine: &Engine<'_>, process: &ProcessPip) -> Opt
     }
     if flags.allow_undeclared_source_reads {
         return said("it may read sources that are not declared");
+    }
+    if !engine.options.config.sandbox.unexpected_accesses_are_errors {
+        return said("undeclared accesses are no errors in this build");
+    }
+    let provenance = graph.provenance(pip);
+    if engine.options.allow_lists.concern(&provenance.module, &provenance.value) {
+        return said("an allow list lets it do what it does not declare");
     }
     if flags.incremental_tool || engine.preserves(process) {
         return said("it finds its outputs of last time");
