@@ -186,12 +186,15 @@ fn told_twice(path: &Path, different: Option<Different>) -> Result<(), Failed> {
             // Whoever only looks goes on with the answer that nothing is there.
             Some(Reads) => there.code <= here.code && there.violations.is_subset(&here.violations),
             Some(Writes) => there.code <= here.code && there.violations.is_empty(),
-            Some(Words) => (here.code, &here.failed, &here.violations) == (there.code, &there.failed, &there.violations),
+            Some(Words) => {
+                (here.code, &here.failed, &here.violations) == (there.code, &there.failed, &there.violations)
+            }
             Some(Children) => true,
         };
         if !fits {
             let (here, there) = (format!("{here:#?}\n"), format!("{there:#?}\n"));
-            troubles.push(similar::TextDiff::from_lines(&here, &there).unified_diff().header("here", "there").to_string());
+            troubles
+                .push(similar::TextDiff::from_lines(&here, &there).unified_diff().header("here", "there").to_string());
         }
     }
     if different.is_some() && same {
@@ -274,7 +277,8 @@ fn came(section: usize, folder: &Path, output: Output) -> Result<Came, Failed> {
 
 /// Lines that only one of the two has.
 fn is_about_place(line: &str) -> bool {
-    line.contains("it ran on another machine") || line.contains("other files are not there")
+    line.contains("it ran on another machine")
+        || line.contains("other files are not there")
         || line.contains("the access was made by $PROGRAM")
 }
 
@@ -367,7 +371,12 @@ fn with_casd(example: &str) -> Result<(), Failed> {
     let script = support::project().join("tests/tools/casd.sh");
     let log = fs::File::create(place.path().join("casd.log"))?;
     let mut command = Command::new(script);
-    command.arg(port.to_string()).arg(place.path().join("casd")).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    command
+        .arg(port.to_string())
+        .arg(place.path().join("casd"))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log);
     let _daemon = Daemon(command.spawn()?);
     let begun = Instant::now();
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -709,8 +718,11 @@ fn stays() -> Result<(), Failed> {
             "has absolute paths of the workspace",
         ),
         (
-            format!("{}const changed = Shell.run({{ description: \"changed\", command: [\"echo 2 >> \", \
-                     Artifact.rewritten(Shell.onlyFile(first))] }});\n", run("first", "\"echo 1\",", "")),
+            format!(
+                "{}const changed = Shell.run({{ description: \"changed\", command: [\"echo 2 >> \", \
+                     Artifact.rewritten(Shell.onlyFile(first))] }});\n",
+                run("first", "\"echo 1\",", "")
+            ),
             "in place",
         ),
         (
@@ -749,8 +761,10 @@ fn platforms() -> Result<(), Failed> {
     offered.sort();
     let expected = [vec!["OSFamily=Linux", "container=debian"], vec!["OSFamily=Plan9", "container=debian", "cpu=few"]];
     must(offered == expected, format!("{offered:?}"))?;
-    let wrong = Folder::new("const a = Transformer.execute({ tool: { exe: f`/bin/sh`, remotePlatform: [\"Linux\"] }, \
-                             arguments: [], workingDirectory: d`.`, outputs: [p`out/a`] });\n")?;
+    let wrong = Folder::new(
+        "const a = Transformer.execute({ tool: { exe: f`/bin/sh`, remotePlatform: [\"Linux\"] }, \
+                             arguments: [], workingDirectory: d`.`, outputs: [p`out/a`] });\n",
+    )?;
     let output = wrong.command(&[]).output()?;
     let said = String::from_utf8(output.stderr)?;
     must(!output.status.success() && said.contains("OSFamily=Linux"), said)

@@ -121,10 +121,12 @@ impl<'g> Engine<'g> {
         let graph = self.world.graph;
         let elsewhere = self.slots_elsewhere();
         let jobs = self.options.jobs.max(1) + elsewhere;
-        let schedule =
-            Schedule::new(graph, self.options.selection.as_deref(), [self.options.jobs.max(1), elsewhere], &|pip, process| {
-                elsewhere > 0 && self.may_leave(pip, process)
-            });
+        let schedule = Schedule::new(
+            graph,
+            self.options.selection.as_deref(),
+            [self.options.jobs.max(1), elsewhere],
+            &|pip, process| elsewhere > 0 && self.may_leave(pip, process),
+        );
         let total = graph.ids().filter(|id| schedule.is_wanted(*id) && counts(graph, *id)).count();
         self.listener.begun(total);
         let services = Services::new(self);

@@ -94,7 +94,8 @@ impl<'g> Schedule<'g> {
         let waiting = graph.ids().map(|id| AtomicU32::new(needed(id) as u32)).collect();
         let left = wanted.iter().filter(|wanted| **wanted).count();
         let goes = |id: PipId| {
-            wanted[id.0 as usize] && matches!(graph.pip(id), Pip::Process(process) if slots[1] > 0 && leaves(id, process))
+            wanted[id.0 as usize]
+                && matches!(graph.pip(id), Pip::Process(process) if slots[1] > 0 && leaves(id, process))
         };
         let elsewhere = graph.ids().map(|id| AtomicBool::new(goes(id))).collect();
         Self {

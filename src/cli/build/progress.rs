@@ -205,7 +205,9 @@ impl<'a> Progress<'a> {
             text.push_str(&format!("{} {name}{end}\n", paint(color, "1", &counts)));
         }
         if explain && result.done != Done::Hit {
-            for (word, why) in [("because", &result.reason), ("not cached", &result.uncached), ("not remote", &result.stays)] {
+            for (word, why) in
+                [("because", &result.reason), ("not cached", &result.uncached), ("not remote", &result.stays)]
+            {
                 if let Some(why) = why {
                     text.push_str(&indented([format!("{word}: {}", why.replace('\n', " ")).as_str()]));
                 }

@@ -190,12 +190,7 @@ impl Executor {
     }
 
     /// The result of an earlier run that the server knows, if it is a good one and all of it is there.
-    fn known(
-        &self,
-        errand: &Errand<'_, '_, '_>,
-        staged: &Staged,
-        action: &Action,
-    ) -> Result<Option<Run>, Trouble> {
+    fn known(&self, errand: &Errand<'_, '_, '_>, staged: &Staged, action: &Action) -> Result<Option<Run>, Trouble> {
         let result = match self.remote.action_result(&action.digest) {
             Ok(Some(result)) => result,
             Ok(None) => return Ok(None),
