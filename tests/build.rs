@@ -211,6 +211,8 @@ impl Remote {
         }
         let server = self.server.as_ref().ok_or("there is no server yet, or none any more")?;
         let mut results = server.state.results.lock().map_err(|error| error.to_string())?;
+        // The order does not matter: the same happens to all.
+        #[allow(clippy::iter_over_hash_type, reason = "the same happens to all")]
         match verb {
             "loses" if rest == "everything" => {
                 server.state.blobs.lock().map_err(|error| error.to_string())?.clear();

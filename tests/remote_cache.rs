@@ -175,6 +175,7 @@ fn a_second_machine_finds_everything() {
     second_machines(&server.endpoint());
     // The names of results are whole messages, and all that results need is there.
     let results = server.state.results.lock().unwrap().clone();
+    #[allow(clippy::iter_over_hash_type, reason = "each is looked at by itself")]
     for (name, result) in results {
         assert!(server.has(&name), "the action of a result is missing");
         for file in result.output_files {

@@ -72,7 +72,7 @@ pub(super) enum Command {
         Every file access of a process is observed: what is read without being declared, or written without\n\
         being an output, fails its pip. Results are kept in .dscript, in the workspace, and taken from there\n\
         when nothing that a pip read has changed.")]
-    Build(BuildArgs),
+    Build(Box<BuildArgs>),
     /// Look after the cache of builds
     #[cfg(target_os = "linux")]
     #[command(subcommand_required = true, arg_required_else_help = true)]

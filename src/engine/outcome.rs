@@ -81,7 +81,7 @@ pub struct PipResult {
     /// Whether it was done before in this build, and once more because what it made was lost.
     pub again: bool,
     /// It is not done: these must be done again first.
-    pub(super) waits_for: Vec<PipId>,
+    pub waits_for: Vec<PipId>,
 }
 
 impl PipResult {

@@ -196,7 +196,7 @@ impl<'g> Engine<'g> {
             return Vec::new();
         }
         let lost = match self.options.shared {
-            Some(shared) => shared.fetch(&self.world.store, wanted),
+            Some(shared) => shared.fetch(wanted),
             None => wanted.iter().map(|one| one.digest).collect(),
         };
         self.tell_trouble();

@@ -200,7 +200,7 @@ impl<'g> Schedule<'g> {
         // The order does not matter: all are asked.
         #[allow(clippy::iter_over_hash_type, reason = "only whether one of them is in the way counts")]
         let in_the_way = queue.again.keys().any(|again| reads(pip, *again));
-        !in_the_way && !(queue.again.contains_key(&pip) && is_read())
+        !(in_the_way || queue.again.contains_key(&pip) && is_read())
     }
 
     /// A pip cannot be done before others are done once more, which were settled already. The caller still works on it.

@@ -88,7 +88,7 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
         true => None,
         false => {
             let folder = cache_folder(&workspace, args.cache_dir.as_deref());
-            args.remote.connect(&folder, &environment, |text| {
+            args.remote.connect(&folder, &environment, &cancellation, |text| {
                 // Nobody is left to tell when standard error cannot be written.
                 let _ = std::io::stderr().write_all(reporter.warning(text).as_bytes());
             })?

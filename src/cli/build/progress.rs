@@ -34,6 +34,9 @@ pub(super) struct Wishes {
     pub(super) each: bool,
 }
 
+/// It is said that the build waits for uploads when it was told so often: after about a second.
+const GIVING_TOLD: usize = 10;
+
 /// A file that log or trace go to.
 pub(super) type Sink = Box<dyn Write + Send>;
 
@@ -56,6 +59,8 @@ pub(super) struct Progress<'a> {
     warnings: AtomicUsize,
     /// How many results are on their way to the remote cache, at the end.
     giving: AtomicUsize,
+    /// How often that was told.
+    giving_told: AtomicUsize,
     /// What runs in each slot, since when.
     running: Vec<Mutex<Option<(PipId, Duration)>>>,
     shown: Mutex<Shown>,
@@ -89,6 +94,7 @@ impl<'a> Progress<'a> {
             failed: AtomicUsize::new(0),
             warnings: AtomicUsize::new(0),
             giving: AtomicUsize::new(0),
+            giving_told: AtomicUsize::new(0),
             running: (0..jobs).map(|_| Mutex::default()).collect(),
             shown: Mutex::default(),
             told: Mutex::default(),
@@ -297,6 +303,11 @@ impl Listener for Progress<'_> {
 
     fn giving(&self, left: usize) {
         self.giving.store(left, Ordering::Relaxed);
+        // Without a live status nobody would know what the build waits for.
+        let calls = self.giving_told.fetch_add(1, Ordering::Relaxed);
+        if calls == GIVING_TOLD && self.wishes.each && self.reporter.chats() {
+            self.screen.write(format!("{}\n", super::status::uploading(left)).as_bytes());
+        }
     }
 
     fn trouble(&self, text: &str) {

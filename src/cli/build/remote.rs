@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::cas::remote::{Remote, RemoteError, RemoteOptions};
 use crate::cli::Failure;
 use crate::cli::args::{BuildRemoteArgs, OutputsWanted, RemoteUpload};
-use crate::engine::Outputs;
 use crate::engine::remote::{RemoteCache, RemoteCacheOptions, Upload};
+use crate::engine::{Cancellation, Outputs};
 use crate::source::system::Environment;
 
 /// The variable that names a server where the command line does not.
@@ -66,6 +66,7 @@ impl BuildRemoteArgs {
         &self,
         cache: &Path,
         environment: &dyn Environment,
+        cancellation: &Cancellation,
         warn: impl FnOnce(&str),
     ) -> Result<Option<RemoteCache>, Failure> {
         let Some(server) = self.server(environment)? else { return Ok(None) };
@@ -80,7 +81,12 @@ impl BuildRemoteArgs {
                 return Ok(None);
             }
         };
-        let options = RemoteCacheOptions { store: cache.to_owned(), upload: self.upload(), threads: THREADS };
+        let options = RemoteCacheOptions {
+            store: cache.to_owned(),
+            upload: self.upload(),
+            threads: THREADS,
+            cancellation: cancellation.clone(),
+        };
         RemoteCache::new(remote, &options).map(Some).map_err(|error| Failure::Usage(error.to_string()))
     }
 }
