@@ -324,7 +324,7 @@ fn the_log_has_an_object_for_everything() {
         summary,
         &json!({
             "event": "summary", "pips": 3, "executed": 1, "hits": 1, "skipped": 1, "failed": 0, "cancelled": false,
-            "scrubbed": 0, "warnings": 1, "seconds": 1.5, "violations": [violation],
+            "scrubbed": 0, "warnings": 1, "remote": null, "seconds": 1.5, "violations": [violation],
         })
     );
 }
