@@ -313,7 +313,8 @@ impl Ran {
         };
         let mut stderr = stderr.replace(&*folder.to_string_lossy(), "$DIR");
         if !remote.endpoint.is_empty() {
-            stderr = stderr.replace(&remote.endpoint, "$SERVER");
+            stderr =
+                stderr.replace(&remote.endpoint, "$SERVER").replace(&remote.endpoint["grpc://".len()..], "$SERVER");
         }
         let stderr = PROGRAMS.replace_all(&stderr, |found: &regex::Captures<'_>| {
             let name = if matches!(&found[1], "dash" | "bash" | "busybox") { "sh" } else { &found[1] };

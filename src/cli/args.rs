@@ -182,6 +182,15 @@ pub(super) struct BuildArgs {
     /// Read and hash every input, output and blob of the cache, whatever their times say
     #[arg(long)]
     pub(super) verify: bool,
+    /// Run processes on a server that speaks the Remote Execution API: grpc://HOST:PORT, or grpcs:// with TLS
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(super) remote_executor: Option<String>,
+    /// Run this many processes there at a time [default: four times those that run here, at least 16]
+    #[arg(long, value_name = "N", requires = "remote_executor")]
+    pub(super) remote_jobs: Option<NonZeroUsize>,
+    /// What the machines there must offer, where the tool does not say otherwise, such as OSFamily=Linux
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value, requires = "remote_executor")]
+    pub(super) remote_platform: Vec<(String, String)>,
     /// Say for each pip that runs why it does
     #[arg(long)]
     pub(super) explain: bool,
