@@ -77,7 +77,7 @@ fn dispatch(command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Graph(args) => graph::run(args),
         #[cfg(target_os = "linux")]
-        Command::Build(args) => build::run(args),
+        Command::Build(args) => build::run(*args),
         #[cfg(target_os = "linux")]
         Command::Cache(args) => cache::run(args),
         Command::Check(args) => check::run(args),

@@ -19,17 +19,19 @@ mod made;
 mod options;
 mod outcome;
 #[cfg(feature = "remote")]
-mod remote;
+pub mod remote;
 mod run;
 pub mod sandbox;
 mod schedule;
 mod services;
+mod shared;
 mod snapshot;
 mod state;
 mod steps;
 mod upkeep;
 mod view;
 mod violation;
+mod virtual_outputs;
 mod why;
 mod world;
 
@@ -43,9 +45,10 @@ use thiserror::Error;
 pub use content::Content;
 pub use made::Scrubbed;
 pub use options::{BuildOptions, Listener};
-pub use outcome::{BuildOutcome, Done, PipResult};
+pub use outcome::{BuildOutcome, Done, Origin, PipResult};
 #[cfg(feature = "remote")]
 pub use remote::ExecutorOptions;
+pub use shared::{Finding, Outputs, SharedCache, Traffic, WantedBlob};
 pub use snapshot::Snapshot;
 pub use state::FOLDER;
 pub use upkeep::{CacheStats, CacheVerified, Keep, cache_gc, cache_stats, cache_verify};
@@ -147,6 +150,7 @@ pub fn build(
 ) -> Result<BuildOutcome, BuildError> {
     let engine = Engine::open(graph, options, cancellation, listener, Purpose::Build)?;
     let mut outcome = engine.run();
+    engine.finish_giving(&mut outcome);
     outcome.repairs.extend(engine.close()?.iter().map(ToString::to_string));
     Ok(outcome)
 }

@@ -62,7 +62,8 @@ pub fn cache_verify(folder: &Path) -> Result<CacheVerified, BuildError> {
     let blobs = store.verify(true)?;
     let (entries, repair) = Entries::open(folder)?;
     let whole = |found: Found<'_>| {
-        blobs_of(found.bytes).is_some_and(|blobs| blobs.iter().all(|digest| store.contains(digest).unwrap_or(false)))
+        let has = |digest: &Digest| store.contains(digest).unwrap_or(false);
+        blobs_of(found.bytes).is_some_and(|(blobs, shared)| shared || blobs.iter().all(has))
     };
     let results = entries.retain(&mut |found| whole(found))?;
     let later = entries.close()?;
@@ -79,7 +80,11 @@ pub fn cache_gc(folder: &Path, keep: Keep) -> Result<(Retained, Collected), Buil
     let (entries, _) = Entries::open(folder)?;
     let mut results: Vec<(u64, Fingerprint, Vec<Digest>)> = Vec::new();
     entries.for_each(&mut |found| {
-        if let Some(blobs) = blobs_of(found.bytes) {
+        if let Some((mut blobs, shared)) = blobs_of(found.bytes) {
+            if shared {
+                // What never came takes no room.
+                blobs.retain(|digest| store.contains(digest).unwrap_or(false));
+            }
             results.push((found.used, found.strong, blobs));
         }
     })?;
@@ -105,8 +110,8 @@ pub fn cache_gc(folder: &Path, keep: Keep) -> Result<(Retained, Collected), Buil
     Ok((retained, collected))
 }
 
-/// The contents that a result needs; none where it cannot be read.
-fn blobs_of(result: &[u8]) -> Option<Vec<Digest>> {
+/// The contents that a result needs, and whether they may be in a shared cache instead; none where it cannot be read.
+fn blobs_of(result: &[u8]) -> Option<(Vec<Digest>, bool)> {
     let result: CachedResult = postcard::from_bytes(result).ok()?;
-    Some(result.blobs().filter(|digest| digest.size > 0).collect())
+    Some((result.blobs().filter(|digest| digest.size > 0).collect(), result.is_shared()))
 }

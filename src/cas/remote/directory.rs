@@ -1,10 +1,8 @@
 //! What a directory message refers to.
 
-use prost::Message as _;
-use rustc_hash::FxHashSet;
-
 use crate::cas::Digest;
 use crate::cas::api::reapi;
+use crate::cas::tree::{TreeError, decode_directory};
 
 /// What a directory refers to.
 #[derive(Debug)]
@@ -21,32 +19,23 @@ pub(super) struct File {
 }
 
 /// Reads a directory, and refuses what no file system could hold.
-pub(super) fn children(bytes: &[u8]) -> Result<Children, String> {
-    let directory = reapi::Directory::decode(bytes).map_err(|error| error.to_string())?;
-    let names = directory.files.iter().map(|node| &node.name);
-    let names = names.chain(directory.directories.iter().map(|node| &node.name));
-    let mut seen = FxHashSet::default();
-    for name in names.chain(directory.symlinks.iter().map(|node| &node.name)) {
-        if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
-            return Err(format!("`{}` cannot be the name of a file", name.escape_debug()));
-        }
-        if !seen.insert(name.as_str()) {
-            return Err(format!("it has `{}` twice", name.escape_debug()));
-        }
-    }
-    let digest = |digest: Option<&reapi::Digest>, name: &str| {
-        digest.and_then(|digest| Digest::try_from(digest).ok()).ok_or_else(|| format!("`{name}` has no digest"))
-    };
-    let files = directory.files.iter().map(|node| {
+pub(super) fn children(bytes: &[u8]) -> Result<Children, TreeError> {
+    let directory = decode_directory(bytes)?;
+    let files = directory.files.into_iter().map(|node| {
         let digest = digest(node.digest.as_ref(), &node.name)?;
-        Ok(File { name: node.name.as_str().into(), digest, executable: node.is_executable })
+        Ok(File { name: node.name.into(), digest, executable: node.is_executable })
     });
-    let directories = directory
-        .directories
-        .iter()
-        .map(|node| Ok((node.name.as_str().into(), digest(node.digest.as_ref(), &node.name)?)));
+    let directories = directory.directories.into_iter().map(|node| {
+        let digest = digest(node.digest.as_ref(), &node.name)?;
+        Ok((node.name.into(), digest))
+    });
     Ok(Children {
-        files: files.collect::<Result<_, String>>()?,
-        directories: directories.collect::<Result<_, String>>()?,
+        files: files.collect::<Result<_, TreeError>>()?,
+        directories: directories.collect::<Result<_, TreeError>>()?,
     })
+}
+
+fn digest(digest: Option<&reapi::Digest>, name: &str) -> Result<Digest, TreeError> {
+    let digest = digest.and_then(|digest| Digest::try_from(digest).ok());
+    digest.ok_or_else(|| TreeError::BadDigest { name: name.to_owned() })
 }

@@ -6,6 +6,7 @@ use thiserror::Error;
 use tonic::Code;
 
 use crate::cas::api::reapi;
+use crate::cas::tree::TreeError;
 use crate::cas::{Digest, StoreError};
 
 /// Why something could not be had from a server, or given to it.
@@ -93,7 +94,15 @@ pub enum RemoteError {
         /// Where it stands below the root; empty for the root.
         path: String,
         /// What is wrong with it.
-        reason: String,
+        reason: TreeError,
+    },
+    /// A directory is larger than any that is meant well.
+    #[error("{} is too large for a directory", describe(&(*.digest, .path.clone())))]
+    HugeDirectory {
+        /// Its digest.
+        digest: Digest,
+        /// Where it stands below the root; empty for the root.
+        path: String,
     },
     /// A blob is larger than the server takes.
     #[error("`{endpoint}` takes blobs of up to {limit} bytes; {digest} is larger")]

@@ -26,6 +26,7 @@ use super::directory::{Children, children};
 use super::parallel::lock;
 use super::read::{Memory, Sink as _};
 use super::{Progress, RemoteError, Transfer, Wanted};
+use crate::cas::tree::{MAX_DEPTH, TreeError};
 use crate::cas::{Digest, Store, StoreError};
 
 // A directory that is larger is an attack: it would have some hundred thousand entries.
@@ -68,6 +69,7 @@ struct Pending {
     // One place where it was met.
     above: Option<Node>,
     name: Box<str>,
+    depth: usize,
 }
 
 // Blobs that wait for a batch, and how large they are in a message.
@@ -193,6 +195,7 @@ impl State {
             parents: above.into_iter().collect(),
             above,
             name: name.into(),
+            depth: above.and_then(|above| self.nodes[above].as_ref()).map_or(0, |above| above.depth + 1),
         };
         let node = match self.free.pop() {
             Some(node) => {
@@ -398,7 +401,8 @@ impl<'a> Fetch<'a> {
         let mut found = Vec::with_capacity(digests.len());
         for (node, digest) in digests {
             if digest.size > LARGEST_DIRECTORY {
-                return Err(self.bad(node, format!("it is larger than {LARGEST_DIRECTORY} bytes")));
+                let path = self.path(node);
+                return Err(RemoteError::HugeDirectory { digest, path });
             }
             let here = match self.given.get(&digest) {
                 _ if digest == Digest::EMPTY => Some((Vec::new(), false)),
@@ -426,11 +430,16 @@ impl<'a> Fetch<'a> {
     }
 
     fn walk(&self, node: Node) -> Result<(), RemoteError> {
-        let bytes = {
+        let (digest, depth, bytes) = {
             let mut state = lock(&self.state);
-            state.nodes[node].as_mut().map(|pending| std::mem::take(&mut pending.bytes)).unwrap_or_default()
+            let Some(pending) = &mut state.nodes[node] else { return Ok(()) };
+            (pending.digest, pending.depth, std::mem::take(&mut pending.bytes))
         };
-        let Children { files, directories } = children(&bytes).map_err(|reason| self.bad(node, reason))?;
+        let bad = |reason| RemoteError::Directory { digest, path: self.path(node), reason };
+        if depth > MAX_DEPTH {
+            return Err(bad(TreeError::TooDeep { path: self.path(node) }));
+        }
+        let Children { files, directories } = children(&bytes).map_err(bad)?;
         let mut present = 0;
         let mut absent = Vec::with_capacity(files.len());
         for file in files {
@@ -512,13 +521,9 @@ impl<'a> Fetch<'a> {
         error
     }
 
-    fn bad(&self, node: Node, reason: String) -> RemoteError {
+    fn path(&self, node: Node) -> String {
         let state = lock(&self.state);
-        let (digest, path) = match &state.nodes[node] {
-            Some(pending) => (pending.digest, state.path(pending.above, &pending.name)),
-            None => (Digest::EMPTY, String::new()),
-        };
-        RemoteError::Directory { digest, path, reason }
+        state.nodes[node].as_ref().map(|pending| state.path(pending.above, &pending.name)).unwrap_or_default()
     }
 
     fn batch(&self, wants: Vec<Want>) -> Result<(), RemoteError> {
@@ -623,10 +628,9 @@ impl<'a> Fetch<'a> {
         let path = if want.above.is_none() { want.name.to_string() } else { String::new() };
         let answer = match want.kind {
             Kind::File { executable } => self.stream_file(&want.digest, &path, executable),
-            Kind::Directory(_) => self.client.read(&want.digest, &path).map(|bytes| {
-                self.progress.moved(0, want.digest.size);
-                bytes
-            }),
+            Kind::Directory(_) => {
+                self.client.read(&want.digest, &path).inspect(|_| self.progress.moved(0, want.digest.size))
+            }
         };
         match answer.map_err(|error| self.unlike(error, want.above, &want.name))? {
             Some(bytes) => {

@@ -18,7 +18,6 @@ mod options;
 mod parallel;
 mod read;
 mod retry;
-mod tree_message;
 mod unpack;
 mod upload;
 mod write;
@@ -32,6 +31,7 @@ use client::Client;
 use rustc_hash::FxHashMap;
 
 use super::api::reapi;
+use super::tree::decode_tree;
 use super::{Digest, Store};
 
 /// A server that has been spoken to, with what was agreed on with it. Clones share the connections.
@@ -138,12 +138,13 @@ impl Remote {
         progress: &dyn Progress,
     ) -> Result<(Digest, Transfer), RemoteError> {
         let bytes = self.read(tree)?;
-        let (root, given) = tree_message::directories(&bytes).map_err(|reason| RemoteError::Directory {
+        let built = decode_tree(&bytes).map_err(|reason| RemoteError::Directory {
             digest: *tree,
             path: String::new(),
-            reason: format!("as a whole tree, {reason}"),
+            reason,
         })?;
-        Ok((root, self.client.fetch_tree(store, &root, given, progress)?))
+        let given = built.directories.into_iter().collect();
+        Ok((built.root, self.client.fetch_tree(store, &built.root, given, progress)?))
     }
 
     /// The bytes of a blob, not kept in a store.

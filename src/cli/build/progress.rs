@@ -34,6 +34,9 @@ pub(super) struct Wishes {
     pub(super) each: bool,
 }
 
+/// It is said that the build waits for uploads when it was told so often: after about a second.
+const GIVING_TOLD: usize = 10;
+
 /// A file that log or trace go to.
 pub(super) type Sink = Box<dyn Write + Send>;
 
@@ -54,6 +57,10 @@ pub(super) struct Progress<'a> {
     hits: AtomicUsize,
     failed: AtomicUsize,
     warnings: AtomicUsize,
+    /// How many results are on their way to the remote cache, at the end.
+    giving: AtomicUsize,
+    /// How often that was told.
+    giving_told: AtomicUsize,
     /// What runs in each slot, since when.
     running: Vec<Mutex<Option<(PipId, Duration)>>>,
     /// Whether it runs on another machine.
@@ -88,6 +95,8 @@ impl<'a> Progress<'a> {
             hits: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
             warnings: AtomicUsize::new(0),
+            giving: AtomicUsize::new(0),
+            giving_told: AtomicUsize::new(0),
             running: (0..jobs).map(|_| Mutex::default()).collect(),
             elsewhere: (0..jobs).map(|_| AtomicBool::new(false)).collect(),
             shown: Mutex::default(),
@@ -161,6 +170,7 @@ impl<'a> Progress<'a> {
                 .collect(),
             more,
             left: estimate.left(now, executed + hits + failed, total),
+            giving: load(&self.giving),
             stopping,
         }
     }
@@ -256,7 +266,7 @@ impl Listener for Progress<'_> {
     }
 
     fn warn(&self, text: &str) {
-        self.screen.write(format!("{}: {text}\n", paint(self.reporter.color(), "33", "warning")).as_bytes());
+        self.screen.write(self.reporter.warning(text).as_bytes());
     }
 
     fn finished(&self, pip: PipId, slot: usize, result: &PipResult, start: Duration, end: Duration) {
@@ -268,6 +278,10 @@ impl Listener for Progress<'_> {
         };
         if let Some(counter) = counter.filter(|_| self.counts(pip)) {
             counter.fetch_add(1, Ordering::Relaxed);
+        }
+        if result.again && self.counts(pip) {
+            // It was told as a hit before.
+            self.hits.fetch_sub(1, Ordering::Relaxed);
         }
         let mut ran = false;
         // A process may turn out to need no run only when its turn to run has come: another machine has its result.
@@ -309,6 +323,15 @@ impl Listener for Progress<'_> {
     fn skipped(&self, pip: PipId) {
         if let Some(log) = &self.log {
             log.write(&log::skipped(self.graph, pip), false);
+        }
+    }
+
+    fn giving(&self, left: usize) {
+        self.giving.store(left, Ordering::Relaxed);
+        // Without a live status nobody would know what the build waits for.
+        let calls = self.giving_told.fetch_add(1, Ordering::Relaxed);
+        if calls == GIVING_TOLD && self.wishes.each && self.reporter.chats() {
+            self.screen.write(format!("{}\n", super::status::uploading(left)).as_bytes());
         }
     }
 }

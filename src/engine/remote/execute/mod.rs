@@ -28,13 +28,14 @@ use super::super::run::Engine;
 use super::super::sandbox::{Exit, ProcessInfo, Report};
 use super::super::steps::Run;
 use super::super::view::View;
+use super::super::virtual_outputs;
 use crate::cas::api::reapi;
 use crate::cas::remote::{Blob, Remote, RemoteError, RemoteOptions};
 use crate::cas::{Digest, Store};
 use crate::graph::{PipId, ProcessPip};
 use action::Action;
 use bring::Brought;
-use stage::Staged;
+use stage::{Staged, StagedFile};
 
 /// What a build is told about the server that runs its processes.
 #[derive(Clone, Debug)]
@@ -254,6 +255,16 @@ impl Executor {
                 blobs.push(Blob::Bytes(*digest, bytes.clone()));
             }
         }
+        let store = &errand.engine.world.store;
+        let is_away = |file: &StagedFile| {
+            missing.contains(&file.digest)
+                && std::fs::symlink_metadata(&file.place).is_err()
+                && !store.contains(&file.digest).unwrap_or(false)
+        };
+        if staged.files.iter().any(is_away) {
+            // What another server has must come here before it can go there.
+            virtual_outputs::bring(errand.engine, errand.process, errand.slot)?;
+        }
         for file in &staged.files {
             if missing.contains(&file.digest) && taken.insert(file.digest) {
                 blobs.push(blob(&errand.engine.world.store, &file.digest, &file.place)?);
@@ -352,6 +363,10 @@ fn blob(store: &Store, digest: &Digest, place: &PathBuf) -> Result<Blob, Trouble
         return Ok(Blob::Stored(*digest));
     }
     let changed = || Trouble::Here(format!("`{}` changed while the build ran", place.display()));
+    // Outputs that came from a remote cache need not be here.
+    if !std::fs::exists(place)? {
+        return Err(Trouble::Here(format!("`{}` is neither here nor there", place.display())));
+    }
     if digest.size <= IN_MEMORY {
         let bytes = std::fs::read(place)?;
         return if Digest::of(&bytes) == *digest { Ok(Blob::Bytes(*digest, bytes)) } else { Err(changed()) };
