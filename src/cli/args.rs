@@ -72,7 +72,7 @@ pub(super) enum Command {
         Every file access of a process is observed: what is read without being declared, or written without\n\
         being an output, fails its pip. Results are kept in .dscript, in the workspace, and taken from there\n\
         when nothing that a pip read has changed.")]
-    Build(BuildArgs),
+    Build(Box<BuildArgs>),
     /// Look after the cache of builds
     #[cfg(target_os = "linux")]
     #[command(subcommand_required = true, arg_required_else_help = true)]
@@ -195,8 +195,6 @@ pub(super) struct BuildArgs {
     /// What the machines there must offer, where the tool does not say otherwise, such as OSFamily=Linux
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value, requires = "remote_executor")]
     pub(super) remote_platform: Vec<(String, String)>,
-    #[command(flatten)]
-    pub(super) connection: super::remote_args::ConnectionArgs,
     /// Say for each pip that runs why it does
     #[arg(long)]
     pub(super) explain: bool,

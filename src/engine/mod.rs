@@ -46,9 +46,9 @@ pub use content::Content;
 pub use made::Scrubbed;
 pub use options::{BuildOptions, Listener};
 pub use outcome::{BuildOutcome, Done, Origin, PipResult};
-pub use shared::{Finding, Outputs, SharedCache, Traffic, WantedBlob};
 #[cfg(feature = "remote")]
 pub use remote::ExecutorOptions;
+pub use shared::{Finding, Outputs, SharedCache, Traffic, WantedBlob};
 pub use snapshot::Snapshot;
 pub use state::FOLDER;
 pub use upkeep::{CacheStats, CacheVerified, Keep, StoreCollected, cache_gc, cache_stats, cache_verify, store_gc};

@@ -90,6 +90,4 @@ pub trait Listener: Sync {
     fn skipped(&self, pip: PipId);
     /// So many results are still on their way to the shared cache. Called while the end of the build waits for them.
     fn giving(&self, _left: usize) {}
-    /// Something is wrong with the shared cache; the build goes on without what it cannot have.
-    fn trouble(&self, _text: &str) {}
 }

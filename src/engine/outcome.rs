@@ -81,7 +81,7 @@ pub struct PipResult {
     /// Whether it was done before in this build, and once more because what it made was lost.
     pub again: bool,
     /// It is not done: these must be done again first.
-    pub(crate) waits_for: Vec<PipId>,
+    pub waits_for: Vec<PipId>,
     /// Whether it ran on another machine, or its result came from one that had run it before.
     pub elsewhere: bool,
     /// Why a process ran on this machine although others were there to run it.

@@ -130,10 +130,12 @@ impl<'g> Engine<'g> {
         let graph = self.world.graph;
         let elsewhere = self.slots_elsewhere();
         let jobs = self.options.jobs.max(1) + elsewhere;
-        let schedule =
-            Schedule::new(graph, self.options.selection.as_deref(), [self.options.jobs.max(1), elsewhere], &|pip, process| {
-                elsewhere > 0 && self.may_leave(pip, process)
-            });
+        let schedule = Schedule::new(
+            graph,
+            self.options.selection.as_deref(),
+            [self.options.jobs.max(1), elsewhere],
+            &|pip, process| elsewhere > 0 && self.may_leave(pip, process),
+        );
         let total = graph.ids().filter(|id| schedule.is_wanted(*id) && counts(graph, *id)).count();
         self.listener.begun(total);
         let services = Services::new(self);
@@ -234,7 +236,7 @@ impl<'g> Engine<'g> {
             return Vec::new();
         }
         let lost = match self.options.shared {
-            Some(shared) => shared.fetch(&self.world.store, wanted),
+            Some(shared) => shared.fetch(wanted),
             None => wanted.iter().map(|one| one.digest).collect(),
         };
         self.tell_trouble();
@@ -244,7 +246,7 @@ impl<'g> Engine<'g> {
     /// Tells what is wrong with the shared cache.
     pub(super) fn tell_trouble(&self) {
         if let Some(text) = self.options.shared.and_then(|shared| shared.trouble()) {
-            self.listener.trouble(&text);
+            self.listener.warn(&text);
         }
     }
 
@@ -256,7 +258,7 @@ impl<'g> Engine<'g> {
         self.tell_trouble();
         if given_up > 0 && !is_over() {
             let results = if given_up == 1 { "1 result was".to_owned() } else { format!("{given_up} results were") };
-            self.listener.trouble(&format!("{results} not given to the remote cache in time"));
+            self.listener.warn(&format!("{results} not given to the remote cache in time"));
         }
         outcome.traffic = Some(shared.traffic());
         outcome.left_away = self.world.virtual_outputs.count();
@@ -398,7 +400,7 @@ fn salt(graph: &PipGraph, options: &BuildOptions<'_>) -> String {
     let sandbox = &options.config.sandbox;
     let scopes: Vec<String> = sandbox.untracked_scopes.iter().map(|path| graph.display(*path)).collect();
     format!(
-        "{:?} {} {} {:?} {:?} {:?} {}",
+        "{:?} {} {} {:?} {:?} {:?} {}{}",
         options.config.cache.salt,
         options.observe && sandbox.monitor_file_accesses,
         sandbox.unexpected_accesses_are_errors,
@@ -406,7 +408,21 @@ fn salt(graph: &PipGraph, options: &BuildOptions<'_>) -> String {
         sandbox.ignored_writes_on_absent_probes,
         scopes,
         options.allow_lists.describe(|path| graph.display(path)),
+        platform(options),
     )
+}
+
+/// What machines elsewhere must offer, where somebody said so: others may give other results.
+#[cfg(feature = "remote")]
+fn platform(options: &BuildOptions<'_>) -> String {
+    let mut wanted = options.executor.as_ref().map_or_else(Vec::new, |executor| executor.platform.clone());
+    wanted.sort();
+    if wanted.is_empty() { String::new() } else { format!(" {wanted:?}") }
+}
+
+#[cfg(not(feature = "remote"))]
+fn platform(_: &BuildOptions<'_>) -> String {
+    String::new()
 }
 
 /// How often a pip is done again because what it made was lost.

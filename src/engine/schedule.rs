@@ -96,7 +96,8 @@ impl<'g> Schedule<'g> {
         let waiting = graph.ids().map(|id| AtomicU32::new(needed(id) as u32)).collect();
         let left = wanted.iter().filter(|wanted| **wanted).count();
         let goes = |id: PipId| {
-            wanted[id.0 as usize] && matches!(graph.pip(id), Pip::Process(process) if slots[1] > 0 && leaves(id, process))
+            wanted[id.0 as usize]
+                && matches!(graph.pip(id), Pip::Process(process) if slots[1] > 0 && leaves(id, process))
         };
         let elsewhere = graph.ids().map(|id| AtomicBool::new(goes(id))).collect();
         Self {
@@ -229,7 +230,7 @@ impl<'g> Schedule<'g> {
         // The order does not matter: all are asked.
         #[allow(clippy::iter_over_hash_type, reason = "only whether one of them is in the way counts")]
         let in_the_way = queue.again.keys().any(|again| reads(pip, *again));
-        !in_the_way && !(queue.again.contains_key(&pip) && is_read())
+        !(in_the_way || queue.again.contains_key(&pip) && is_read())
     }
 
     /// A pip cannot be done before others are done once more, which were settled already. The caller still works on it.

@@ -441,7 +441,8 @@ impl Execution for Service {
             }
             Err(text) if text == "DEADLINE" => {
                 let message = "it took too long".to_owned();
-                response.status = Some(rpc::Status { code: Code::DeadlineExceeded as i32, message, details: Vec::new() });
+                response.status =
+                    Some(rpc::Status { code: Code::DeadlineExceeded as i32, message, details: Vec::new() });
             }
             Err(missing) => {
                 let violation = precondition(&missing);
@@ -455,10 +456,7 @@ impl Execution for Service {
         Ok(Response::new(stream(vec![begun, done("operations/1", &response)])))
     }
 
-    async fn wait_execution(
-        &self,
-        _: Request<reapi::WaitExecutionRequest>,
-    ) -> Result<Response<Operations_>, Status> {
+    async fn wait_execution(&self, _: Request<reapi::WaitExecutionRequest>) -> Result<Response<Operations_>, Status> {
         Err(Status::not_found("nobody knows of it"))
     }
 }
@@ -600,10 +598,7 @@ impl ContentAddressableStorage for Service {
         Ok(Response::new(reapi::BatchReadBlobsResponse { responses }))
     }
 
-    async fn get_tree(
-        &self,
-        _: Request<reapi::GetTreeRequest>,
-    ) -> Result<Response<Self::GetTreeStream>, Status> {
+    async fn get_tree(&self, _: Request<reapi::GetTreeRequest>) -> Result<Response<Self::GetTreeStream>, Status> {
         Err(Status::unimplemented("no trees"))
     }
 

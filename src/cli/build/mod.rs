@@ -88,7 +88,8 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
         true => None,
         false => {
             let folder = cache_folder(&workspace, args.cache_dir.as_deref());
-            args.remote.connect(&folder, &environment, |text| {
+            let is_spoken_to = args.remote_executor.is_some();
+            args.remote.connect(&folder, &environment, &cancellation, is_spoken_to, |text| {
                 // Nobody is left to tell when standard error cannot be written.
                 let _ = std::io::stderr().write_all(reporter.warning(text).as_bytes());
             })?
@@ -268,16 +269,9 @@ pub(super) fn options<'a>(
 
 /// The server that runs processes, where one is named.
 fn executor(args: &BuildArgs, jobs: usize) -> Result<Option<ExecutorOptions>, Failure> {
-    let Some(endpoint) = &args.remote_executor else {
-        return match args.connection.first_given() {
-            Some(option) => Err(Failure::Usage(format!(
-                "`{option}` says how a server is spoken to; name it with `--remote-executor`"
-            ))),
-            None => Ok(None),
-        };
-    };
+    let Some(endpoint) = &args.remote_executor else { return Ok(None) };
     Ok(Some(ExecutorOptions {
-        remote: args.connection.options(endpoint),
+        remote: args.remote.connection.options(endpoint),
         jobs: args.remote_jobs.map_or_else(|| (4 * jobs).max(16), NonZeroUsize::get),
         platform: args.remote_platform.clone(),
     }))

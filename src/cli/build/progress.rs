@@ -34,6 +34,9 @@ pub(super) struct Wishes {
     pub(super) each: bool,
 }
 
+/// It is said that the build waits for uploads when it was told so often: after about a second.
+const GIVING_TOLD: usize = 10;
+
 /// A file that log or trace go to.
 pub(super) type Sink = Box<dyn Write + Send>;
 
@@ -56,6 +59,8 @@ pub(super) struct Progress<'a> {
     warnings: AtomicUsize,
     /// How many results are on their way to the remote cache, at the end.
     giving: AtomicUsize,
+    /// How often that was told.
+    giving_told: AtomicUsize,
     /// What runs in each slot, since when.
     running: Vec<Mutex<Option<(PipId, Duration)>>>,
     /// Whether it runs on another machine.
@@ -91,6 +96,7 @@ impl<'a> Progress<'a> {
             failed: AtomicUsize::new(0),
             warnings: AtomicUsize::new(0),
             giving: AtomicUsize::new(0),
+            giving_told: AtomicUsize::new(0),
             running: (0..jobs).map(|_| Mutex::default()).collect(),
             elsewhere: (0..jobs).map(|_| AtomicBool::new(false)).collect(),
             shown: Mutex::default(),
@@ -209,7 +215,9 @@ impl<'a> Progress<'a> {
             text.push_str(&format!("{} {name}{end}\n", paint(color, "1", &counts)));
         }
         if explain && result.done != Done::Hit {
-            for (word, why) in [("because", &result.reason), ("not cached", &result.uncached), ("not remote", &result.stays)] {
+            for (word, why) in
+                [("because", &result.reason), ("not cached", &result.uncached), ("not remote", &result.stays)]
+            {
                 if let Some(why) = why {
                     text.push_str(&indented([format!("{word}: {}", why.replace('\n', " ")).as_str()]));
                 }
@@ -258,7 +266,7 @@ impl Listener for Progress<'_> {
     }
 
     fn warn(&self, text: &str) {
-        self.screen.write(format!("{}: {text}\n", paint(self.reporter.color(), "33", "warning")).as_bytes());
+        self.screen.write(self.reporter.warning(text).as_bytes());
     }
 
     fn finished(&self, pip: PipId, slot: usize, result: &PipResult, start: Duration, end: Duration) {
@@ -320,10 +328,11 @@ impl Listener for Progress<'_> {
 
     fn giving(&self, left: usize) {
         self.giving.store(left, Ordering::Relaxed);
-    }
-
-    fn trouble(&self, text: &str) {
-        self.screen.write(self.reporter.warning(text).as_bytes());
+        // Without a live status nobody would know what the build waits for.
+        let calls = self.giving_told.fetch_add(1, Ordering::Relaxed);
+        if calls == GIVING_TOLD && self.wishes.each && self.reporter.chats() {
+            self.screen.write(format!("{}\n", super::status::uploading(left)).as_bytes());
+        }
     }
 }
 

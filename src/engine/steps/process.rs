@@ -22,7 +22,7 @@ use super::super::sandbox::{Exit, Report, Worker};
 use super::super::state::{remove_all, remove_leaf, touched_since};
 use super::super::view::View;
 use super::super::violation::{diagnostics, pip_name};
-use super::super::virtual_outputs::bring;
+use super::super::virtual_outputs::{bring, bring_versions};
 use super::cached::{CachedResult, Missing};
 use super::harvest::{Harvest, harvest};
 use super::prepare::{Scratch, job, make_room, make_writable, temporary_folders};
@@ -313,7 +313,7 @@ impl<'s, 'g> Step<'s, 'g> {
     fn run_once(&self, attempt: &mut Attempt<'_>, number: u32) -> io::Result<Ran> {
         let engine = self.engine;
         let world = &engine.world;
-        bring(engine, self.process, attempt.slot)?;
+        bring_versions(engine, self.process, attempt.slot)?;
         world.virtual_outputs.forget(self.pip);
         make_room(engine, self.pip, self.process)?;
         let scratch = Scratch::new(engine, attempt.slot)?;
@@ -421,6 +421,7 @@ impl<'s, 'g> Step<'s, 'g> {
 
     /// Runs it on this machine.
     fn run_here(&self, attempt: &mut Attempt<'_>, scratch: &Scratch, number: u32) -> io::Result<Run> {
+        bring(self.engine, self.process, attempt.slot)?;
         let mut job = job(self.engine, self.process, &self.command, scratch, number, attempt.slot)?;
         if self.is_service {
             job.timeout = None;

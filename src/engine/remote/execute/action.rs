@@ -251,7 +251,8 @@ mod tests {
 
     #[test]
     fn ways_lead_there_and_back() {
-        let cases = [("w/a", "w/a/b", "b"), ("w/a/b", "w/c", "../../c"), ("w", "w", "."), ("w/a", "x.rsp", "../../x.rsp")];
+        let cases =
+            [("w/a", "w/a/b", "b"), ("w/a/b", "w/c", "../../c"), ("w", "w", "."), ("w/a", "x.rsp", "../../x.rsp")];
         for (base, path, way) in cases {
             assert_eq!(relative(base, path), way);
         }

@@ -77,7 +77,8 @@ pub(super) fn bring(
         brought.files.push((path, Content::File { digest, executable: file.is_executable }));
     }
     #[allow(deprecated, reason = "for servers that know nothing else")]
-    let links = result.output_symlinks.iter().chain(&result.output_file_symlinks).chain(&result.output_directory_symlinks);
+    let links =
+        result.output_symlinks.iter().chain(&result.output_file_symlinks).chain(&result.output_directory_symlinks);
     for link in links {
         if let Some(path) = find(action, &outputs, &link.path) {
             brought.files.push((path, target(&link.path, &link.target)?));
@@ -200,7 +201,10 @@ fn unpack(
 /// How long it ran, as the worker says.
 fn took(result: &reapi::ActionResult) -> Duration {
     let at = |stamp: &protobuf::Timestamp| {
-        Duration::new(u64::try_from(stamp.seconds).unwrap_or(0), u32::try_from(stamp.nanos).unwrap_or(0).min(999_999_999))
+        Duration::new(
+            u64::try_from(stamp.seconds).unwrap_or(0),
+            u32::try_from(stamp.nanos).unwrap_or(0).min(999_999_999),
+        )
     };
     let stamps = result.execution_metadata.as_ref().and_then(|metadata| {
         Some((metadata.execution_start_timestamp.as_ref()?, metadata.execution_completed_timestamp.as_ref()?))

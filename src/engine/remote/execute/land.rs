@@ -28,7 +28,8 @@ pub(super) struct Landed {
 
 /// Puts everything in place that may be there.
 pub(super) fn land(errand: &Errand<'_, '_, '_>, staged: &Staged, brought: &Brought) -> io::Result<Landed> {
-    let mut landing = Landing { errand, existing: may_overwrite(errand.engine, errand.process), landed: Landed::default() };
+    let mut landing =
+        Landing { errand, existing: may_overwrite(errand.engine, errand.process), landed: Landed::default() };
     for (path, content) in &brought.files {
         landing.declared(*path, content)?;
     }

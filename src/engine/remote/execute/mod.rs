@@ -28,13 +28,14 @@ use super::super::run::Engine;
 use super::super::sandbox::{Exit, ProcessInfo, Report};
 use super::super::steps::Run;
 use super::super::view::View;
+use super::super::virtual_outputs;
 use crate::cas::api::reapi;
 use crate::cas::remote::{Blob, Remote, RemoteError, RemoteOptions};
 use crate::cas::{Digest, Store};
 use crate::graph::{PipId, ProcessPip};
 use action::Action;
 use bring::Brought;
-use stage::Staged;
+use stage::{Staged, StagedFile};
 
 /// What a build is told about the server that runs its processes.
 #[derive(Clone, Debug)]
@@ -190,12 +191,7 @@ impl Executor {
     }
 
     /// The result of an earlier run that the server knows, if it is a good one and all of it is there.
-    fn known(
-        &self,
-        errand: &Errand<'_, '_, '_>,
-        staged: &Staged,
-        action: &Action,
-    ) -> Result<Option<Run>, Trouble> {
+    fn known(&self, errand: &Errand<'_, '_, '_>, staged: &Staged, action: &Action) -> Result<Option<Run>, Trouble> {
         let result = match self.remote.action_result(&action.digest) {
             Ok(Some(result)) => result,
             Ok(None) => return Ok(None),
@@ -258,6 +254,16 @@ impl Executor {
             if missing.contains(digest) && taken.insert(*digest) {
                 blobs.push(Blob::Bytes(*digest, bytes.clone()));
             }
+        }
+        let store = &errand.engine.world.store;
+        let is_away = |file: &StagedFile| {
+            missing.contains(&file.digest)
+                && std::fs::symlink_metadata(&file.place).is_err()
+                && !store.contains(&file.digest).unwrap_or(false)
+        };
+        if staged.files.iter().any(is_away) {
+            // What another server has must come here before it can go there.
+            virtual_outputs::bring(errand.engine, errand.process, errand.slot)?;
         }
         for file in &staged.files {
             if missing.contains(&file.digest) && taken.insert(file.digest) {
@@ -357,6 +363,10 @@ fn blob(store: &Store, digest: &Digest, place: &PathBuf) -> Result<Blob, Trouble
         return Ok(Blob::Stored(*digest));
     }
     let changed = || Trouble::Here(format!("`{}` changed while the build ran", place.display()));
+    // Outputs that came from a remote cache need not be here.
+    if !std::fs::exists(place)? {
+        return Err(Trouble::Here(format!("`{}` is neither here nor there", place.display())));
+    }
     if digest.size <= IN_MEMORY {
         let bytes = std::fs::read(place)?;
         return if Digest::of(&bytes) == *digest { Ok(Blob::Bytes(*digest, bytes)) } else { Err(changed()) };
