@@ -11,6 +11,8 @@ pub mod remote;
 pub mod store;
 #[cfg(all(feature = "remote", target_os = "linux"))]
 pub mod tree;
+#[cfg(all(feature = "remote", target_os = "linux"))]
+pub mod virtual_directory;
 
 pub use digest::{Digest, NotADigest};
 #[cfg(target_os = "linux")]

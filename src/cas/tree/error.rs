@@ -23,7 +23,7 @@ pub enum TreeError {
         path: String,
     },
     /// The bytes are not a message of this kind.
-    #[error("these bytes are not a directory: {reason}")]
+    #[error("the bytes are not such a message ({reason})")]
     NotADirectory {
         /// What the reader of messages says.
         reason: String,

@@ -1,5 +1,6 @@
 //! `dscript cas put`: files and directories into a store, and to a server.
 
+use std::env;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -16,7 +17,10 @@ use crate::cli::{Failure, Outcome};
 
 pub(super) fn run(args: &PutArgs) -> Result<Outcome, Failure> {
     let remote = connect(&args.remote)?;
-    let place = Place::to_add(&args.store, remote.as_ref())?;
+    let place = match &remote {
+        Some(_) => Place::with_server(&args.store, &env::temp_dir())?,
+        None => Place::to_add(&args.store)?,
+    };
     let store = &place.store;
     // Nothing is removed between adding contents and noting that they are to stay.
     let _hold = store.hold().map_err(failed)?;
