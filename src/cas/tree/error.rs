@@ -56,7 +56,7 @@ pub enum TreeError {
     #[error("the tree does not hold the directory {digest}, which is `{path}`")]
     MissingChild {
         /// The directory.
-        digest: Digest,
+        digest: Box<Digest>,
         /// Where it should be.
         path: String,
     },
