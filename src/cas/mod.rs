@@ -7,6 +7,8 @@ pub mod api;
 mod digest;
 #[cfg(all(feature = "remote", target_os = "linux"))]
 pub mod remote;
+#[cfg(all(feature = "remote", target_os = "linux"))]
+pub mod server;
 #[cfg(target_os = "linux")]
 pub mod store;
 #[cfg(all(feature = "remote", target_os = "linux"))]

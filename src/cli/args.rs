@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::Failure;
+use super::remote_args::ConnectionArgs;
 use crate::diagnostics::{DEFAULT_LIMIT, Level};
 use crate::source::system::OperatingSystem;
 
@@ -188,6 +189,8 @@ pub(super) struct BuildArgs {
     /// Say for each pip that runs why it does
     #[arg(long)]
     pub(super) explain: bool,
+    #[command(flatten)]
+    pub(super) remote: BuildRemoteArgs,
     /// Write a JSON object a pip to this file: times, result, fingerprints, what was read and made
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) log: Option<PathBuf>,
@@ -206,6 +209,55 @@ pub(super) struct BuildArgs {
     pub(super) options: EvaluationArgs,
     #[command(flatten)]
     pub(super) messages: MessageArgs,
+}
+
+/// Which servers a build uses, and for what.
+#[cfg(target_os = "linux")]
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Remote")]
+pub(super) struct BuildRemoteArgs {
+    /// Share results with others by a server that speaks the Remote Execution API: grpc://HOST:PORT, or grpcs:// with TLS
+    /// [default: $DSCRIPT_REMOTE_CACHE]
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(super) remote_cache: Option<String>,
+    /// Use no remote cache, whatever the environment says
+    #[arg(long, conflicts_with = "remote_cache")]
+    pub(super) no_remote_cache: bool,
+    /// Which results are uploaded
+    #[arg(long, value_name = "WHICH", default_value = "new")]
+    pub(super) remote_upload: RemoteUpload,
+    /// Only read from the remote cache: --remote-upload no
+    #[arg(long, conflicts_with = "remote_upload")]
+    pub(super) remote_cache_read_only: bool,
+    /// Which outputs are downloaded though no process of this build reads them
+    #[arg(long, value_name = "WHICH", default_value = "all")]
+    pub(super) outputs: OutputsWanted,
+    #[command(flatten)]
+    pub(super) connection: ConnectionArgs,
+}
+
+/// Which results are uploaded.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RemoteUpload {
+    /// None
+    No,
+    /// Those of processes that this build runs
+    New,
+    /// Also those that the cache of this machine has and this build uses
+    All,
+}
+
+/// Which outputs are downloaded.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OutputsWanted {
+    /// All
+    All,
+    /// Those of the pips that the filter names; without a filter of those that no other pip needs
+    Toplevel,
+    /// None
+    None,
 }
 
 /// Arguments of `cache`.

@@ -124,6 +124,14 @@ impl Reporter {
         }
     }
 
+    /// The line of a warning that has no place in a spec; empty where only errors are wanted.
+    pub(super) fn warning(&self, text: &str) -> String {
+        match self.quiet {
+            true => String::new(),
+            false => format!("dscript: warning: {}\n", crate::diagnostics::render::shown_line(text)),
+        }
+    }
+
     /// Applies what the user wants to see, and sorts.
     fn prepare(&self, diagnostics: &mut Vec<Diagnostic>, files: &Files) -> (Outcome, Hidden) {
         self.levels.apply(diagnostics);

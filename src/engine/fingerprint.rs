@@ -21,7 +21,7 @@ use crate::graph::{Existence, OutputDirectoryKind, Pip, ProcessPip, SealKind};
 use crate::paths::PathId;
 
 /// Changes when results of earlier versions of this program must not be used.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// One thing that a fingerprint is made of, for explaining why a pip runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

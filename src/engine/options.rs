@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::outcome::PipResult;
 use super::sandbox::Launcher;
+use super::shared::{Outputs, SharedCache};
 use crate::graph::PipId;
 use crate::source::system::Environment;
 use crate::workspace::{AllowLists, EngineConfig};
@@ -39,6 +40,14 @@ pub struct BuildOptions<'a> {
     pub allow_lists: AllowLists,
     /// Whether results tell what was read.
     pub keep_observations: bool,
+    /// Where results of other machines come from, and where those of this one go.
+    pub shared: Option<&'a dyn SharedCache>,
+    /// Which outputs are brought from there though no process reads them.
+    pub outputs: Outputs,
+    /// The pips that were asked for by name, by number, before what they need was added; none where nobody named any.
+    pub asked: Option<Vec<bool>>,
+    /// How long the end of the build waits for results that are on their way to the shared cache.
+    pub patience: Duration,
 }
 
 /// Who wants to know how a build goes. Calls come from several threads.
@@ -54,4 +63,8 @@ pub trait Listener: Sync {
     /// A pip that counts was not begun, because something that it depends on failed or because the build was ending.
     /// Called at the end, in the order of the graph.
     fn skipped(&self, pip: PipId);
+    /// So many results are still on their way to the shared cache. Called while the end of the build waits for them.
+    fn giving(&self, _left: usize) {}
+    /// Something is wrong with the shared cache; the build goes on without what it cannot have.
+    fn trouble(&self, _text: &str) {}
 }

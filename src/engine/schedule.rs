@@ -32,8 +32,10 @@ struct Queue {
     semaphores: FxHashMap<Symbol, i64>,
     /// Pips that are not settled.
     left: usize,
-    working: usize,
+    working: Vec<PipId>,
     stopped: bool,
+    /// Pips that are done once more though they are settled, and who waits for each.
+    again: FxHashMap<PipId, Vec<PipId>>,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -89,8 +91,9 @@ impl<'g> Schedule<'g> {
                 free: slots as i64,
                 semaphores: FxHashMap::default(),
                 left,
-                working: 0,
+                working: Vec::new(),
                 stopped: false,
+                again: FxHashMap::default(),
             }),
             changed: Condvar::new(),
             wanted,
@@ -130,10 +133,10 @@ impl<'g> Schedule<'g> {
                 return None;
             }
             if let Some(pip) = self.take(&mut queue) {
-                queue.working += 1;
+                queue.working.push(pip);
                 return Some(pip);
             }
-            if queue.working == 0 && queue.ready.is_empty() && queue.blocked.is_empty() {
+            if queue.working.is_empty() && queue.ready.is_empty() && queue.blocked.is_empty() {
                 // What is left waits for pips that nobody works on: they were skipped.
                 return None;
             }
@@ -157,7 +160,7 @@ impl<'g> Schedule<'g> {
                 let held = held(name);
                 held == 0 || held + take <= *limit
             });
-            if !fits {
+            if !fits || !self.may_run_beside(queue, pip) {
                 queue.blocked.push(best);
                 continue;
             }
@@ -174,13 +177,63 @@ impl<'g> Schedule<'g> {
     pub(super) fn release(&self, pip: PipId) {
         let needs = self.needs(pip);
         let mut queue = self.lock();
-        queue.working -= 1;
+        if let Some(at) = queue.working.iter().position(|working| *working == pip) {
+            queue.working.swap_remove(at);
+        }
         queue.free += needs.slots;
         for (name, _, take) in &needs.semaphores {
             *queue.semaphores.entry(*name).or_default() -= take;
         }
         let blocked = std::mem::take(&mut queue.blocked);
         queue.ready.extend(blocked);
+        drop(queue);
+        self.changed.notify_all();
+    }
+
+    /// A pip is done once more when nobody reads what it made the first time, and meanwhile nobody begins who would.
+    fn may_run_beside(&self, queue: &Queue, pip: PipId) -> bool {
+        if queue.again.is_empty() {
+            return true;
+        }
+        let reads = |reader: PipId, maker: PipId| reader != maker && depends_on(self.graph, reader, maker);
+        let is_read = || queue.working.iter().any(|working| reads(*working, pip));
+        // The order does not matter: all are asked.
+        #[allow(clippy::iter_over_hash_type, reason = "only whether one of them is in the way counts")]
+        let in_the_way = queue.again.keys().any(|again| reads(pip, *again));
+        !in_the_way && !(queue.again.contains_key(&pip) && is_read())
+    }
+
+    /// A pip cannot be done before others are done once more, which were settled already. The caller still works on it.
+    pub(super) fn do_again(&self, pip: PipId, makers: &[PipId]) {
+        let mut queue = self.lock();
+        for maker in makers {
+            if let Some(waiting) = queue.again.get_mut(maker) {
+                waiting.push(pip);
+                continue;
+            }
+            queue.again.insert(*maker, vec![pip]);
+            // Others wait for it.
+            queue.ready.push(Ready { priority: u64::MAX, pip: std::cmp::Reverse(maker.0) });
+        }
+        drop(queue);
+        self.changed.notify_all();
+    }
+
+    /// A pip that was perhaps done once more is done. Those that wait for nothing else now are taken up again; where it
+    /// failed they never are.
+    pub(super) fn done_again(&self, pip: PipId, is_well: bool) {
+        let mut queue = self.lock();
+        let Some(waiting) = queue.again.remove(&pip) else { return };
+        for waiter in waiting {
+            let is_given_up =
+                self.settled[waiter.0 as usize].load(Ordering::Acquire) && !queue.again.contains_key(&waiter);
+            #[allow(clippy::iter_over_hash_type, reason = "only whether one of them is waited for counts")]
+            let waits = queue.again.values().any(|waiting| waiting.contains(&waiter));
+            if is_well && !is_given_up && !waits {
+                let priority = self.priorities[waiter.0 as usize];
+                queue.ready.push(Ready { priority, pip: std::cmp::Reverse(waiter.0) });
+            }
+        }
         drop(queue);
         self.changed.notify_all();
     }
@@ -242,6 +295,20 @@ impl<'g> Schedule<'g> {
         // Every change of the queue is complete before anything can panic.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a pip comes after another because it depends on it, directly or not.
+pub(super) fn depends_on(graph: &PipGraph, pip: PipId, other: PipId) -> bool {
+    let mut seen = rustc_hash::FxHashSet::default();
+    let mut open = vec![pip];
+    while let Some(at) = open.pop() {
+        if at == other {
+            return true;
+        }
+        // What a pip depends on has a smaller number.
+        open.extend(graph.dependencies(at).iter().filter(|to| **to >= other && seen.insert(**to)));
+    }
+    false
 }
 
 const LENGTH_BITS: u32 = 48;

@@ -66,7 +66,8 @@ pub fn cache_verify(folder: &Path) -> Result<CacheVerified, BuildError> {
     let blobs = store.verify(true)?;
     let (entries, repair) = Entries::open(folder)?;
     let whole = |found: Found<'_>| {
-        blobs_of(found.bytes).is_some_and(|blobs| blobs.iter().all(|digest| store.contains(digest).unwrap_or(false)))
+        let has = |digest: &Digest| store.contains(digest).unwrap_or(false);
+        blobs_of(found.bytes).is_some_and(|(blobs, shared)| shared || blobs.iter().all(has))
     };
     let results = entries.retain(&mut |found| whole(found))?;
     let later = entries.close()?;
@@ -107,6 +108,10 @@ pub fn store_gc(folder: &Path, keep: Keep) -> Result<StoreCollected, BuildError>
 
 // A cache and a store are one folder, and what one of them keeps the other must not take.
 fn gc(folder: &Path, keep: Keep, keep_roots: Keep, grace: Duration) -> Result<StoreCollected, BuildError> {
+    // What a server has is not wanted by anything here, but by its clients.
+    if folder.join("actions").is_dir() {
+        return Err(BuildError::Served { folder: folder.to_owned() });
+    }
     let store = Store::open(folder)?;
     // Held from before anything is counted: what a build adds later may need what is there now.
     let alone = store.hold_alone()?;
@@ -160,7 +165,11 @@ impl Live {
 fn retain(entries: &Entries, live: &mut Live) -> Result<Retained, BuildError> {
     let mut results: Vec<(u64, Fingerprint, Vec<Digest>)> = Vec::new();
     entries.for_each(&mut |found| {
-        if let Some(blobs) = blobs_of(found.bytes) {
+        if let Some((mut blobs, shared)) = blobs_of(found.bytes) {
+            if shared {
+                // What never came takes no room.
+                blobs.retain(|digest| store.contains(digest).unwrap_or(false));
+            }
             results.push((found.used, found.strong, blobs));
         }
     })?;
@@ -197,10 +206,10 @@ fn needs(store: &Store, root: &Root) -> Result<Vec<Digest>, BuildError> {
     Ok(vec![root.digest])
 }
 
-/// The contents that a result needs; none where it cannot be read.
-fn blobs_of(result: &[u8]) -> Option<Vec<Digest>> {
+/// The contents that a result needs, and whether they may be in a shared cache instead; none where it cannot be read.
+fn blobs_of(result: &[u8]) -> Option<(Vec<Digest>, bool)> {
     let result: CachedResult = postcard::from_bytes(result).ok()?;
-    Some(result.blobs().filter(|digest| digest.size > 0).collect())
+    Some((result.blobs().filter(|digest| digest.size > 0).collect(), result.is_shared()))
 }
 
 #[cfg(all(test, feature = "remote"))]
@@ -267,6 +276,15 @@ mod tests {
         assert_eq!((done.kept, done.blobs.removed), (2, 0));
         let done = gc(store.folder(), ALL, NONE, Duration::ZERO).unwrap();
         assert_eq!((done.kept, store.stats().unwrap().blobs), (0, 0));
+    }
+
+    #[test]
+    fn what_a_server_has_is_left_to_it() {
+        let (_folder, store, trees) = filled();
+        fs::create_dir(store.folder().join("actions")).unwrap();
+        let refused = store_gc(store.folder(), NONE).map(drop);
+        assert!(matches!(refused, Err(BuildError::Served { .. })), "{refused:?}");
+        assert!(is_whole(&store, &trees[0]));
     }
 
     #[test]

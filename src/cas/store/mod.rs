@@ -23,6 +23,7 @@ mod incoming;
 mod inspect;
 mod materialize;
 mod roots;
+mod served;
 mod stamp;
 mod sweep;
 mod temporary;
@@ -34,10 +35,10 @@ pub use error::StoreError;
 pub use incoming::Incoming;
 pub use materialize::Materialize;
 pub use roots::Root;
+pub use served::{Opened, Ready, Withdrawn};
 pub use stamp::is_stamped;
 pub use sweep::{Collected, Stats, Verified};
 
-use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -143,11 +144,12 @@ impl Store {
 
     // Where a content is, if it is there.
     fn place(&self, digest: &Digest, executable: bool) -> PathBuf {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut name = String::with_capacity(self.folder.as_os_str().len() + 75);
         name.push_str("blobs/");
         for (at, byte) in digest.hash.iter().enumerate() {
-            // Writing to a string cannot fail.
-            let _ = write!(name, "{byte:02x}");
+            name.push(DIGITS[usize::from(byte >> 4)].into());
+            name.push(DIGITS[usize::from(byte & 15)].into());
             if at == 0 {
                 name.push('/');
             }

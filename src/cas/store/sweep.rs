@@ -54,11 +54,11 @@ pub struct Collected {
     pub young: u64,
 }
 
-// One file of the store.
-struct Blob {
+/// One file of the store.
+pub(super) struct Blob {
     path: PathBuf,
     metadata: Metadata,
-    digest: Digest,
+    pub(super) digest: Digest,
     executable: bool,
 }
 
@@ -172,8 +172,8 @@ impl Store {
         )
     }
 
-    // Does something with each file, the folders in parallel. Files that are no contents are passed over.
-    fn fold<T: Default + Send>(
+    /// Does something with each file, the folders in parallel. Files that are no contents are passed over.
+    pub(super) fn fold<T: Default + Send>(
         &self,
         each: impl Fn(&mut T, Blob) -> Result<(), StoreError> + Sync,
         join: impl Fn(&mut T, T),

@@ -7,6 +7,7 @@
 mod explain;
 mod log;
 mod progress;
+mod remote;
 mod screen;
 mod status;
 mod summary;
@@ -15,7 +16,7 @@ mod unchanged;
 mod words;
 
 use std::fs::{self, File};
-use std::io::{BufWriter, IsTerminal, Stderr};
+use std::io::{BufWriter, IsTerminal, Stderr, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +30,7 @@ use super::output::Output;
 use super::report::{Reporter, statistics};
 use super::{Failure, Outcome, library};
 use crate::engine::sandbox::{Launcher, Method};
-use crate::engine::{self, BuildOptions, BuildOutcome, Cancellation};
+use crate::engine::{self, BuildOptions, BuildOutcome, Cancellation, SharedCache};
 use crate::source::system::{Environment, ProcessEnvironment, Stopwatch};
 use crate::workspace::Workspace;
 pub(super) use explain::explain_pip;
@@ -73,6 +74,7 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
         Some(filter) => Some(library::select(&graph, filter, |note| reporter.note(note))?),
         None => None,
     };
+    let asked = selection.as_ref().map(|chosen| graph.ids().map(|id| chosen.pips().contains(id)).collect());
     let selection = selection.map(|chosen| chosen.closure(&graph));
     let selection = selection.map(|chosen| graph.ids().map(|id| chosen.contains(id)).collect());
     let cancellation = Cancellation::new();
@@ -82,7 +84,20 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
     let environment = library::environment(&args.options);
     let most = config.schedule.max_processes.map(|most| most as usize).filter(|most| *most > 0);
     let may_skip = config.cache.cache_graph && config.cache.incremental;
+    let shared = match args.no_cache {
+        true => None,
+        false => {
+            let folder = cache_folder(&workspace, args.cache_dir.as_deref());
+            args.remote.connect(&folder, &environment, |text| {
+                // Nobody is left to tell when standard error cannot be written.
+                let _ = std::io::stderr().write_all(reporter.warning(text).as_bytes());
+            })?
+        }
+    };
     let options = BuildOptions {
+        shared: shared.as_ref().map(|shared| -> &dyn SharedCache { shared }),
+        outputs: args.remote.wanted(),
+        asked,
         jobs: args.jobs.map(NonZeroUsize::get).or(most).unwrap_or_else(processors),
         keep_going: args.keep_going,
         selection,
@@ -133,7 +148,8 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
     if let (Outcome::Fine, true, Some(snapshot), Some(inputs)) =
         (told, may_skip, outcome.snapshot.take(), workspace.inputs())
     {
-        unchanged::keep(&args, root, snapshot, inputs).map_err(|error| Failure::Usage(error.to_string()))?;
+        unchanged::keep(&args, root, snapshot, inputs, outcome.left_away == 0)
+            .map_err(|error| Failure::Usage(error.to_string()))?;
     }
     let ended = finish(&args, &reporter, output, &outcome, &summary, seconds)?;
     drop(options);
@@ -240,6 +256,10 @@ pub(super) fn options<'a>(
         config,
         allow_lists: workspace.allow_lists(),
         keep_observations: false,
+        shared: None,
+        outputs: engine::Outputs::All,
+        asked: None,
+        patience: Duration::from_secs(300),
     }
 }
 

@@ -54,6 +54,8 @@ pub(super) struct Progress<'a> {
     hits: AtomicUsize,
     failed: AtomicUsize,
     warnings: AtomicUsize,
+    /// How many results are on their way to the remote cache, at the end.
+    giving: AtomicUsize,
     /// What runs in each slot, since when.
     running: Vec<Mutex<Option<(PipId, Duration)>>>,
     shown: Mutex<Shown>,
@@ -86,6 +88,7 @@ impl<'a> Progress<'a> {
             hits: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
             warnings: AtomicUsize::new(0),
+            giving: AtomicUsize::new(0),
             running: (0..jobs).map(|_| Mutex::default()).collect(),
             shown: Mutex::default(),
             told: Mutex::default(),
@@ -154,6 +157,7 @@ impl<'a> Progress<'a> {
                 .collect(),
             more,
             left: estimate.left(now, executed + hits + failed, total),
+            giving: load(&self.giving),
             stopping,
         }
     }
@@ -245,6 +249,10 @@ impl Listener for Progress<'_> {
         if let Some(counter) = counter.filter(|_| self.counts(pip)) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
+        if result.again && self.counts(pip) {
+            // It was told as a hit before.
+            self.hits.fetch_sub(1, Ordering::Relaxed);
+        }
         let mut ran = false;
         if result.done != Done::Hit
             && let Some(slot) = self.running.get(slot)
@@ -285,6 +293,14 @@ impl Listener for Progress<'_> {
         if let Some(log) = &self.log {
             log.write(&log::skipped(self.graph, pip), false);
         }
+    }
+
+    fn giving(&self, left: usize) {
+        self.giving.store(left, Ordering::Relaxed);
+    }
+
+    fn trouble(&self, text: &str) {
+        self.screen.write(self.reporter.warning(text).as_bytes());
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Snapshot {
     pub(super) more: usize,
     /// How long the rest may take.
     pub(super) left: Option<Duration>,
+    /// How many results are on their way to the remote cache, when nothing else is left.
+    pub(super) giving: usize,
     /// Whether somebody asked for the end.
     pub(super) stopping: bool,
 }
@@ -43,7 +45,9 @@ impl Snapshot {
             parts.push(paint(color, "31", &format!("{} failed", number(self.failed))));
         }
         parts.push(span(self.elapsed.max(Duration::from_millis(100))));
-        if self.stopping {
+        if self.giving > 0 && !self.stopping {
+            parts.push(format!("uploading {}", results(self.giving)));
+        } else if self.stopping {
             parts.push(paint(color, "33", "stopping"));
         } else if let Some(left) = self.left {
             parts.push(format!("about {} left", rough(left)));
@@ -59,6 +63,10 @@ impl Snapshot {
         }
         lines
     }
+}
+
+fn results(count: usize) -> String {
+    if count == 1 { "1 result".to_owned() } else { format!("{} results", grouped(count as u64)) }
 }
 
 fn span_running(time: Duration) -> String {

@@ -22,7 +22,9 @@ pub(super) fn sentence(outcome: &BuildOutcome, time: Duration, color: bool) -> S
     let is_plain = outcome.is_success();
     if is_plain && outcome.hits == outcome.pips {
         let verb = if outcome.pips == 1 { "is" } else { "are" };
-        return paint(color, "32", &format!("{pips} {verb} up to date ({time})"));
+        let remote = remote(outcome);
+        let remote = if remote.is_empty() { time } else { format!("{}; {time}", remote.join("; ")) };
+        return paint(color, "32", &format!("{pips} {verb} up to date ({remote})"));
     }
     let not_begun = if outcome.cancelled { "not done" } else { "skipped" };
     let counts = [
@@ -40,12 +42,52 @@ pub(super) fn sentence(outcome: &BuildOutcome, time: Duration, color: bool) -> S
     if outcome.cancelled {
         return paint(color, "33", &format!("cancelled after {time}; {pips}: {parts}"));
     }
-    let text = format!("{pips}: {parts} in {time}");
+    let mut text = format!("{pips}: {parts} in {time}");
+    let remote = remote(outcome);
+    if !remote.is_empty() {
+        text.push_str(&format!(" ({})", remote.join("; ")));
+    }
     if is_plain { paint(color, "32", &text) } else { paint(color, "31", &format!("build failed; {text}")) }
+}
+
+/// What the remote cache did; nothing where there is none.
+fn remote(outcome: &BuildOutcome) -> Vec<String> {
+    let Some(traffic) = outcome.traffic else { return Vec::new() };
+    let mut parts = vec![format!("{} from the remote cache", grouped(outcome.remote_hits as u64))];
+    if traffic.bytes_down > 0 {
+        parts.push(format!("{} down", size(traffic.bytes_down)));
+    }
+    if traffic.bytes_up > 0 {
+        parts.push(format!("{} up", size(traffic.bytes_up)));
+    }
+    if outcome.left_away > 0 {
+        parts.push(format!("{} outputs not downloaded", grouped(outcome.left_away as u64)));
+    }
+    parts
+}
+
+/// A number of bytes for people.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{} bytes", grouped(bytes)),
+        10_000..10_000_000 => format!("{} kB", grouped(bytes / 1000)),
+        _ => format!("{} MB", grouped(bytes / 1_000_000)),
+    }
 }
 
 /// The summary for programs. `warnings` counts lines that tools printed.
 pub(super) fn object(outcome: &BuildOutcome, warnings: usize, violations: Vec<Value>, seconds: f64) -> Value {
+    let remote = outcome.traffic.map(|traffic| {
+        json!({
+            "hits": outcome.remote_hits,
+            "blobsDown": traffic.blobs_down,
+            "bytesDown": traffic.bytes_down,
+            "blobsUp": traffic.blobs_up,
+            "bytesUp": traffic.bytes_up,
+            "resultsUp": traffic.results_up,
+            "outputsAway": outcome.left_away,
+        })
+    });
     json!({
         "pips": outcome.pips,
         "executed": outcome.executed,
@@ -55,6 +97,7 @@ pub(super) fn object(outcome: &BuildOutcome, warnings: usize, violations: Vec<Va
         "cancelled": outcome.cancelled,
         "scrubbed": outcome.scrubbed.removed,
         "warnings": warnings,
+        "remote": remote,
         "seconds": seconds,
         "violations": violations,
     })

@@ -14,16 +14,17 @@ use super::super::directories::Contents;
 use super::super::explain::{self, Recipe};
 use super::super::fingerprint::{Ingredient, PathSet, strong, weak};
 use super::super::judge::{Verdict, judge};
-use super::super::outcome::{Done, PipResult};
+use super::super::outcome::{Done, Origin, PipResult};
 use super::super::run::Engine;
 use super::super::sandbox::{Exit, Report, Worker};
 use super::super::state::{remove_all, remove_leaf, touched_since};
 use super::super::view::View;
 use super::super::violation::{diagnostics, pip_name};
-use super::cached::CachedResult;
+use super::super::virtual_outputs::bring;
+use super::cached::{CachedResult, Missing};
 use super::harvest::{Harvest, harvest};
 use super::prepare::{Scratch, job, make_room, make_writable, temporary_folders};
-use super::{failed_io, pip_error};
+use super::{failed_io, lost_or_failed, pip_error};
 use crate::cas::Digest;
 use crate::diagnostics::{Code, Severity};
 use crate::graph::{PipId, ProcessPip};
@@ -58,7 +59,7 @@ pub(in crate::engine) fn process(
     let graph = engine.world.graph;
     match Step::new(engine, pip, process).and_then(|step| step.take(attempt)) {
         Ok(result) => result,
-        Err(error) => failed_io(graph, pip, Code::Dx(2704), "the build could not do its part", &error),
+        Err(error) => lost_or_failed(graph, pip, Code::Dx(2704), "the build could not do its part", &error),
     }
 }
 
@@ -82,9 +83,9 @@ pub(in crate::engine) fn service(
 
 /// What is known of a process before it is looked up.
 pub(super) struct Step<'s, 'g> {
-    engine: &'s Engine<'g>,
-    pip: PipId,
-    process: &'s ProcessPip,
+    pub(super) engine: &'s Engine<'g>,
+    pub(super) pip: PipId,
+    pub(super) process: &'s ProcessPip,
     pub(super) view: View<'s, 'g>,
     command: Command,
     pub(super) weak: Fingerprint,
@@ -113,6 +114,7 @@ impl<'s, 'g> Step<'s, 'g> {
         }
         let reason = match looked {
             true => explain::reason(self.engine, self.pip, |paths| self.recipe(paths))?,
+            false if self.engine.is_again(self.pip) => "the remote cache no longer has what it made".to_owned(),
             false => match self.engine.options.use_cache {
                 true => "its results are never taken from the cache".to_owned(),
                 false => "the cache is not used".to_owned(),
@@ -128,29 +130,47 @@ impl<'s, 'g> Step<'s, 'g> {
     /// Whether its result may come from the cache.
     pub(super) fn is_looked_up(&self) -> bool {
         let options = self.engine.options;
-        !self.process.flags.disable_cache_lookup && options.use_cache && options.config.cache.incremental
+        let again = self.engine.is_again(self.pip);
+        !again && !self.process.flags.disable_cache_lookup && options.use_cache && options.config.cache.incremental
     }
 
     /// Looks for a result under each path set that runs with the same weak fingerprint had.
     fn look_up(&self, slot: usize) -> io::Result<Option<PipResult>> {
         let world = &self.engine.world;
         let most = self.engine.options.config.cache.max_path_sets.map_or(usize::MAX, |most| most as usize);
+        let mut known = Vec::new();
         for (_, bytes) in world.entries.path_sets(self.weak).into_iter().take(most) {
             let Ok(paths) = postcard::from_bytes::<PathSet>(&bytes) else { continue };
             let strong = strong(&self.view, self.weak, &paths, None)?;
-            let Some(bytes) = world.entries.result(strong) else { continue };
-            let Ok(cached) = postcard::from_bytes::<CachedResult>(&bytes) else { continue };
-            let mut note = |path| self.engine.note_shared(slot, path);
-            if !cached.restore(world, self.pip, self.process, &mut note)? {
-                continue;
+            let found = world.entries.result(strong);
+            if let Some(result) = &found
+                && let Ok(cached) = postcard::from_bytes::<CachedResult>(result)
+                && let Some(hit) = self.take_over(&cached, strong, &paths, slot)?
+            {
+                world.entries.touch(strong);
+                self.give_old(&cached, &bytes, strong, result);
+                return Ok(Some(PipResult { origin: Some(Origin::Local), ..hit }));
             }
-            let (Ok(stdout), Ok(stderr)) = (self.text(&cached.stdout), self.text(&cached.stderr)) else { continue };
-            world.entries.touch(strong);
-            if let Some(result) = self.accept_cached(&cached, strong, paths, &stdout, &stderr)? {
-                return Ok(Some(result));
-            }
+            known.push((strong, paths, bytes));
         }
-        Ok(None)
+        self.look_up_shared(slot, known)
+    }
+
+    /// Makes a result's outputs this build's, and tells what was printed. None where it is no good.
+    pub(super) fn take_over(
+        &self,
+        cached: &CachedResult,
+        strong: Fingerprint,
+        paths: &PathSet,
+        slot: usize,
+    ) -> io::Result<Option<PipResult>> {
+        let mut note = |path| self.engine.note_shared(slot, path);
+        let mut bring = |missing: &Missing| self.bring(cached, missing);
+        if !cached.restore(&self.engine.world, self.pip, self.process, &mut bring, &mut note)? {
+            return Ok(None);
+        }
+        let (Ok(stdout), Ok(stderr)) = (self.text(&cached.stdout), self.text(&cached.stderr)) else { return Ok(None) };
+        self.accept_cached(cached, strong, paths, &stdout, &stderr)
     }
 
     fn text(&self, digest: &Digest) -> Result<String, crate::cas::StoreError> {
@@ -166,7 +186,7 @@ impl<'s, 'g> Step<'s, 'g> {
         &self,
         cached: &CachedResult,
         strong: Fingerprint,
-        paths: PathSet,
+        paths: &PathSet,
         stdout: &str,
         stderr: &str,
     ) -> io::Result<Option<PipResult>> {
@@ -193,7 +213,7 @@ impl<'s, 'g> Step<'s, 'g> {
         self.say(&mut result, stdout, stderr);
         let sources: Vec<_> = cached.sources.iter().filter_map(|token| world.path_of_token(token)).collect();
         self.publish(cached.outputs.clone(), directories, &sources, &mut result);
-        self.engine.rely_on(&paths);
+        self.engine.rely_on(paths);
         Ok(Some(result))
     }
 
@@ -223,7 +243,7 @@ impl<'s, 'g> Step<'s, 'g> {
             }
             world.set_contents(id, Contents::opaque(entries));
         }
-        left.retain(|path| !sources.contains(path));
+        left.retain(|path| !sources.contains(path) && !world.virtual_outputs.is_away(*path));
         world.made.leave(self.pip, world.graph, left.into_iter());
         result.weak = Some(self.weak);
     }
@@ -269,6 +289,8 @@ impl<'s, 'g> Step<'s, 'g> {
     fn run_once(&self, attempt: &mut Attempt<'_>, number: u32) -> io::Result<Ran> {
         let engine = self.engine;
         let world = &engine.world;
+        bring(engine, self.process, attempt.slot)?;
+        world.virtual_outputs.forget(self.pip);
         make_room(engine, self.pip, self.process)?;
         let scratch = Scratch::new(engine, attempt.slot)?;
         for output in self.process.outputs.iter().filter(|output| output.artifact.rewrite > 1) {
@@ -359,7 +381,7 @@ impl<'s, 'g> Step<'s, 'g> {
         result.skips_dependents = rare.is_some_and(|rare| rare.succeed_fast_exit_codes.contains(&code));
         let uncacheable_code = rare.is_some_and(|rare| rare.uncacheable_exit_codes.contains(&code));
         let violated = !result.violations.is_empty();
-        result.uncached = verdict.uncacheable.or(harvest.uncacheable).or_else(|| {
+        result.uncached = verdict.uncacheable.or(harvest.uncacheable.clone()).or_else(|| {
             let is_service = self.is_service.then(|| "it is a service".to_owned());
             violated.then(|| "it broke rules".to_owned()).or(is_service)
         });
@@ -388,13 +410,16 @@ impl<'s, 'g> Step<'s, 'g> {
                 exit_code: code,
                 succeed_fast: result.skips_dependents,
                 milliseconds: report.wall.as_millis() as u64,
+                shared: false,
             };
             let bytes = |error| io::Error::other(format!("a result cannot be written down: {error}"));
             let paths = postcard::to_stdvec(&verdict.path_set).map_err(bytes)?;
             let entry = postcard::to_stdvec(&cached).map_err(bytes)?;
             world.entries.record(self.weak, &paths, strong, &entry);
+            self.give(&cached, &paths, strong, &entry);
             explain::remember(self.engine, self.pip, &self.recipe(Some(&verdict.path_set))?)?;
         }
+        self.check_again(&harvest, result);
         self.engine.rely_on(&verdict.path_set);
         self.publish(harvest.outputs, harvest.directories, &harvest.sources, result);
         Ok(())
