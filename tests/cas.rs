@@ -68,6 +68,7 @@ fn session(path: &Path, server: Option<&str>) -> Result<(), Failed> {
             .args(["-c", &format!("exec 2>&1\ndscript() {{ \"$DSCRIPT\" \"$@\"; }}\n{command}")])
             .current_dir(&folder)
             .env("DSCRIPT", support::PROGRAM)
+            .env("LC_ALL", "C")
             .env("SERVER", server.unwrap_or_default())
             .stdin(Stdio::null())
             .output()?;

@@ -80,6 +80,12 @@ pub enum BuildError {
         /// What the system says.
         error: io::Error,
     },
+    /// A folder belongs to a server, which removes what it can do without by itself.
+    #[error("`{}` belongs to a server, which keeps what its clients need within its bounds", .folder.display())]
+    Served {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The content store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),

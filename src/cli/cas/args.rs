@@ -24,22 +24,22 @@ pub(super) enum CasCommand {
         dscript cas put out                                  that of a directory, with all that is in it\n  \
         dscript cas put --remote grpc://cache:8980 out       also send what the server does not have\n  \
         generate | dscript cas put -                         standard input\n\n\
-        What was put in is kept by `cas gc` and `cache gc`, whatever builds need. Without --dir, the store is the\n\
-        cache of the workspace in this folder; with --remote and outside of a workspace, none is kept.")]
+        What was put in is kept by `cas gc` and `cache gc`, whatever builds need. Without --dir, the\n\
+        store is the cache of the workspace in this folder; with --remote none needs to be there.")]
     Put(PutArgs),
     /// Put a file or a directory on the disk
     #[command(after_help = "Examples:\n  \
         dscript cas get DIGEST out                           where nothing is yet\n  \
         dscript cas get --remote grpc://cache:8980 DIGEST out\n  \
         dscript cas get --file DIGEST -                      on standard output\n\n\
-        Without --tree or --file, a digest is a directory if it was put in as one, or if what it stands for is\n\
-        the message of a directory. Scripts that know should say. Files are read-only, for they share their room\n\
-        on the disk with the store; with --writable they are copies.")]
+        Without --tree or --file, a digest is a directory if it was put in as one, or if what it stands\n\
+        for is the message of a directory. Scripts that know should say. Files are read-only, for they\n\
+        share their room on the disk with the store; with --writable they are copies.")]
     Get(GetArgs),
     /// List what is in a directory, by its digest
     #[command(
-        after_help = "A line for each entry: `d` a directory, `f` a file, `x` an executable file, `l` a symbolic link;\n\
-        its digest; its path. With --format json, one object a line."
+        after_help = "A line for each entry: `d` a directory, `f` a file, `x` an executable file, `l` a symbolic\n\
+        link; its digest; its path. With --format json, one object a line."
     )]
     Tree(TreeArgs),
     /// Print those digests of which the content is not there; the exit code is 1 if any is not
@@ -50,8 +50,8 @@ pub(super) enum CasCommand {
     #[command(after_help = "Examples:\n  \
         dscript cas gc --unused-days 30     what was neither put in nor got for a month\n  \
         dscript cas gc --max-size 10GB      the latest used stay, as far as they fit\n\n\
-        Without an option only contents go that nothing needs. The results of builds stay, with all that they\n\
-        need; `dscript cache gc` is for those.")]
+        Without an option only contents go that nothing needs. The results of builds stay, with all\n\
+        that they need; `dscript cache gc` is for those.")]
     Gc(GcArgs),
     /// Read every content, and remove what is damaged; the exit code is 1 if anything was, or is lacking
     Verify(VerifyArgs),

@@ -28,7 +28,10 @@ pub(super) fn run(args: &GetArgs) -> Result<Outcome, Failure> {
         Some(folder) if !folder.as_os_str().is_empty() && !to_output => folder,
         _ => Path::new("."),
     };
-    let place = Place::to_take(&args.store, remote.as_ref(), beside)?;
+    let place = match &remote {
+        Some(_) => Place::with_server(&args.store, beside)?,
+        None => Place::existing(&args.store)?,
+    };
     let store = &place.store;
     let _hold = store.hold().map_err(failed)?;
     let digest = &args.digest;

@@ -2,7 +2,7 @@
 
 use super::args::MissingArgs;
 use super::failed;
-use super::place::{Place, connect, existing};
+use super::place::{Place, connect};
 use crate::cas::tree::Reachable;
 use crate::cas::{Digest, Store};
 use crate::cli::output::Output;
@@ -13,10 +13,7 @@ pub(super) fn run(args: &MissingArgs) -> Result<Outcome, Failure> {
     // A server is asked without a store, unless that knows what is below a directory.
     let place = match &remote {
         Some(_) if !args.tree => None,
-        _ => {
-            existing(&args.store)?;
-            Some(Place::to_add(&args.store, None)?)
-        }
+        _ => Some(Place::existing(&args.store)?),
     };
     let mut digests = Vec::new();
     let mut missing = Vec::new();

@@ -1,6 +1,5 @@
 //! Which store a command works on.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,27 +22,28 @@ impl Place {
         self.passing.is_none()
     }
 
-    /// The store of a command that adds to it: it is made where there is none. With a server, a workspace is not
-    /// needed.
-    pub(super) fn to_add(args: &StoreArgs, remote: Option<&Remote>) -> Result<Self, Failure> {
-        match (folder(args), remote) {
-            (Ok(folder), _) => Ok(Self { store: Store::open(&folder).map_err(failed)?, passing: None }),
-            (Err(_), Some(_)) => Self::passing(&env::temp_dir()),
-            (Err(failure), None) => Err(failure),
+    /// A store that is there.
+    pub(super) fn existing(args: &StoreArgs) -> Result<Self, Failure> {
+        Self::open(&existing(args)?)
+    }
+
+    /// The store of a command that adds to it: it is made where there is none.
+    pub(super) fn to_add(args: &StoreArgs) -> Result<Self, Failure> {
+        Self::open(&folder(args)?)
+    }
+
+    /// The store of a command that uses a server too: where none is named and none is there, what is moved is kept
+    /// for a moment in a folder of `beside`.
+    pub(super) fn with_server(args: &StoreArgs, beside: &Path) -> Result<Self, Failure> {
+        match (&args.dir, existing(args)) {
+            (Some(folder), _) => Self::open(folder),
+            (None, Ok(folder)) => Self::open(&folder),
+            (None, Err(_)) => Self::passing(beside),
         }
     }
 
-    /// The store of a command that takes from it. With a server, a workspace is not needed; what comes from there is
-    /// then kept for a moment in a folder of `beside`.
-    pub(super) fn to_take(args: &StoreArgs, remote: Option<&Remote>, beside: &Path) -> Result<Self, Failure> {
-        match (existing(args), remote) {
-            (Ok(folder), _) => Ok(Self { store: Store::open(&folder).map_err(failed)?, passing: None }),
-            (Err(_), Some(_)) => match &args.dir {
-                Some(folder) => Ok(Self { store: Store::open(folder).map_err(failed)?, passing: None }),
-                None => Self::passing(beside),
-            },
-            (Err(failure), None) => Err(failure),
-        }
+    fn open(folder: &Path) -> Result<Self, Failure> {
+        Ok(Self { store: Store::open(folder).map_err(failed)?, passing: None })
     }
 
     /// A store that goes with the answer.
@@ -74,12 +74,14 @@ pub(super) fn existing(args: &StoreArgs) -> Result<PathBuf, Failure> {
 }
 
 fn folder(args: &StoreArgs) -> Result<PathBuf, Failure> {
-    match &args.dir {
-        Some(folder) => Ok(folder.clone()),
-        None => cache::cache_of(Path::new(".")).map_err(|failure| {
-            Failure::Usage(format!("this folder is no workspace with a store, so name one with `--dir`: {failure}"))
-        }),
+    if let Some(folder) = &args.dir {
+        return Ok(folder.clone());
     }
+    // Everything can be taken for a workspace, but a store should not appear just anywhere.
+    if !Path::new("config.dsc").exists() {
+        return Err(Failure::Usage("this folder is no workspace; name a store with `--dir`".to_owned()));
+    }
+    cache::cache_of(Path::new("."))
 }
 
 /// The server, if one is named.

@@ -1,7 +1,8 @@
 //! `dscript cas put`: files and directories into a store, and to a server.
 
+use std::env;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
 use super::args::PutArgs;
@@ -10,13 +11,16 @@ use super::place::{Place, connect};
 use super::progress::Bar;
 use crate::cas::remote::Blob;
 use crate::cas::tree::{Reachable, capture, capture_file};
-use crate::cas::{Digest, Keep, Store, StoreError};
+use crate::cas::{Digest, Keep, Store};
 use crate::cli::output::Output;
 use crate::cli::{Failure, Outcome};
 
 pub(super) fn run(args: &PutArgs) -> Result<Outcome, Failure> {
     let remote = connect(&args.remote)?;
-    let place = Place::to_add(&args.store, remote.as_ref())?;
+    let place = match &remote {
+        Some(_) => Place::with_server(&args.store, &env::temp_dir())?,
+        None => Place::to_add(&args.store)?,
+    };
     let store = &place.store;
     // Nothing is removed between adding contents and noting that they are to stay.
     let _hold = store.hold().map_err(failed)?;
@@ -51,7 +55,8 @@ pub(super) fn run(args: &PutArgs) -> Result<Outcome, Failure> {
 // What it is, whether that is a directory, and what it is called.
 fn put(store: &Store, path: &Path, keep: Keep) -> Result<(Digest, bool, String), Failure> {
     if path == Path::new("-") {
-        return Ok((standard_input(store)?, false, "standard input".to_owned()));
+        let digest = store.add_reader(io::stdin().lock()).map_err(failed)?;
+        return Ok((digest, false, "standard input".to_owned()));
     }
     // The path itself may be a link; it is what it leads to that is meant.
     let real = fs::canonicalize(path).map_err(|error| Failure::file("read", path, error))?;
@@ -60,11 +65,4 @@ fn put(store: &Store, path: &Path, keep: Keep) -> Result<(Digest, bool, String),
         return Ok((capture(store, &real, keep).map_err(failed)?.root, true, name));
     }
     Ok((capture_file(store, &real, keep).map_err(failed)?.0, false, name))
-}
-
-fn standard_input(store: &Store) -> Result<Digest, Failure> {
-    let failed_to_read = |error| Failure::File { action: "read", path: "standard input".to_owned(), error };
-    let mut bytes = Vec::new();
-    io::stdin().lock().read_to_end(&mut bytes).map_err(failed_to_read)?;
-    store.add_bytes(&bytes).map_err(|error: StoreError| failed(error))
 }

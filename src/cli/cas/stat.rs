@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::args::StatArgs;
 use super::failed;
-use super::place::{Place, connect, existing};
+use super::place::{Place, connect};
 use crate::cas::remote::Remote;
 use crate::cas::{Digest, Store};
 use crate::cli::cache::{report, size};
@@ -20,8 +20,7 @@ pub(super) fn run(args: &StatArgs) -> Result<Outcome, Failure> {
         }
         (Some(remote), None) => server(remote),
         (None, digest) => {
-            existing(&args.store)?;
-            let place = Place::to_add(&args.store, None)?;
+            let place = Place::existing(&args.store)?;
             match digest {
                 Some(digest) => {
                     let there = *digest == Digest::EMPTY || place.store.contains(digest).map_err(failed)?;

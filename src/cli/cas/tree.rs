@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::args::TreeArgs;
 use super::failed;
-use super::place::{Place, connect, existing};
+use super::place::{Place, connect};
 use crate::cas::remote::{Remote, Wanted};
 use crate::cas::tree::{Entry, EntryKind, decode_directory, list};
 use crate::cas::{Digest, Store};
@@ -22,10 +22,7 @@ pub(super) fn run(args: &TreeArgs) -> Result<Outcome, Failure> {
             fetch_directories(&remote, &place.store, &args.digest)?;
             place
         }
-        None => {
-            existing(&args.store)?;
-            Place::to_add(&args.store, None)?
-        }
+        None => Place::existing(&args.store)?,
     };
     let mut text = String::new();
     list(&place.store, &args.digest, &mut |entry| {

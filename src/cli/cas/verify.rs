@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::args::VerifyArgs;
 use super::failed;
-use super::place::{Place, existing};
+use super::place::Place;
 use crate::cas::store::Root;
 use crate::cas::tree::Reachable;
 use crate::cas::{Digest, Store};
@@ -13,8 +13,7 @@ use crate::cli::report::grouped;
 use crate::cli::{Failure, Outcome};
 
 pub(super) fn run(args: &VerifyArgs) -> Result<Outcome, Failure> {
-    existing(&args.store)?;
-    let place = Place::to_add(&args.store, None)?;
+    let place = Place::existing(&args.store)?;
     let _hold = place.store.hold().map_err(failed)?;
     let found = place.store.verify(true).map_err(failed)?;
     let mut lacking = Vec::new();
