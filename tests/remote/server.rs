@@ -315,13 +315,15 @@ pub fn directories(server: &Server, root: &Digest) -> Vec<Digest> {
 /// Bytes that do not repeat and cannot be compressed much.
 pub fn noise(size: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let next = || {
+    let mut bytes = Vec::with_capacity(size + 8);
+    while bytes.len() < size {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        (state >> 32) as u8
-    };
-    std::iter::repeat_with(next).take(size).collect()
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(size);
+    bytes
 }
 
 pub fn write(folder: &Path, name: &str, text: &str) -> std::path::PathBuf {

@@ -183,7 +183,7 @@ fn an_upload_that_is_answered_early_is_done() {
     server.faults().answers_early = true;
     let remote = server.connect();
     let (_folder, store) = store();
-    let bytes = noise(64 << 20, 1);
+    let bytes = noise(16 << 20, 1);
     let digest = store.add_bytes(&bytes).unwrap();
     let transfer = remote.upload(&store, &[Blob::Stored(digest)], &()).unwrap();
     assert_eq!(transfer.blobs, 1);
