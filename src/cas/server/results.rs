@@ -279,6 +279,7 @@ pub(super) fn needs(result: &reapi::ActionResult) -> Result<Needs, String> {
             needs.directories.push(digest(&directory.path, Some(part))?);
         }
     }
+    #[expect(deprecated, reason = "older clients still send them")]
     for links in [&result.output_symlinks, &result.output_file_symlinks, &result.output_directory_symlinks] {
         for link in links {
             path(&link.path)?;
