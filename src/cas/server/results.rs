@@ -195,7 +195,7 @@ impl Storage {
             let mut table = lock(&self.results.table);
             match self.store.replace_file(&path, &bytes) {
                 Ok(()) => {}
-                Err(error) if error.is_full() && tries > 0 => {
+                Err(error) if error.is_full() && !error.is_too_large() && tries > 0 => {
                     tries -= 1;
                     drop(table);
                     drop(gate);
