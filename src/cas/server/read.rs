@@ -62,8 +62,13 @@ impl Reading {
         let end = if limit == 0 { digest.size } else { digest.size.min(at.saturating_add(limit)) };
         let (sender, receiver) = mpsc::channel(1);
         let stream = ReceiverStream::new(receiver);
-        if digest == Digest::EMPTY || (at == end && !name.zstd) {
+        if at == end {
             self.open(digest).await?;
+            if name.zstd {
+                let nothing = zstd::bulk::compress(b"", LEVEL).map_err(|_| Status::internal("zstd cannot be used"))?;
+                // There is a place for one.
+                let _ = sender.try_send(Ok(ReadResponse { data: nothing.into() }));
+            }
             return Ok(stream);
         }
         if digest.size <= PAYLOAD && !name.zstd {
