@@ -130,7 +130,7 @@ fn gc(folder: &Path, keep: Keep, keep_roots: Keep, grace: Duration) -> Result<St
     let entries = if Entries::are_in(folder) { Some(Entries::open(folder)?.0) } else { None };
     if let Some(entries) = &entries {
         live = Live { bytes: 0, keep, ..live };
-        done.results = retain(entries, &mut live)?;
+        done.results = retain(&store, entries, &mut live)?;
     }
     done.blobs = store.collect(&alone, &|digest| live.digests.contains(digest), grace)?;
     if let Some(entries) = entries {
@@ -162,7 +162,7 @@ impl Live {
     }
 }
 
-fn retain(entries: &Entries, live: &mut Live) -> Result<Retained, BuildError> {
+fn retain(store: &Store, entries: &Entries, live: &mut Live) -> Result<Retained, BuildError> {
     let mut results: Vec<(u64, Fingerprint, Vec<Digest>)> = Vec::new();
     entries.for_each(&mut |found| {
         if let Some((mut blobs, shared)) = blobs_of(found.bytes) {
