@@ -211,6 +211,8 @@ impl Remote {
         }
         let server = self.server.as_ref().ok_or("there is no server yet, or none any more")?;
         let mut results = server.state.results.lock().map_err(|error| error.to_string())?;
+        // The order does not matter: the same happens to all.
+        #[allow(clippy::iter_over_hash_type, reason = "the same happens to all")]
         match verb {
             "loses" if rest == "everything" => {
                 server.state.blobs.lock().map_err(|error| error.to_string())?.clear();
@@ -311,7 +313,8 @@ impl Ran {
         };
         let mut stderr = stderr.replace(&*folder.to_string_lossy(), "$DIR");
         if !remote.endpoint.is_empty() {
-            stderr = stderr.replace(&remote.endpoint, "$SERVER");
+            stderr =
+                stderr.replace(&remote.endpoint, "$SERVER").replace(&remote.endpoint["grpc://".len()..], "$SERVER");
         }
         let stderr = PROGRAMS.replace_all(&stderr, |found: &regex::Captures<'_>| {
             let name = if matches!(&found[1], "dash" | "bash" | "busybox") { "sh" } else { &found[1] };

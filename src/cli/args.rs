@@ -72,7 +72,7 @@ pub(super) enum Command {
         Every file access of a process is observed: what is read without being declared, or written without\n\
         being an output, fails its pip. Results are kept in .dscript, in the workspace, and taken from there\n\
         when nothing that a pip read has changed.")]
-    Build(BuildArgs),
+    Build(Box<BuildArgs>),
     /// Look after the cache of builds
     #[cfg(target_os = "linux")]
     #[command(subcommand_required = true, arg_required_else_help = true)]
@@ -186,6 +186,15 @@ pub(super) struct BuildArgs {
     /// Read and hash every input, output and blob of the cache, whatever their times say
     #[arg(long)]
     pub(super) verify: bool,
+    /// Run processes on a server that speaks the Remote Execution API: grpc://HOST:PORT, or grpcs:// with TLS
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(super) remote_executor: Option<String>,
+    /// Run this many processes there at a time [default: four times those that run here, at least 16]
+    #[arg(long, value_name = "N", requires = "remote_executor")]
+    pub(super) remote_jobs: Option<NonZeroUsize>,
+    /// What the machines there must offer, where the tool does not say otherwise, such as OSFamily=Linux
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value, requires = "remote_executor")]
+    pub(super) remote_platform: Vec<(String, String)>,
     /// Say for each pip that runs why it does
     #[arg(long)]
     pub(super) explain: bool,

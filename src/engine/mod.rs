@@ -46,6 +46,8 @@ pub use content::Content;
 pub use made::Scrubbed;
 pub use options::{BuildOptions, Listener};
 pub use outcome::{BuildOutcome, Done, Origin, PipResult};
+#[cfg(feature = "remote")]
+pub use remote::ExecutorOptions;
 pub use shared::{Finding, Outputs, SharedCache, Traffic, WantedBlob};
 pub use snapshot::Snapshot;
 pub use state::FOLDER;

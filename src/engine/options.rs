@@ -48,6 +48,27 @@ pub struct BuildOptions<'a> {
     pub asked: Option<Vec<bool>>,
     /// How long the end of the build waits for results that are on their way to the shared cache.
     pub patience: Duration,
+    /// The server that runs processes, if there is one.
+    #[cfg(feature = "remote")]
+    pub executor: Option<super::remote::ExecutorOptions>,
+}
+
+impl BuildOptions<'_> {
+    /// How many pips are worked on at a time, here and elsewhere: slots have smaller numbers.
+    pub fn slots(&self) -> usize {
+        self.jobs.max(1) + self.slots_elsewhere()
+    }
+
+    #[cfg(feature = "remote")]
+    fn slots_elsewhere(&self) -> usize {
+        self.executor.as_ref().map_or(0, |executor| executor.jobs)
+    }
+
+    #[cfg(not(feature = "remote"))]
+    #[expect(clippy::unused_self, reason = "the same face with and without the feature")]
+    fn slots_elsewhere(&self) -> usize {
+        0
+    }
 }
 
 /// Who wants to know how a build goes. Calls come from several threads.
@@ -58,6 +79,10 @@ pub trait Listener: Sync {
     fn started(&self, pip: PipId, slot: usize);
     /// A pip was found to need a run.
     fn running(&self, pip: PipId, slot: usize);
+    /// A pip that needs a run gets it on another machine.
+    fn elsewhere(&self, _pip: PipId, _slot: usize) {}
+    /// Something is not as it was asked for, and the build goes on.
+    fn warn(&self, _text: &str) {}
     /// A pip is done. Times count from the beginning of the build.
     fn finished(&self, pip: PipId, slot: usize, result: &PipResult, start: Duration, end: Duration);
     /// A pip that counts was not begun, because something that it depends on failed or because the build was ending.
@@ -65,6 +90,4 @@ pub trait Listener: Sync {
     fn skipped(&self, pip: PipId);
     /// So many results are still on their way to the shared cache. Called while the end of the build waits for them.
     fn giving(&self, _left: usize) {}
-    /// Something is wrong with the shared cache; the build goes on without what it cannot have.
-    fn trouble(&self, _text: &str) {}
 }

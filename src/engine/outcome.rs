@@ -81,7 +81,11 @@ pub struct PipResult {
     /// Whether it was done before in this build, and once more because what it made was lost.
     pub again: bool,
     /// It is not done: these must be done again first.
-    pub(super) waits_for: Vec<PipId>,
+    pub waits_for: Vec<PipId>,
+    /// Whether it ran on another machine, or its result came from one that had run it before.
+    pub elsewhere: bool,
+    /// Why a process ran on this machine although others were there to run it.
+    pub stays: Option<String>,
 }
 
 impl PipResult {
@@ -109,6 +113,8 @@ impl PipResult {
             origin: None,
             again: false,
             waits_for: Vec::new(),
+            elsewhere: false,
+            stays: None,
         }
     }
 
@@ -133,6 +139,10 @@ pub struct BuildOutcome {
     pub traffic: Option<Traffic>,
     /// How many outputs are known and were left in the shared cache.
     pub left_away: usize,
+    /// How many of those that were run were run on another machine.
+    pub elsewhere: usize,
+    /// How many of the hits are results of another machine that runs processes.
+    pub hits_elsewhere: usize,
     /// How many were not run.
     pub skipped: usize,
     /// How many of these need not run: a process that they depend on ended with one of its `succeedFastExitCodes`.

@@ -55,6 +55,9 @@ pub(super) struct Engine<'g> {
     on_disk: Option<Vec<bool>>,
     /// Pips that are done once more, because the shared cache lost what they made.
     again: DashMap<PipId, u32, FxBuildHasher>,
+    /// The server that runs processes, where there is one and it answers.
+    #[cfg(feature = "remote")]
+    pub(super) executor: Option<super::remote::Executor>,
     /// Nobody removes anything from the store while the build lasts.
     _hold: Hold,
 }
@@ -92,6 +95,11 @@ impl<'g> Engine<'g> {
         let statics = Statics::of(graph);
         let is_below_shared = |path| removes && statics.is_below_shared(graph, path);
         let is_below_outputs = |path| removes && statics.is_below_outputs(graph, path);
+        #[cfg(feature = "remote")]
+        let executor = options.executor.as_ref().filter(|_| removes).and_then(|wanted| {
+            let connected = super::remote::Executor::connect(wanted);
+            connected.map_err(|reason| listener.warn(&format!("processes run on this machine: {reason}"))).ok()
+        });
         let (made, scrubbed) = Made::open(&state, graph, is_below_shared, is_below_outputs)?;
         Ok(Self {
             world: World::new(graph, statics, files, store, entries, made, options.verify),
@@ -102,7 +110,7 @@ impl<'g> Engine<'g> {
             regexes: DashMap::default(),
             real_folders: DashMap::default(),
             relied: DashMap::default(),
-            journals: (0..options.jobs.max(1)).map(|_| Mutex::default()).collect(),
+            journals: (0..options.slots()).map(|_| Mutex::default()).collect(),
             salt: salt(graph, options),
             begun,
             scrubbed,
@@ -110,6 +118,8 @@ impl<'g> Engine<'g> {
                 options.selection.as_ref().is_none_or(|wanted| wanted.get(pip.0 as usize).copied().unwrap_or(false))
             }),
             again: DashMap::default(),
+            #[cfg(feature = "remote")]
+            executor,
             _hold: hold,
             repairs: repaired_entries.into_iter().chain(repaired_files).collect(),
         })
@@ -118,8 +128,14 @@ impl<'g> Engine<'g> {
     /// Works until everything that is wanted is done or given up.
     pub(super) fn run(&self) -> BuildOutcome {
         let graph = self.world.graph;
-        let jobs = self.options.jobs.max(1);
-        let schedule = Schedule::new(graph, self.options.selection.as_deref(), jobs);
+        let elsewhere = self.slots_elsewhere();
+        let jobs = self.options.jobs.max(1) + elsewhere;
+        let schedule = Schedule::new(
+            graph,
+            self.options.selection.as_deref(),
+            [self.options.jobs.max(1), elsewhere],
+            &|pip, process| elsewhere > 0 && self.may_leave(pip, process),
+        );
         let total = graph.ids().filter(|id| schedule.is_wanted(*id) && counts(graph, *id)).count();
         self.listener.begun(total);
         let services = Services::new(self);
@@ -172,6 +188,30 @@ impl<'g> Engine<'g> {
         outcome
     }
 
+    /// How many processes run on other machines at a time.
+    #[cfg(feature = "remote")]
+    fn slots_elsewhere(&self) -> usize {
+        self.executor.as_ref().map_or(0, |_| self.options.slots() - self.options.jobs.max(1))
+    }
+
+    #[cfg(not(feature = "remote"))]
+    #[expect(clippy::unused_self, reason = "the same face with and without the feature")]
+    fn slots_elsewhere(&self) -> usize {
+        0
+    }
+
+    /// Whether a process is likely to run on another machine.
+    #[cfg(feature = "remote")]
+    fn may_leave(&self, pip: PipId, process: &ProcessPip) -> bool {
+        self.executor.is_some() && super::remote::stays(self, pip, process).is_none()
+    }
+
+    #[cfg(not(feature = "remote"))]
+    #[expect(clippy::unused_self, reason = "the same face with and without the feature")]
+    fn may_leave(&self, _: PipId, _: &ProcessPip) -> bool {
+        false
+    }
+
     /// Writes down what the next build is to know.
     pub(super) fn close(self) -> Result<Vec<Repair>, BuildError> {
         self.world.made.save(&self.state, self.world.graph)?;
@@ -196,7 +236,7 @@ impl<'g> Engine<'g> {
             return Vec::new();
         }
         let lost = match self.options.shared {
-            Some(shared) => shared.fetch(&self.world.store, wanted),
+            Some(shared) => shared.fetch(wanted),
             None => wanted.iter().map(|one| one.digest).collect(),
         };
         self.tell_trouble();
@@ -206,7 +246,7 @@ impl<'g> Engine<'g> {
     /// Tells what is wrong with the shared cache.
     pub(super) fn tell_trouble(&self) {
         if let Some(text) = self.options.shared.and_then(|shared| shared.trouble()) {
-            self.listener.trouble(&text);
+            self.listener.warn(&text);
         }
     }
 
@@ -218,7 +258,7 @@ impl<'g> Engine<'g> {
         self.tell_trouble();
         if given_up > 0 && !is_over() {
             let results = if given_up == 1 { "1 result was".to_owned() } else { format!("{given_up} results were") };
-            self.listener.trouble(&format!("{results} not given to the remote cache in time"));
+            self.listener.warn(&format!("{results} not given to the remote cache in time"));
         }
         outcome.traffic = Some(shared.traffic());
         outcome.left_away = self.world.virtual_outputs.count();
@@ -360,7 +400,7 @@ fn salt(graph: &PipGraph, options: &BuildOptions<'_>) -> String {
     let sandbox = &options.config.sandbox;
     let scopes: Vec<String> = sandbox.untracked_scopes.iter().map(|path| graph.display(*path)).collect();
     format!(
-        "{:?} {} {} {:?} {:?} {:?} {}",
+        "{:?} {} {} {:?} {:?} {:?} {}{}",
         options.config.cache.salt,
         options.observe && sandbox.monitor_file_accesses,
         sandbox.unexpected_accesses_are_errors,
@@ -368,7 +408,21 @@ fn salt(graph: &PipGraph, options: &BuildOptions<'_>) -> String {
         sandbox.ignored_writes_on_absent_probes,
         scopes,
         options.allow_lists.describe(|path| graph.display(path)),
+        platform(options),
     )
+}
+
+/// What machines elsewhere must offer, where somebody said so: others may give other results.
+#[cfg(feature = "remote")]
+fn platform(options: &BuildOptions<'_>) -> String {
+    let mut wanted = options.executor.as_ref().map_or_else(Vec::new, |executor| executor.platform.clone());
+    wanted.sort();
+    if wanted.is_empty() { String::new() } else { format!(" {wanted:?}") }
+}
+
+#[cfg(not(feature = "remote"))]
+fn platform(_: &BuildOptions<'_>) -> String {
+    String::new()
 }
 
 /// How often a pip is done again because what it made was lost.
@@ -402,6 +456,9 @@ struct Told {
     executed: usize,
     hits: usize,
     remote_hits: usize,
+    /// How many of these came about on another machine.
+    elsewhere: usize,
+    hits_elsewhere: usize,
     failed: usize,
     /// How many seals of those that failed, which do not count as pips otherwise.
     failed_seals: usize,
@@ -418,6 +475,8 @@ impl Default for Told {
             executed: 0,
             hits: 0,
             remote_hits: 0,
+            elsewhere: 0,
+            hits_elsewhere: 0,
             failed: 0,
             failed_seals: 0,
             spared: 0,
@@ -434,6 +493,11 @@ impl Told {
             self.hits = self.hits.saturating_sub(1);
         }
         self.remote_hits += usize::from(result.origin == Some(Origin::Remote));
+        match result.done {
+            Done::Executed if result.elsewhere => self.elsewhere += 1,
+            Done::Hit if result.elsewhere => self.hits_elsewhere += 1,
+            _ => {}
+        }
         match result.done {
             Done::Executed => self.executed += usize::from(counts(graph, pip)),
             Done::Hit => self.hits += usize::from(counts(graph, pip)),
@@ -453,6 +517,8 @@ impl Told {
             executed: self.executed,
             hits: self.hits,
             remote_hits: self.remote_hits.min(self.hits),
+            elsewhere: self.elsewhere,
+            hits_elsewhere: self.hits_elsewhere,
             failed: self.failed + self.failed_seals,
             spared: self.spared,
             skipped: pips.saturating_sub(self.executed + self.hits + self.failed),
@@ -549,7 +615,9 @@ impl<'t> Crew<'t, '_> {
             Pip::Process(_) if services::waits(engine.world.graph, pip) => services::later(),
             Pip::Process(process) => {
                 let before_run = || services.ensure(scope, process);
-                steps::process(engine, pip, process, Attempt { slot, worker, before_run: &before_run })
+                let stays_here = || self.schedule.keep_here(pip);
+                let attempt = Attempt { slot, worker, before_run: &before_run, stays_here: &stays_here };
+                steps::process(engine, pip, process, attempt)
             }
             Pip::CopyFile(copy) => steps::copy(engine, pip, copy, slot),
             Pip::WriteFile(write) => steps::write(engine, pip, write, slot),

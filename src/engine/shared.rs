@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::cache::Fingerprint;
 use super::content::Content;
-use crate::cas::{Digest, Store};
+use crate::cas::Digest;
 use crate::graph::{Pip, PipGraph, PipId, ProcessPip, SealKind};
 use crate::paths::PathId;
 
@@ -21,8 +21,8 @@ pub trait SharedCache: Sync {
     /// caller to judge.
     fn result(&self, strong: Fingerprint) -> Option<Vec<u8>>;
 
-    /// Brings contents into the store. Gives those that could not be had, whatever the reason.
-    fn fetch(&self, store: &Store, wanted: &[WantedBlob]) -> Vec<Digest>;
+    /// Brings contents into the store of this machine. Gives those that could not be had, whatever the reason.
+    fn fetch(&self, wanted: &[WantedBlob]) -> Vec<Digest>;
 
     /// Whether it is worth asking. Contents that were promised can no longer be counted on where it is not.
     fn is_reachable(&self) -> bool;

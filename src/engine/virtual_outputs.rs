@@ -149,13 +149,24 @@ pub(super) fn bring(engine: &Engine<'_>, process: &ProcessPip, slot: usize) -> i
             directory.for_each(&mut add);
         }
     }
-    for input in process.inputs.iter().filter(|input| !input.is_source()) {
-        needed.extend(older_version(engine, *input)?);
-    }
     let paths = world.graph.paths();
     // Folders before what is in them.
     needed.sort_by(|left, right| paths.compare(left.path, right.path));
     needed.dedup_by(|left, right| left.path == right.path && left.content == right.content);
+    bring_all(engine, &needed, slot)
+}
+
+/// Has older versions of rewritten files in the store that a process reads.
+///
+/// # Errors
+/// [`LostInputs`] where one cannot be had.
+pub(super) fn bring_versions(engine: &Engine<'_>, process: &ProcessPip, slot: usize) -> io::Result<()> {
+    let mut needed = Vec::new();
+    if engine.options.shared.is_some() {
+        for input in process.inputs.iter().filter(|input| !input.is_source()) {
+            needed.extend(older_version(engine, *input)?);
+        }
+    }
     bring_all(engine, &needed, slot)
 }
 

@@ -114,6 +114,8 @@ pub(super) fn pip(graph: &PipGraph, pip: PipId, result: &PipResult, start: Durat
         "reason": result.reason,
         "uncached": result.uncached,
         "origin": result.origin.map(origin_name),
+        "remote": result.elsewhere,
+        "local": result.stays,
         "retries": result.retries,
         "reads": reads,
         "outputs": outputs,

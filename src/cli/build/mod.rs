@@ -30,7 +30,7 @@ use super::output::Output;
 use super::report::{Reporter, statistics};
 use super::{Failure, Outcome, library};
 use crate::engine::sandbox::{Launcher, Method};
-use crate::engine::{self, BuildOptions, BuildOutcome, Cancellation, SharedCache};
+use crate::engine::{self, BuildOptions, BuildOutcome, Cancellation, ExecutorOptions, SharedCache};
 use crate::source::system::{Environment, ProcessEnvironment, Stopwatch};
 use crate::workspace::Workspace;
 pub(super) use explain::explain_pip;
@@ -88,17 +88,19 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
         true => None,
         false => {
             let folder = cache_folder(&workspace, args.cache_dir.as_deref());
-            args.remote.connect(&folder, &environment, |text| {
+            let is_spoken_to = args.remote_executor.is_some();
+            args.remote.connect(&folder, &environment, &cancellation, is_spoken_to, |text| {
                 // Nobody is left to tell when standard error cannot be written.
                 let _ = std::io::stderr().write_all(reporter.warning(text).as_bytes());
             })?
         }
     };
+    let jobs = args.jobs.map(NonZeroUsize::get).or(most).unwrap_or_else(processors);
     let options = BuildOptions {
         shared: shared.as_ref().map(|shared| -> &dyn SharedCache { shared }),
         outputs: args.remote.wanted(),
         asked,
-        jobs: args.jobs.map(NonZeroUsize::get).or(most).unwrap_or_else(processors),
+        jobs,
         keep_going: args.keep_going,
         selection,
         launcher: launcher(args.sandbox)?,
@@ -106,6 +108,7 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
         use_cache: !args.no_cache,
         verify: args.verify,
         keep_observations: args.log.is_some(),
+        executor: executor(&args, jobs)?,
         ..options(&workspace, &environment, args.cache_dir.as_deref())
     };
 
@@ -117,10 +120,10 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
     };
     let since_build = Stopwatch::start();
     let clock = || Duration::from_secs_f64(since_build.seconds());
-    let mut progress = Progress::new(&graph, workspace.files(), &reporter, screen, &clock, options.jobs);
+    let mut progress = Progress::new(&graph, workspace.files(), &reporter, screen, &clock, options.slots());
     progress.wishes = Wishes { verbose: args.verbose, explain: args.explain, each: live.is_none() };
     progress.log = args.log.as_deref().zip(log).map(|(path, file)| Log::new(path, file));
-    progress.trace = args.trace.as_deref().zip(trace).map(|(path, file)| Trace::new(path, file, options.jobs));
+    progress.trace = args.trace.as_deref().zip(trace).map(|(path, file)| Trace::new(path, file, options.slots()));
     if let Some(log) = &progress.log {
         log.write(&log::beginning(&graph, options.jobs, args.filter.as_deref()), true);
     }
@@ -260,7 +263,18 @@ pub(super) fn options<'a>(
         outputs: engine::Outputs::All,
         asked: None,
         patience: Duration::from_secs(300),
+        executor: None,
     }
+}
+
+/// The server that runs processes, where one is named.
+fn executor(args: &BuildArgs, jobs: usize) -> Result<Option<ExecutorOptions>, Failure> {
+    let Some(endpoint) = &args.remote_executor else { return Ok(None) };
+    Ok(Some(ExecutorOptions {
+        remote: args.remote.connection.options(endpoint),
+        jobs: args.remote_jobs.map_or_else(|| (4 * jobs).max(16), NonZeroUsize::get),
+        platform: args.remote_platform.clone(),
+    }))
 }
 
 fn processors() -> usize {

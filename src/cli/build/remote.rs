@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::cas::remote::{Remote, RemoteError, RemoteOptions};
 use crate::cli::Failure;
 use crate::cli::args::{BuildRemoteArgs, OutputsWanted, RemoteUpload};
-use crate::engine::Outputs;
 use crate::engine::remote::{RemoteCache, RemoteCacheOptions, Upload};
+use crate::engine::{Cancellation, Outputs};
 use crate::source::system::Environment;
 
 /// The variable that names a server where the command line does not.
@@ -23,14 +23,14 @@ const RETRIES: u32 = 1;
 const THREADS: usize = 2;
 
 impl BuildRemoteArgs {
-    /// The server, and how it is spoken to.
-    fn server(&self, environment: &dyn Environment) -> Result<Option<RemoteOptions>, Failure> {
+    /// The server, and how it is spoken to. `others` tells whether that is also said for another one.
+    fn server(&self, environment: &dyn Environment, others: bool) -> Result<Option<RemoteOptions>, Failure> {
         let named = environment.variable(VARIABLE).filter(|url| !url.is_empty());
         let endpoint = self.remote_cache.clone().or(named.map(|url| url.to_string())).filter(|_| !self.no_remote_cache);
         let Some(endpoint) = endpoint else {
             return match self.connection.first_given() {
-                Some(option) if !self.no_remote_cache => Err(Failure::Usage(format!(
-                    "`{option}` says how a server is spoken to; name it with `--remote-cache`"
+                Some(option) if !self.no_remote_cache && !others => Err(Failure::Usage(format!(
+                    "`{option}` says how a server is spoken to; name it with `--remote-cache` or `--remote-executor`"
                 ))),
                 _ => Ok(None),
             };
@@ -66,9 +66,11 @@ impl BuildRemoteArgs {
         &self,
         cache: &Path,
         environment: &dyn Environment,
+        cancellation: &Cancellation,
+        others: bool,
         warn: impl FnOnce(&str),
     ) -> Result<Option<RemoteCache>, Failure> {
-        let Some(server) = self.server(environment)? else { return Ok(None) };
+        let Some(server) = self.server(environment, others)? else { return Ok(None) };
         let remote = match Remote::connect(server) {
             Ok(remote) => remote,
             // These are mistakes of whoever asks.
@@ -80,7 +82,12 @@ impl BuildRemoteArgs {
                 return Ok(None);
             }
         };
-        let options = RemoteCacheOptions { store: cache.to_owned(), upload: self.upload(), threads: THREADS };
+        let options = RemoteCacheOptions {
+            store: cache.to_owned(),
+            upload: self.upload(),
+            threads: THREADS,
+            cancellation: cancellation.clone(),
+        };
         RemoteCache::new(remote, &options).map(Some).map_err(|error| Failure::Usage(error.to_string()))
     }
 }

@@ -46,7 +46,7 @@ impl Snapshot {
         }
         parts.push(span(self.elapsed.max(Duration::from_millis(100))));
         if self.giving > 0 && !self.stopping {
-            parts.push(format!("uploading {}", results(self.giving)));
+            parts.push(uploading(self.giving));
         } else if self.stopping {
             parts.push(paint(color, "33", "stopping"));
         } else if let Some(left) = self.left {
@@ -65,8 +65,12 @@ impl Snapshot {
     }
 }
 
-fn results(count: usize) -> String {
-    if count == 1 { "1 result".to_owned() } else { format!("{} results", grouped(count as u64)) }
+/// That results are on their way to the remote cache.
+pub(super) fn uploading(results: usize) -> String {
+    match results {
+        1 => "uploading 1 result".to_owned(),
+        count => format!("uploading {} results", grouped(count as u64)),
+    }
 }
 
 fn span_running(time: Duration) -> String {

@@ -27,12 +27,12 @@ pub(super) fn sentence(outcome: &BuildOutcome, time: Duration, color: bool) -> S
         return paint(color, "32", &format!("{pips} {verb} up to date ({remote})"));
     }
     let not_begun = if outcome.cancelled { "not done" } else { "skipped" };
-    let counts = [
-        (outcome.failed, "failed"),
-        (outcome.executed, "executed"),
-        (outcome.hits, "up to date"),
-        (outcome.skipped, not_begun),
-    ];
+    let remotely = format!("executed ({} remotely)", grouped(outcome.elsewhere as u64));
+    let executed = if outcome.elsewhere > 0 { &remotely } else { "executed" };
+    let remote_hits = format!("up to date ({} remotely)", grouped(outcome.hits_elsewhere as u64));
+    let hits = if outcome.hits_elsewhere > 0 { &remote_hits } else { "up to date" };
+    let counts =
+        [(outcome.failed, "failed"), (outcome.executed, executed), (outcome.hits, hits), (outcome.skipped, not_begun)];
     let parts: Vec<String> = counts
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -92,6 +92,8 @@ pub(super) fn object(outcome: &BuildOutcome, warnings: usize, violations: Vec<Va
         "pips": outcome.pips,
         "executed": outcome.executed,
         "hits": outcome.hits,
+        "executedRemotely": outcome.elsewhere,
+        "remoteHits": outcome.hits_elsewhere,
         "skipped": outcome.skipped,
         "failed": outcome.failed,
         "cancelled": outcome.cancelled,

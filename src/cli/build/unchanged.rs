@@ -24,6 +24,8 @@ struct Asked {
     observe: bool,
     /// Which outputs lie on the disk.
     outputs: Placed,
+    /// What machines elsewhere must offer.
+    platform: Vec<(String, String)>,
 }
 
 /// Which outputs lie on the disk after a build.
@@ -52,6 +54,7 @@ impl Asked {
             cache: args.cache_dir.clone(),
             observe: args.sandbox != Sandbox::None,
             outputs: Placed::of(args),
+            platform: args.remote_platform.clone(),
         }
     }
 }

@@ -77,6 +77,7 @@ impl Breaker {
                 self.went_well(begun.elapsed());
                 None
             }
+            Err(RemoteError::Cancelled) => None,
             Err(error) => {
                 self.failed(&error);
                 None

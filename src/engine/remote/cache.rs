@@ -3,12 +3,15 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use thiserror::Error;
 
+use super::super::Cancellation;
 use super::super::cache::Fingerprint;
 use super::super::shared::{Finding, SharedCache, Traffic, WantedBlob};
 use super::breaker::Breaker;
@@ -39,6 +42,8 @@ pub struct RemoteCacheOptions {
     pub upload: Upload,
     /// How many threads upload.
     pub threads: usize,
+    /// Ends waiting for the server, too.
+    pub cancellation: Cancellation,
 }
 
 /// Why the shared cache cannot be used at all.
@@ -56,6 +61,8 @@ pub enum RemoteCacheError {
 #[derive(Debug)]
 pub struct RemoteCache {
     remote: Remote,
+    store: Arc<Store>,
+    cancellation: Cancellation,
     reads: Breaker,
     upload: Upload,
     uploads: Option<Uploads>,
@@ -66,6 +73,9 @@ pub struct RemoteCache {
     /// Path sets that were read in this build: pips share them.
     path_sets: Mutex<FxHashMap<Digest, Arc<Vec<u8>>>>,
 }
+
+/// How often it is looked whether the build has been ended.
+const TICK: Duration = Duration::from_millis(50);
 
 /// How many path sets are remembered.
 const REMEMBERED: usize = 1024;
@@ -94,15 +104,17 @@ impl RemoteCache {
     /// When the cache of this machine cannot be opened, or no thread started.
     pub fn new(remote: Remote, options: &RemoteCacheOptions) -> Result<Self, RemoteCacheError> {
         let counts = Arc::new(Counts::default());
+        let store = Arc::new(Store::open(&options.store)?);
         let uploads = match options.upload {
             Upload::Nothing => None,
             Upload::New | Upload::All => {
-                let store = Store::open(&options.store)?;
-                Some(Uploads::start(remote.clone(), store, Arc::clone(&counts), options.threads)?)
+                Some(Uploads::start(remote.clone(), Arc::clone(&store), Arc::clone(&counts), options.threads)?)
             }
         };
         Ok(Self {
             remote,
+            store,
+            cancellation: options.cancellation.clone(),
             reads: Breaker::new("the remote cache cannot be read"),
             upload: options.upload,
             uploads,
@@ -113,9 +125,35 @@ impl RemoteCache {
         })
     }
 
+    /// Asks the server something, unless it is not asked at the moment. The question is put by a thread of its own, so that
+    /// whoever ends the build need not wait for the answer.
+    fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Remote) -> Result<T, RemoteError> + Send + 'static,
+    ) -> Option<T> {
+        self.reads.ask(|| {
+            let remote = self.remote.clone();
+            let (sender, answer) = mpsc::channel();
+            let thread = thread::Builder::new().name("remote-cache".to_owned());
+            thread
+                .spawn(move || {
+                    // Nobody listens any more when the build has been ended.
+                    let _ = sender.send(question(&remote));
+                })
+                .map_err(RemoteError::Threads)?;
+            loop {
+                match answer.recv_timeout(TICK) {
+                    Ok(answer) => return answer,
+                    Err(RecvTimeoutError::Timeout) if !self.cancellation.is_cancelled() => {}
+                    Err(_) => return Err(RemoteError::Cancelled),
+                }
+            }
+        })
+    }
+
     /// The body of a record.
     fn body(&self, kind: Kind, fingerprint: Fingerprint) -> Option<Vec<u8>> {
-        let record = self.reads.ask(|| record(&self.remote, kind, fingerprint))??;
+        let record = self.ask(move |remote| record(remote, kind, fingerprint))??;
         records::unseal(kind, fingerprint, &record).map(<[u8]>::to_vec)
     }
 
@@ -130,7 +168,8 @@ impl RemoteCache {
         if listed.digest.size > records::LONGEST {
             return None;
         }
-        let bytes = self.reads.ask(|| self.remote.read(&listed.digest))?;
+        let digest = listed.digest;
+        let bytes = self.ask(move |remote| remote.read(&digest))?;
         let bytes = Arc::new(bytes);
         if Digest::of(&bytes) != listed.digest {
             return None;
@@ -144,12 +183,13 @@ impl RemoteCache {
     }
 
     /// Brings contents that nobody else is bringing.
-    fn bring(&self, store: &Store, wanted: &[&WantedBlob]) {
+    fn bring(&self, wanted: &[&WantedBlob]) {
         let list: Vec<Wanted> = wanted
             .iter()
             .map(|one| Wanted { digest: one.digest, path: one.path.clone(), executable: one.executable })
             .collect();
-        if let Some(transfer) = self.reads.ask(|| self.remote.fetch(store, &list, &())) {
+        let store = Arc::clone(&self.store);
+        if let Some(transfer) = self.ask(move |remote| remote.fetch(&store, &list, &())) {
             self.counts.blobs_down.fetch_add(transfer.blobs, Ordering::Relaxed);
             self.counts.bytes_down.fetch_add(transfer.bytes, Ordering::Relaxed);
         }
@@ -186,8 +226,8 @@ impl SharedCache for RemoteCache {
         self.body(Kind::Result, strong)
     }
 
-    fn fetch(&self, store: &Store, wanted: &[WantedBlob]) -> Vec<Digest> {
-        let has = |digest: &Digest| store.contains(digest).unwrap_or(false);
+    fn fetch(&self, wanted: &[WantedBlob]) -> Vec<Digest> {
+        let has = |digest: &Digest| self.store.contains(digest).unwrap_or(false);
         let mut seen = FxHashSet::default();
         let open: Vec<&WantedBlob> = wanted.iter().filter(|one| seen.insert(one.digest) && !has(&one.digest)).collect();
         if open.is_empty() {
@@ -199,7 +239,7 @@ impl SharedCache for RemoteCache {
             open.iter().partition(|one| flying.insert(one.digest))
         };
         if !mine.is_empty() {
-            self.bring(store, &mine);
+            self.bring(&mine);
             let mut flying = flying();
             for one in &mine {
                 flying.remove(&one.digest);

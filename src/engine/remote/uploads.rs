@@ -37,7 +37,7 @@ pub(super) struct Uploads {
 #[derive(Debug)]
 struct Inner {
     remote: Remote,
-    store: Store,
+    store: Arc<Store>,
     counts: Arc<Counts>,
     breaker: Breaker,
     queue: Mutex<Queue>,
@@ -57,7 +57,7 @@ struct Queue {
 
 impl Uploads {
     /// Starts the threads.
-    pub(super) fn start(remote: Remote, store: Store, counts: Arc<Counts>, threads: usize) -> io::Result<Self> {
+    pub(super) fn start(remote: Remote, store: Arc<Store>, counts: Arc<Counts>, threads: usize) -> io::Result<Self> {
         let inner = Arc::new(Inner {
             remote,
             store,

@@ -34,7 +34,8 @@ pub(in crate::engine) fn foresee(engine: &Engine<'_>, pip: PipId, process: &Proc
         let Ok(cached) = postcard::from_bytes::<CachedResult>(&bytes) else { continue };
         let Some(wanted) = cached.wanted(world, process) else { continue };
         let (changes, missing) = cached.changes(world, process, &wanted)?;
-        if !missing.is_empty() {
+        // What another machine made may be where it came from.
+        if !missing.is_empty() && !cached.is_shared() {
             continue;
         }
         let is_there = changes.is_empty();

@@ -12,8 +12,12 @@ mod shared;
 pub(super) use cached::{CachedResult, put};
 pub(super) use files::{copy, write};
 pub(super) use foresee::{Foresight, foresee};
+#[cfg(feature = "remote")]
+pub(super) use prepare::may_overwrite;
 pub(super) use prepare::temporary_folders;
 pub(super) use process::{Attempt, process, service};
+#[cfg(feature = "remote")]
+pub(super) use process::{Run, is_success};
 pub(super) use seal::seal;
 
 use std::io;
