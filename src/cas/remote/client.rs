@@ -7,8 +7,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::{Code, Response, Status};
 
 use super::capabilities::Capabilities;
-use super::connection::{Connection, chain};
-use super::retry::{Backoff, is_unreachable};
+use super::connection::Connection;
+use super::retry::{Backoff, is_unreachable, unreachable};
 use super::{RemoteError, RemoteOptions};
 use crate::cas::Digest;
 
@@ -120,7 +120,7 @@ impl Client {
     pub(super) fn refused(&self, action: &'static str, status: &Status) -> RemoteError {
         let endpoint = self.options.endpoint.clone();
         if is_unreachable(status) {
-            return RemoteError::Unreachable { endpoint, reason: chain(status) };
+            return RemoteError::Unreachable { endpoint, reason: unreachable(status) };
         }
         RemoteError::Refused { endpoint, action, code: status.code(), message: status.message().to_owned() }
     }

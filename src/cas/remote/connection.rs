@@ -106,7 +106,15 @@ fn endpoint(options: &RemoteOptions) -> Result<Endpoint, RemoteError> {
     if tls {
         let mut config = ClientTlsConfig::new().timeout(options.deadline);
         config = match &options.authority {
-            Some(path) => config.ca_certificate(Certificate::from_pem(read("certificates", path)?)),
+            Some(path) => {
+                let text = read("certificates", path)?;
+                // Otherwise there would only be an error once the server shows its own, and about that one.
+                if !text.contains("-----BEGIN CERTIFICATE-----") {
+                    let reason = "it holds none; they begin with `-----BEGIN CERTIFICATE-----`".to_owned();
+                    return Err(RemoteError::Credentials { what: "certificates", path: path.clone(), reason });
+                }
+                config.ca_certificate(Certificate::from_pem(text))
+            }
             None => config.with_native_roots(),
         };
         if let Some((certificate, key)) = &options.identity {
@@ -173,7 +181,7 @@ fn read(what: &'static str, path: &Path) -> Result<String, RemoteError> {
 }
 
 /// An error and all that it was caused by, without what is said twice.
-pub(super) fn chain(error: &dyn Error) -> String {
+fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

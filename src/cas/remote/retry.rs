@@ -40,6 +40,16 @@ pub(super) fn is_unreachable(status: &Status) -> bool {
     status.code() == Code::Unavailable && causes(status).next().is_some()
 }
 
+/// Why no connection could be made: what was tried, and what came of it.
+pub(super) fn unreachable(status: &Status) -> String {
+    let root = causes(status).last().map(ToString::to_string).filter(|root| !status.message().contains(root));
+    match (status.message(), root) {
+        ("" | "transport error", Some(root)) => root,
+        (message, Some(root)) => format!("{message}: {root}"),
+        (message, None) => message.to_owned(),
+    }
+}
+
 fn causes(status: &Status) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
     std::iter::successors(std::error::Error::source(status), |error| error.source())
 }

@@ -1,0 +1,36 @@
+//! The client of the Remote Execution API, against a server in the same process that can be told to misbehave, and
+//! against buildbox-casd where there is one.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests look at files and clocks, and say what they skip"
+)]
+
+#[path = "remote/actions.rs"]
+mod actions;
+#[path = "remote/batches.rs"]
+mod batches;
+#[path = "remote/capabilities.rs"]
+mod capabilities;
+#[path = "remote/casd.rs"]
+mod casd;
+#[path = "remote/execution.rs"]
+mod execution;
+#[path = "remote/failures.rs"]
+mod failures;
+#[path = "remote/proxy.rs"]
+mod proxy;
+#[path = "remote/security.rs"]
+mod security;
+#[path = "remote/server.rs"]
+mod server;
+#[path = "remote/services.rs"]
+mod services;
+#[path = "remote/streams.rs"]
+mod streams;
+#[path = "remote/trees.rs"]
+mod trees;
+#[path = "remote/uploads.rs"]
+mod uploads;
