@@ -564,7 +564,7 @@ async fn upload(
                     data: source[at..end].to_vec(),
                 };
                 at = end;
-                if at > stop || sender.send(message).await.is_err() || at == source.len() {
+                if sender.send(message).await.is_err() || at == source.len() || at > stop {
                     return;
                 }
             }
