@@ -80,11 +80,19 @@ mod linux {
                     for what in ["up", "down"] {
                         warm(folder.path(), size);
                         let before = (spent("self"), spent(&running.child.id().to_string()));
-                        note(what, server, match what {
-                            "up" => runtime.block_on(upload(&running, &source, &digest)),
-                            _ => runtime.block_on(download(&running, &target, &digest)),
-                        });
-                        spend(what, if server == "ours" { "client of ours" } else { "client of casd" }, spent("self") - before.0);
+                        note(
+                            what,
+                            server,
+                            match what {
+                                "up" => runtime.block_on(upload(&running, &source, &digest)),
+                                _ => runtime.block_on(download(&running, &target, &digest)),
+                            },
+                        );
+                        spend(
+                            what,
+                            if server == "ours" { "client of ours" } else { "client of casd" },
+                            spent("self") - before.0,
+                        );
                         spend(what, server, spent(&running.child.id().to_string()) - before.1);
                     }
                     assert_eq!(Digest::of_reader(File::open(&target).expect("there")).expect("read"), digest);
@@ -244,7 +252,9 @@ mod linux {
                 async move {
                     let request = reapi::BatchUpdateBlobsRequest { requests, ..Default::default() };
                     let answer = Cas::new(channel).batch_update_blobs(request).await.expect("taken").into_inner();
-                    assert!(answer.responses.iter().all(|one| one.status.as_ref().is_none_or(|status| status.code == 0)));
+                    assert!(
+                        answer.responses.iter().all(|one| one.status.as_ref().is_none_or(|status| status.code == 0))
+                    );
                 }
             });
             rates.push((what, done.await));

@@ -5,7 +5,11 @@
 //! end, and no result and no fetched directory lacks anything.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a soak test lives by the clock, and tells what it did")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a soak test lives by the clock, and tells what it did"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -54,7 +58,8 @@ fn soak() {
     }
     let folder = tempfile::tempdir().unwrap();
     // A small disk of its own, where one may be made; this test again, with that disk.
-    let script = "mount -t tmpfs -o size=160m none \"$DSCRIPT_SOAK_FOLDER\" && exec \"$0\" soak --exact --ignored --nocapture";
+    let script =
+        "mount -t tmpfs -o size=160m none \"$DSCRIPT_SOAK_FOLDER\" && exec \"$0\" soak --exact --ignored --nocapture";
     let inside = Command::new("unshare")
         .args(["--user", "--map-root-user", "--mount", "sh", "-c", "mount -t tmpfs none \"$1\"", "sh"])
         .arg(folder.path())
@@ -201,7 +206,17 @@ fn pid(child: &Child) -> Pid {
 
 fn start(store: &Path, port: u16, more: &[&str]) -> Option<Child> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_dscript"))
-        .args(["cas", "serve", "--patience", "5", "--keep-uploads", "5", "--listen", &format!("127.0.0.1:{port}"), "--dir"])
+        .args([
+            "cas",
+            "serve",
+            "--patience",
+            "5",
+            "--keep-uploads",
+            "5",
+            "--listen",
+            &format!("127.0.0.1:{port}"),
+            "--dir",
+        ])
         .arg(store)
         .args(more)
         .stdout(Stdio::piped())
@@ -521,11 +536,7 @@ async fn one(world: &World, services: &mut Services, random: &mut Random, seed: 
 async fn update(services: &mut Services, blobs: Vec<(Digest, Vec<u8>)>) -> Result<(), Code> {
     let requests = blobs
         .into_iter()
-        .map(|(digest, data)| batch_update_blobs_request::Request {
-            digest: Some(digest.into()),
-            data,
-            compressor: 0,
-        })
+        .map(|(digest, data)| batch_update_blobs_request::Request { digest: Some(digest.into()), data, compressor: 0 })
         .collect();
     let request = reapi::BatchUpdateBlobsRequest { requests, ..Default::default() };
     let answer = services.cas.batch_update_blobs(request).await.map_err(|error| error.code())?.into_inner();
