@@ -13,6 +13,8 @@ pub mod server;
 pub mod store;
 #[cfg(all(feature = "remote", target_os = "linux"))]
 pub mod tree;
+#[cfg(all(feature = "remote", target_os = "linux"))]
+pub mod virtual_directory;
 
 pub use digest::{Digest, NotADigest};
 #[cfg(target_os = "linux")]

@@ -79,7 +79,7 @@ fn dispatch(command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Graph(args) => graph::run(args),
         #[cfg(target_os = "linux")]
-        Command::Build(args) => build::run(args),
+        Command::Build(args) => build::run(*args),
         #[cfg(target_os = "linux")]
         Command::Cache(args) => cache::run(args),
         #[cfg(target_os = "linux")]

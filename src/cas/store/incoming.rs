@@ -1,7 +1,7 @@
 //! Contents that arrive piece by piece, with a digest that somebody claims them to have.
 
 use std::fs::{File, Permissions};
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 
 use sha2::{Digest as _, Sha256};
@@ -82,6 +82,24 @@ impl Incoming {
     }
 }
 
+// What is written is hashed on its way.
+struct Hashed<'f> {
+    file: &'f mut File,
+    hasher: Sha256,
+}
+
+impl io::Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 impl Store {
     /// Begins to take a content that arrives piece by piece.
     ///
@@ -91,6 +109,20 @@ impl Store {
         let unfinished = self.temporary.unused();
         let file = create(&unfinished)?;
         Ok(Incoming { digest: *digest, unfinished, file, hasher: Sha256::new(), arrived: 0 })
+    }
+
+    /// Adds everything that a reader gives.
+    ///
+    /// # Errors
+    /// When reading fails, and when the file system refuses.
+    pub fn add_reader(&self, mut reader: impl io::Read) -> Result<Digest, StoreError> {
+        let unfinished = self.temporary.unused();
+        let mut file = create(&unfinished)?;
+        let mut hashed = Hashed { file: &mut file, hasher: Sha256::new() };
+        let size = io::copy(&mut reader, &mut hashed).during("write", unfinished.path())?;
+        let digest = Digest { hash: hashed.hasher.finalize().into(), size };
+        self.publish(unfinished, &file, &digest, Permissions::from_mode(0o444))?;
+        Ok(digest)
     }
 
     /// Adds bytes that somebody claims to have a digest, with the mode that they are wanted with.
@@ -125,6 +157,10 @@ mod tests {
         incoming.write(b"pieces").unwrap();
         incoming.finish(&store, true).unwrap();
         assert_eq!(store.read(&digest).unwrap(), b"in two pieces");
+
+        let long = vec![7; 300_000];
+        assert_eq!(store.add_reader(&long[..]).unwrap(), Digest::of(&long));
+        assert_eq!(store.read(&Digest::of(&long)).unwrap(), long);
 
         for wrong in [&b"short"[..], b"other"] {
             let digest = Digest::of(b"right");

@@ -23,7 +23,7 @@ pub enum TreeError {
         path: String,
     },
     /// The bytes are not a message of this kind.
-    #[error("these bytes are not a directory: {reason}")]
+    #[error("the bytes are not such a message ({reason})")]
     NotADirectory {
         /// What the reader of messages says.
         reason: String,
@@ -56,7 +56,7 @@ pub enum TreeError {
     #[error("the tree does not hold the directory {digest}, which is `{path}`")]
     MissingChild {
         /// The directory.
-        digest: Digest,
+        digest: Box<Digest>,
         /// Where it should be.
         path: String,
     },
