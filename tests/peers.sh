@@ -181,14 +181,14 @@ our_client() {
         for machine in one two; do
             cp -r "$root/examples/hello" "$work/$machine-$name"
             rm -rf "$work/$machine-$name/.dscript" "$work/$machine-$name/Out" "$work/$machine-$name/out"
-            "$DSCRIPT" build --remote-cache "$url" "$@" --format json "$work/$machine-$name" > "$work/summary-$machine"
+            "$DSCRIPT" build --remote-cache "$url" "$@" --quiet --format json "$work/$machine-$name" > "$work/summary-$machine"
         done
-        python3 - "$work/summary-two" << 'END' || die "a second machine does not get everything from $name"
+        python3 - "$work/summary-one" "$work/summary-two" << 'END' || die "a second machine does not get everything from $name"
 import json, sys
-summary = json.load(open(sys.argv[1]))
-sys.exit(0 if summary["executed"] == 0 and summary["hits"] > 0 else 1)
+one, two = [json.load(open(path))["remote"] for path in sys.argv[1:]]
+sys.exit(0 if two["hits"] == one["resultsUp"] > 0 and two["resultsUp"] == 0 else 1)
 END
-        line="$line; a second machine built an example without running anything"
+        line="$line; a second machine got the result of each process of an example"
     fi
     done_with+=("$line")
 }
@@ -275,12 +275,12 @@ else
     else
         skipped+=("buildbox-casd: BUILDBOX does not name its folder")
     fi
-    if program=${NATIVELINK:-$(command -v nativelink)}; then
+    if program=${NATIVELINK:-$(type -P nativelink)}; then
         nativelink "$program"
     else
         skipped+=("NativeLink: there is no \`nativelink\` on PATH, and NATIVELINK does not name it")
     fi
-    if program=${BUILDGRID:-$(command -v bgd)}; then
+    if program=${BUILDGRID:-$(type -P bgd)}; then
         buildgrid "$program"
     else
         skipped+=("BuildGrid: there is no \`bgd\` on PATH, and BUILDGRID does not name it")
