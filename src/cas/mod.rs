@@ -7,9 +7,11 @@ pub mod api;
 mod digest;
 #[cfg(all(feature = "remote", target_os = "linux"))]
 pub mod remote;
+#[cfg(all(feature = "remote", target_os = "linux"))]
+pub mod server;
 #[cfg(target_os = "linux")]
 pub mod store;
-#[cfg(feature = "remote")]
+#[cfg(all(feature = "remote", target_os = "linux"))]
 pub mod tree;
 
 pub use digest::{Digest, NotADigest};

@@ -77,6 +77,10 @@ pub(super) enum Command {
     #[cfg(target_os = "linux")]
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Cache(CacheArgs),
+    /// Contents and directories by their digests: put in, get, look at
+    #[cfg(target_os = "linux")]
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Cas(super::cas::args::CasArgs),
     /// Report the mistakes in a workspace that show without evaluating it
     #[command(after_help = "Examples:\n  \
         dscript check                              this folder's workspace\n  \
@@ -661,7 +665,7 @@ impl Command {
                 }
             }
             #[cfg(target_os = "linux")]
-            Command::Cache(_) => {}
+            Command::Cache(_) | Command::Cas(_) => {}
             Command::Explain(args) => args.messages.add_order(matches),
             Command::Test(_) | Command::Completions(_) => {}
         }

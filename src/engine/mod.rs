@@ -51,7 +51,7 @@ pub use remote::ExecutorOptions;
 pub use shared::{Finding, Outputs, SharedCache, Traffic, WantedBlob};
 pub use snapshot::Snapshot;
 pub use state::FOLDER;
-pub use upkeep::{CacheStats, CacheVerified, Keep, cache_gc, cache_stats, cache_verify};
+pub use upkeep::{CacheStats, CacheVerified, Keep, StoreCollected, cache_gc, cache_stats, cache_verify, store_gc};
 pub use violation::{Rule, Violation, pip_name};
 pub use why::{Explanation, why};
 

@@ -8,7 +8,11 @@ use rustc_hash::FxHashSet;
 use super::BuildError;
 use super::cache::{Entries, EntryStats, Fingerprint, Found, Retained};
 use super::steps::CachedResult;
-use crate::cas::store::{Collected, Stats, Verified};
+#[cfg(not(feature = "remote"))]
+use crate::cas::StoreError;
+use crate::cas::store::{Collected, Root, Stats, Verified};
+#[cfg(feature = "remote")]
+use crate::cas::tree::Reachable;
 use crate::cas::{Digest, Store};
 
 /// A content that was used in this time is never removed, as a build may be about to record what needs it.
@@ -71,13 +75,90 @@ pub fn cache_verify(folder: &Path) -> Result<CacheVerified, BuildError> {
     Ok(CacheVerified { blobs, results, repairs })
 }
 
-/// Removes results that are not to be kept, and then every content that no result needs.
+/// Removes results that are not to be kept, and then every content that neither a result needs nor anybody put there.
 ///
 /// # Errors
 /// When the cache cannot be read or written, or a build uses it.
 pub fn cache_gc(folder: &Path, keep: Keep) -> Result<(Retained, Collected), BuildError> {
+    let collected = gc(folder, keep, Keep::default())?;
+    Ok((collected.results, collected.blobs))
+}
+
+/// What [`store_gc`] did.
+#[derive(Clone, Debug, Default)]
+pub struct StoreCollected {
+    /// Results of builds.
+    pub results: Retained,
+    /// What was put there on purpose and is still kept.
+    pub kept: usize,
+    /// What was put there on purpose and is no longer kept.
+    pub removed: Vec<Root>,
+    /// Contents.
+    pub blobs: Collected,
+}
+
+/// Removes what was put into a store on purpose and is not to be kept, and then every content that neither that nor a
+/// result of a build needs. The results stay.
+///
+/// # Errors
+/// When the store cannot be read or written, or is used.
+pub fn store_gc(folder: &Path, keep: Keep) -> Result<StoreCollected, BuildError> {
+    gc(folder, Keep::default(), keep)
+}
+
+// A cache and a store are one folder, and what one of them keeps the other must not take.
+fn gc(folder: &Path, keep: Keep, keep_roots: Keep) -> Result<StoreCollected, BuildError> {
     let store = Store::open(folder)?;
-    let (entries, _) = Entries::open(folder)?;
+    // Held from before anything is counted: what a build adds later may need what is there now.
+    let alone = store.hold_alone()?;
+    let mut done = StoreCollected::default();
+    let mut live = Live { digests: FxHashSet::default(), bytes: 0, keep: keep_roots };
+    for root in store.roots()? {
+        let used = root.used.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        if live.take(used, needs(&store, &root)?) {
+            done.kept += 1;
+        } else {
+            store.remove_root(&root, &alone)?;
+            done.removed.push(root);
+        }
+    }
+    // A store may belong to no cache.
+    let entries = if Entries::are_in(folder) { Some(Entries::open(folder)?.0) } else { None };
+    if let Some(entries) = &entries {
+        live = Live { bytes: 0, keep, ..live };
+        done.results = retain(&store, entries, &mut live)?;
+    }
+    done.blobs = store.collect(&alone, &|digest| live.digests.contains(digest), GRACE)?;
+    if let Some(entries) = entries {
+        entries.close()?;
+    }
+    Ok(done)
+}
+
+// The contents that are wanted, and what else may be.
+struct Live {
+    digests: FxHashSet<Digest>,
+    // The sizes of those that were taken.
+    bytes: u64,
+    keep: Keep,
+}
+
+impl Live {
+    // Takes what something needs, if that is to be kept.
+    fn take(&mut self, used: u64, needs: Vec<Digest>) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let oldest = self.keep.used_within.map_or(0, |within| now.saturating_sub(within).as_secs());
+        let new: u64 = needs.iter().filter(|digest| !self.digests.contains(digest)).map(|digest| digest.size).sum();
+        if used < oldest || self.keep.bytes.is_some_and(|most| self.bytes + new > most) {
+            return false;
+        }
+        self.bytes += new;
+        self.digests.extend(needs);
+        true
+    }
+}
+
+fn retain(store: &Store, entries: &Entries, live: &mut Live) -> Result<Retained, BuildError> {
     let mut results: Vec<(u64, Fingerprint, Vec<Digest>)> = Vec::new();
     entries.for_each(&mut |found| {
         if let Some((mut blobs, shared)) = blobs_of(found.bytes) {
@@ -90,24 +171,35 @@ pub fn cache_gc(folder: &Path, keep: Keep) -> Result<(Retained, Collected), Buil
     })?;
     // The latest first; of equals always the same.
     results.sort_by_key(|(used, strong, _)| (std::cmp::Reverse(*used), *strong));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let oldest = keep.used_within.map_or(0, |within| now.saturating_sub(within).as_secs());
-    let mut live: FxHashSet<Digest> = FxHashSet::default();
     let mut kept: FxHashSet<Fingerprint> = FxHashSet::default();
-    let mut bytes = 0;
     for (used, strong, blobs) in results {
-        let new: u64 = blobs.iter().filter(|digest| !live.contains(digest)).map(|digest| digest.size).sum();
-        if used < oldest || keep.bytes.is_some_and(|most| bytes + new > most) {
-            continue;
+        if live.take(used, blobs) {
+            kept.insert(strong);
         }
-        bytes += new;
-        live.extend(blobs);
-        kept.insert(strong);
     }
-    let retained = entries.retain(&mut |found| kept.contains(&found.strong))?;
-    let collected = store.gc(&|digest| live.contains(digest), GRACE)?;
-    entries.close()?;
-    Ok((retained, collected))
+    Ok(entries.retain(&mut |found| kept.contains(&found.strong))?)
+}
+
+// What a root needs, as far as it can be followed, each once.
+#[cfg(feature = "remote")]
+fn needs(store: &Store, root: &Root) -> Result<Vec<Digest>, BuildError> {
+    let mut reachable = Reachable::new(store);
+    if root.is_tree {
+        // What is lacking cannot be kept; `cas verify` tells of it.
+        reachable.add_tree(&root.digest)?;
+    } else {
+        reachable.add_blob(root.digest);
+    }
+    Ok(reachable.digests().copied().collect())
+}
+
+// Without the messages of the Remote Execution API there is no telling what a tree needs, so nothing is taken.
+#[cfg(not(feature = "remote"))]
+fn needs(store: &Store, root: &Root) -> Result<Vec<Digest>, BuildError> {
+    if root.is_tree {
+        return Err(StoreError::InUse { folder: store.folder().to_owned() }.into());
+    }
+    Ok(vec![root.digest])
 }
 
 /// The contents that a result needs, and whether they may be in a shared cache instead; none where it cannot be read.

@@ -1,7 +1,7 @@
 //! Contents that arrive piece by piece, with a digest that somebody claims them to have.
 
 use std::fs::{File, Permissions};
-use std::io::Write as _;
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 
 use sha2::{Digest as _, Sha256};
@@ -42,7 +42,13 @@ impl Incoming {
         if self.arrived + bytes.len() as u64 > self.digest.size {
             return Err(StoreError::Unlike { digest: self.digest, size: self.arrived + bytes.len() as u64 });
         }
-        self.file.write_all(bytes).during("write", self.unfinished.path())?;
+        if let Err(error) = self.file.write_all(bytes) {
+            // A part may have been written. It may be tried again, when there is room.
+            let path = self.unfinished.path();
+            self.file.set_len(self.arrived).during("cut", path)?;
+            self.file.seek(SeekFrom::Start(self.arrived)).during("cut", path)?;
+            return Err(error).during("write", path);
+        }
         self.hasher.update(bytes);
         self.arrived += bytes.len() as u64;
         Ok(())
@@ -53,12 +59,18 @@ impl Incoming {
     /// # Errors
     /// [`StoreError::Unlike`] when it is not what it was said to be, and when the file system refuses.
     pub fn finish(self, store: &Store, executable: bool) -> Result<(), StoreError> {
+        let (digest, unfinished, file) = self.verified()?;
+        let mode = Permissions::from_mode(if executable { 0o555 } else { 0o444 });
+        store.publish(unfinished, &file, &digest, mode)
+    }
+
+    /// The finished file, if it is what it was said to be.
+    pub(super) fn verified(self) -> Result<(Digest, Unfinished, File), StoreError> {
         let hash: [u8; 32] = self.hasher.finalize().into();
         if (Digest { hash, size: self.arrived }) != self.digest {
             return Err(StoreError::Unlike { digest: self.digest, size: self.arrived });
         }
-        let mode = Permissions::from_mode(if executable { 0o555 } else { 0o444 });
-        store.publish(self.unfinished, &self.file, &self.digest, mode)
+        Ok((self.digest, self.unfinished, self.file))
     }
 }
 
