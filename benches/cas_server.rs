@@ -181,6 +181,7 @@ mod linux {
                 .expect("a URL")
                 .initial_stream_window_size(4 * MIB as u32)
                 .initial_connection_window_size(8 * MIB as u32)
+                .max_frame_size(MIB as u32)
                 .connect()
                 .await
                 .expect("it answers")

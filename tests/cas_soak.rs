@@ -180,8 +180,10 @@ fn storm(folder: &Path, small_disk: bool) {
         assert!(damaged.contains(path), "{} is not what its name says", path.display());
     }
     drop(opened);
+    println!("verified after {:?}", begun.elapsed());
     let mut server = start(&store, port, &["--max-size", "1GB"]).expect("it starts");
     let whole = runtime.block_on(results_are_whole(&world, &urls[0]));
+    println!("results read after {:?}", begun.elapsed());
     let ending = Instant::now();
     kill(pid(&server), Signal::SIGTERM).unwrap();
     assert!(server.wait().unwrap().success());

@@ -202,30 +202,38 @@ casd() {
     our_client buildbox-casd "grpc://127.0.0.1:$port"
 }
 
-nativelink() {
-    local port
-    port=$(free_port)
+# nativelink_config PORT SERVICES: what NativeLink is told.
+nativelink_config() {
     cat > "$work/nativelink.json" << END
 {
   "stores": [
     {"name": "CAS", "filesystem": {"content_path": "$work/nativelink/cas", "temp_path": "$work/nativelink/tmp-cas"}},
     {"name": "AC", "filesystem": {"content_path": "$work/nativelink/ac", "temp_path": "$work/nativelink/tmp-ac"}}
   ],
-  "servers": [{
-    "listener": {"http": {"socket_address": "127.0.0.1:$port"}},
-    "services": {
-      "cas": [{"instance_name": "main", "cas_store": "CAS"}],
-      "ac": [{"instance_name": "main", "ac_store": "AC"}],
-      "capabilities": [{"instance_name": "main"}],
-      "bytestream": [{"instance_name": "main", "cas_store": "CAS"}]
-    }
-  }]
+  "servers": [{"listener": {"http": {"socket_address": "127.0.0.1:$1"}}, "services": $2}]
 }
 END
-    "$1" "$work/nativelink.json" > "$work/nativelink.log" 2>&1 &
-    running+=("$!")
-    wait_for "$port" "$!" || { cat "$work/nativelink.log" >&2; die "NativeLink does not start"; }
-    our_client NativeLink "grpc://127.0.0.1:$port" --instance main
+}
+
+nativelink() {
+    local port services
+    # Its later versions want lists where the earlier ones had objects.
+    for services in \
+        '{"cas": [{"instance_name": "main", "cas_store": "CAS"}], "ac": [{"instance_name": "main", "ac_store": "AC"}],
+          "capabilities": [{"instance_name": "main"}], "bytestream": [{"instance_name": "main", "cas_store": "CAS"}]}' \
+        '{"cas": {"main": {"cas_store": "CAS"}}, "ac": {"main": {"ac_store": "AC"}}, "capabilities": {"main": {}},
+          "bytestream": {"cas_stores": {"main": "CAS"}}}'; do
+        port=$(free_port)
+        nativelink_config "$port" "$services"
+        "$1" "$work/nativelink.json" > "$work/nativelink.log" 2>&1 &
+        running+=("$!")
+        if wait_for "$port" "$!"; then
+            our_client NativeLink "grpc://127.0.0.1:$port" --instance main
+            return
+        fi
+    done
+    cat "$work/nativelink.log" >&2
+    die "NativeLink does not start"
 }
 
 buildgrid() {

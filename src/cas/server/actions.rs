@@ -48,7 +48,7 @@ impl ActionCache for Actions {
         &self,
         request: Request<UpdateActionResultRequest>,
     ) -> Result<Response<ActionResult>, Status> {
-        Rights::of(&request).check_write()?;
+        Rights::of(request.extensions()).check_write()?;
         let request = request.into_inner();
         requests::function(request.digest_function)?;
         let action = requests::digest(request.action_digest.as_ref())?;

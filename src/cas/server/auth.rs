@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use tonic::codegen::http::HeaderMap;
-use tonic::{Request, Status};
+use tonic::{Extensions, Status};
 
 use super::ServerError;
 use super::options::ServerOptions;
@@ -20,8 +20,8 @@ pub(super) struct Rights {
 
 impl Rights {
     /// Those that were found for a request.
-    pub(super) fn of<T>(request: &Request<T>) -> Self {
-        request.extensions().get().copied().unwrap_or(Self { write: false })
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        extensions.get().copied().unwrap_or(Self { write: false })
     }
 
     /// Refuses clients that may only read.

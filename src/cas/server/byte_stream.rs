@@ -1,20 +1,19 @@
-//! The service `google.bytestream.ByteStream`, put together by hand so that its messages can be ours.
+//! The service `google.bytestream.ByteStream`, put together by hand so that what it carries is not copied.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Context, Poll, Service, http};
-use tonic::server::{ClientStreamingService, Grpc, NamedService, ServerStreamingService, UnaryService};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::server::NamedService;
 
 use super::auth::Rights;
-use super::messages::{Messages, ReadResponse, WriteRequest};
-use super::read::{ReadStream, Reading};
-use super::requests::MESSAGE;
+use super::messages::{self, Parts};
+use super::read::Reading;
 use super::write::Writing;
-use crate::cas::api::bytestream::{QueryWriteStatusRequest, QueryWriteStatusResponse, ReadRequest, WriteResponse};
+use crate::cas::api::bytestream::QueryWriteStatusRequest;
 
 /// The service.
 #[derive(Clone)]
@@ -41,68 +40,36 @@ impl Service<http::Request<Body>> for ByteStream {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let this = self.clone();
         Box::pin(async move {
-            Ok(match request.uri().path().rsplit('/').next() {
-                Some("Read") => {
-                    Grpc::new(Messages::<ReadResponse, ReadRequest>::default())
-                        .server_streaming(Read(this), request)
-                        .await
-                }
-                Some("Write") => {
-                    Grpc::new(Messages::<WriteResponse, WriteRequest>::default())
-                        .max_decoding_message_size(MESSAGE)
-                        .client_streaming(Write(this), request)
-                        .await
-                }
-                Some("QueryWriteStatus") => {
-                    Grpc::new(Messages::<QueryWriteStatusResponse, QueryWriteStatusRequest>::default())
-                        .unary(Query(this), request)
-                        .await
-                }
-                _ => Status::unimplemented("ByteStream has no such method").into_http(),
-            })
+            let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+            let answered = match method.as_str() {
+                "Read" => this.read(request).await,
+                "Write" => this.write(request).await,
+                "QueryWriteStatus" => this.query(request).await,
+                _ => Err(Status::unimplemented("ByteStream has no such method")),
+            };
+            Ok(answered.unwrap_or_else(|status| status.into_http()))
         })
     }
 }
 
-struct Read(ByteStream);
-struct Write(ByteStream);
-struct Query(ByteStream);
-
-impl ServerStreamingService<ReadRequest> for Read {
-    type Response = ReadResponse;
-    type ResponseStream = ReadStream;
-    type Future = BoxFuture<Response<ReadStream>, Status>;
-
-    fn call(&mut self, request: Request<ReadRequest>) -> Self::Future {
-        let ByteStream { reading, streams, .. } = self.0.clone();
-        Box::pin(async move {
-            let permit = streams.acquire_owned().await.map_err(|_| ending())?;
-            reading.read(request.into_inner(), permit).await.map(Response::new)
-        })
+impl ByteStream {
+    async fn read(self, request: http::Request<Body>) -> Result<http::Response<Body>, Status> {
+        let permit = self.streams.acquire_owned().await.map_err(|_| ending())?;
+        let wanted = messages::request(request.into_body(), self.reading.patience).await?;
+        Ok(messages::response(self.reading.read(wanted, permit).await?))
     }
-}
 
-impl ClientStreamingService<WriteRequest> for Write {
-    type Response = WriteResponse;
-    type Future = BoxFuture<Response<WriteResponse>, Status>;
-
-    fn call(&mut self, request: Request<Streaming<WriteRequest>>) -> Self::Future {
-        let ByteStream { writing, streams, .. } = self.0.clone();
-        Box::pin(async move {
-            Rights::of(&request).check_write()?;
-            let _permit = streams.acquire_owned().await.map_err(|_| ending())?;
-            writing.write(request.into_inner()).await.map(Response::new)
-        })
+    async fn write(self, request: http::Request<Body>) -> Result<http::Response<Body>, Status> {
+        Rights::of(request.extensions()).check_write()?;
+        let _permit = self.streams.acquire_owned().await.map_err(|_| ending())?;
+        let written = self.writing.write(Parts::new(request.into_body())).await?;
+        Ok(messages::reply(&written))
     }
-}
 
-impl UnaryService<QueryWriteStatusRequest> for Query {
-    type Response = QueryWriteStatusResponse;
-    type Future = BoxFuture<Response<QueryWriteStatusResponse>, Status>;
-
-    fn call(&mut self, request: Request<QueryWriteStatusRequest>) -> Self::Future {
-        let writing = self.0.writing.clone();
-        Box::pin(async move { writing.status(&request.into_inner().resource_name).await.map(Response::new) })
+    async fn query(self, request: http::Request<Body>) -> Result<http::Response<Body>, Status> {
+        let QueryWriteStatusRequest { resource_name } =
+            messages::request(request.into_body(), self.reading.patience).await?;
+        Ok(messages::reply(&self.writing.status(&resource_name).await?))
     }
 }
 

@@ -27,7 +27,7 @@ impl Capabilities for Offer {
         let cache = CacheCapabilities {
             digest_functions: vec![digest_function::Value::Sha256 as i32],
             action_cache_update_capabilities: Some(ActionCacheUpdateCapabilities {
-                update_enabled: Rights::of(&request).write,
+                update_enabled: Rights::of(request.extensions()).write,
             }),
             max_batch_total_size_bytes: PAYLOAD.cast_signed(),
             symlink_absolute_path_strategy: symlink_absolute_path_strategy::Value::Allowed as i32,

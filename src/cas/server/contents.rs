@@ -72,7 +72,7 @@ impl ContentAddressableStorage for Contents {
         &self,
         request: Request<reapi::BatchUpdateBlobsRequest>,
     ) -> Result<Response<reapi::BatchUpdateBlobsResponse>, Status> {
-        Rights::of(&request).check_write()?;
+        Rights::of(request.extensions()).check_write()?;
         let request = request.into_inner();
         requests::function(request.digest_function)?;
         let digests = requests::batch(request.requests.iter().map(|one| one.digest.as_ref()))?;

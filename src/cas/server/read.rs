@@ -6,20 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tonic::codegen::Bytes;
 use zstd::stream::raw::{Encoder, InBuffer, Operation as _, OutBuffer};
 
-use super::messages::ReadResponse;
+use super::messages::{Answers, answer};
 use super::names;
 use super::requests::{self, PAYLOAD, blocking};
 use super::storage::Storage;
 use crate::cas::Digest;
 use crate::cas::api::bytestream::ReadRequest;
-
-/// What is sent.
-pub(super) type ReadStream = ReceiverStream<Result<ReadResponse, Status>>;
 
 // Fast, and still less than half of most texts.
 const LEVEL: i32 = 1;
@@ -45,7 +41,7 @@ impl Reading {
     ///
     /// # Errors
     /// When it is not there, and when the request makes no sense.
-    pub(super) async fn read(&self, request: ReadRequest, permit: OwnedSemaphorePermit) -> Result<ReadStream, Status> {
+    pub(super) async fn read(&self, request: ReadRequest, permit: OwnedSemaphorePermit) -> Result<Answers, Status> {
         let name = names::to_read(&request.resource_name)?;
         let digest = name.digest;
         let offset = u64::try_from(request.read_offset).ok().filter(|offset| *offset <= digest.size);
@@ -60,35 +56,33 @@ impl Reading {
             return Err(Status::out_of_range(format!("the blob has {} bytes", digest.size)));
         };
         let end = if limit == 0 { digest.size } else { digest.size.min(at.saturating_add(limit)) };
-        let (sender, receiver) = mpsc::channel(1);
-        let stream = ReceiverStream::new(receiver);
+        let (sender, answers) = mpsc::channel(1);
         if at == end {
             self.open(digest, at).await?;
             if name.zstd {
                 let nothing = zstd::bulk::compress(b"", LEVEL).map_err(|_| Status::internal("zstd cannot be used"))?;
                 // There is a place for one.
-                let _ = sender.try_send(Ok(ReadResponse { data: nothing.into() }));
+                let _ = sender.try_send(Ok(around(&nothing)));
             }
-            return Ok(stream);
+            return Ok(answers);
         }
         if digest.size <= PAYLOAD && !name.zstd {
             let storage = Arc::clone(&self.storage);
             let bytes = blocking(move || storage.read(&digest)).await?;
-            let mut bytes = Bytes::from(bytes.map_err(|error| requests::store_error(&self.storage, &error))?);
+            let bytes = bytes.map_err(|error| requests::store_error(&self.storage, &error))?;
             let (from, to) = (usize::try_from(at).unwrap_or(0), usize::try_from(end).unwrap_or(usize::MAX));
-            bytes = bytes.slice(from.min(bytes.len())..to.min(bytes.len()));
             // There is a place for one.
-            let _ = sender.try_send(Ok(ReadResponse { data: bytes }));
-            return Ok(stream);
+            let _ = sender.try_send(Ok(around(&bytes[from.min(bytes.len())..to.min(bytes.len())])));
+            return Ok(answers);
         }
-        let Some(file) = self.open(digest, at).await? else { return Ok(stream) };
+        let Some(file) = self.open(digest, at).await? else { return Ok(answers) };
         let part = Part { digest, file, at, end };
         let patience = self.patience;
         tokio::spawn(async move {
             let _permit = permit;
             if name.zstd { send_packed(part, &sender, patience).await } else { send(part, &sender, patience).await }
         });
-        Ok(stream)
+        Ok(answers)
     }
 
     // A file at an offset; `None` for the blob that has no file.
@@ -107,7 +101,7 @@ impl Reading {
     }
 }
 
-type Sender = mpsc::Sender<Result<ReadResponse, Status>>;
+type Sender = mpsc::Sender<Result<Bytes, Status>>;
 
 async fn send(part: Part, sender: &Sender, patience: Duration) {
     let part = Arc::new(part);
@@ -116,14 +110,13 @@ async fn send(part: Part, sender: &Sender, patience: Duration) {
         let from = Arc::clone(&part);
         let count = PAYLOAD.min(part.end - at);
         // The next piece is read while the last one is being sent.
-        let piece = match blocking(move || from.piece(count)).await {
+        let piece = match blocking(move || from.piece(answer(count_of(count)), count)).await {
             Ok(piece) => piece,
             Err(error) => Err(error),
         };
         at += count;
         let failed = piece.is_err();
-        let piece = piece.map(|data| ReadResponse { data: data.into() });
-        if !pass(sender, piece, patience).await || failed {
+        if !pass(sender, piece.map(Bytes::from), patience).await || failed {
             return;
         }
     }
@@ -152,7 +145,7 @@ async fn send_packed(part: Part, sender: &Sender, patience: Duration) {
         };
         let piece = match piece {
             Ok(None) => return,
-            Ok(Some(piece)) => Ok(ReadResponse { data: piece.into() }),
+            Ok(Some(piece)) => Ok(around(&piece)),
             Err(error) => Err(error),
         };
         let failed = piece.is_err();
@@ -163,7 +156,7 @@ async fn send_packed(part: Part, sender: &Sender, patience: Duration) {
 }
 
 // Whether the client still wants more.
-async fn pass(sender: &Sender, piece: Result<ReadResponse, Status>, patience: Duration) -> bool {
+async fn pass(sender: &Sender, piece: Result<Bytes, Status>, patience: Duration) -> bool {
     match tokio::time::timeout(patience, sender.reserve()).await {
         Ok(Ok(place)) => {
             place.send(piece);
@@ -175,15 +168,24 @@ async fn pass(sender: &Sender, piece: Result<ReadResponse, Status>, patience: Du
 }
 
 impl Part {
-    // From where the file stands: it is nobody else's.
-    fn piece(&self, count: u64) -> Result<Vec<u8>, Status> {
-        // With room for one more read that finds nothing.
-        let mut bytes = Vec::with_capacity(usize::try_from(count).unwrap_or(0) + 1);
+    // After other bytes, from where the file stands: it is nobody else's.
+    fn piece(&self, mut bytes: Vec<u8>, count: u64) -> Result<Vec<u8>, Status> {
         match (&self.file).take(count).read_to_end(&mut bytes) {
             Ok(read) if read as u64 == count => Ok(bytes),
             _ => Err(Status::data_loss(format!("{} can no longer be read", self.digest))),
         }
     }
+}
+
+// A message with this payload.
+fn around(payload: &[u8]) -> Bytes {
+    let mut bytes = answer(payload.len());
+    bytes.extend_from_slice(payload);
+    bytes.into()
+}
+
+fn count_of(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 // Compresses a part piece by piece.
@@ -214,7 +216,7 @@ impl Packer {
                 self.ended = rest == 0;
                 continue;
             }
-            let bytes = self.part.piece(count)?;
+            let bytes = self.part.piece(Vec::new(), count)?;
             let mut from = InBuffer::around(&bytes);
             let mut to = OutBuffer::around(&mut buffer[..]);
             self.encoder.run(&mut from, &mut to).map_err(wrong)?;

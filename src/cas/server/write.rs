@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tonic::codegen::Bytes;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
-use super::messages::WriteRequest;
+use super::messages::{Part, Parts};
 use super::names::{self, Name};
 use super::requests::{self, blocking};
 use super::storage::Storage;
@@ -34,7 +34,7 @@ impl Writing {
     ///
     /// # Errors
     /// When the client breaks off or sends something else than it said, and when there is no room.
-    pub(super) async fn write(&self, mut stream: Streaming<WriteRequest>) -> Result<WriteResponse, Status> {
+    pub(super) async fn write(&self, mut stream: Parts) -> Result<WriteResponse, Status> {
         let first = self.next(&mut stream).await?.ok_or_else(|| Status::invalid_argument("nothing was sent"))?;
         let resource = first.resource_name.clone();
         let name = names::to_write(&resource)?;
@@ -81,8 +81,8 @@ impl Writing {
 
     async fn receive(
         &self,
-        stream: &mut Streaming<WriteRequest>,
-        first: WriteRequest,
+        stream: &mut Parts,
+        first: Part,
         resource: &str,
         name: &Name,
         writer: &Arc<Writer>,
@@ -141,7 +141,7 @@ impl Writing {
             if finished {
                 settle(&mut at_work).await?;
                 let (uploads, writer) = (Arc::clone(&self.uploads), Arc::clone(writer));
-                let pieces = std::mem::take(&mut gathered);
+                let pieces = together(std::mem::take(&mut gathered));
                 let received = blocking(move || {
                     writer.feed(&uploads, &pieces)?;
                     writer.finish()
@@ -166,7 +166,7 @@ impl Writing {
 
     fn start(&self, writer: &Arc<Writer>, gathered: &mut Vec<Bytes>) -> JoinHandle<Result<(), Status>> {
         let (uploads, writer) = (Arc::clone(&self.uploads), Arc::clone(writer));
-        let pieces = std::mem::take(gathered);
+        let pieces = together(std::mem::take(gathered));
         tokio::task::spawn_blocking(move || writer.feed(&uploads, &pieces))
     }
 
@@ -175,16 +175,9 @@ impl Writing {
         settle(&mut work).await
     }
 
-    async fn next(&self, stream: &mut Streaming<WriteRequest>) -> Result<Option<WriteRequest>, Status> {
-        let message = tokio::time::timeout(self.patience, stream.message());
-        message.await.map_err(|_| Status::deadline_exceeded("nothing has arrived for too long"))?.map_err(|error| {
-            // Whatever it is called, it means that the connection broke; what the client sent wrongly is told.
-            if error.code() == Code::InvalidArgument || error.code() == Code::OutOfRange {
-                error
-            } else {
-                Status::cancelled(error.message().to_owned())
-            }
-        })
+    async fn next(&self, stream: &mut Parts) -> Result<Option<Part>, Status> {
+        let part = tokio::time::timeout(self.patience, stream.next());
+        part.await.map_err(|_| Status::deadline_exceeded("nothing has arrived for too long"))?
     }
 
     /// How much of a blob has arrived.
@@ -210,7 +203,13 @@ impl Writing {
     }
 }
 
-fn offset(message: &WriteRequest) -> Result<u64, Status> {
+// Many small pieces cost more than a copy of them.
+fn together(pieces: Vec<Bytes>) -> Vec<Bytes> {
+    let size: usize = pieces.iter().map(Bytes::len).sum();
+    if pieces.len() < 2 || size / pieces.len() >= 128 * 1024 { pieces } else { vec![pieces.concat().into()] }
+}
+
+fn offset(message: &Part) -> Result<u64, Status> {
     u64::try_from(message.write_offset).map_err(|_| Status::invalid_argument("the offset is negative"))
 }
 
