@@ -11,6 +11,9 @@
 //!   [`Expectation`]; whatever is not said about violations, failures and the exit code must not happen.
 //! - `stderr`: everything that the build before it says, as users see it.
 //! - `check`: expectations about files alone.
+//! - `machine NAME`: from here on another folder, as on another machine: the first time it has what `spec`, `config` and
+//!   `file` sections wrote so far and nothing else. The first one has no name: `machine` alone goes back to it.
+//! - `server …`: what happens to the server that `$REMOTE` in the arguments of a build stands for, see [`server`].
 //!
 //! `UPDATE=1 cargo test --test build` writes the `stderr` sections anew, and only these.
 //!
@@ -19,6 +22,14 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests read their own cases")]
 
+#[cfg(target_os = "linux")]
+#[path = "remote/server.rs"]
+#[allow(dead_code, reason = "stories need a part of it")]
+mod server;
+#[cfg(target_os = "linux")]
+#[path = "remote/services.rs"]
+#[allow(dead_code, reason = "stories need a part of it")]
+mod services;
 mod support;
 
 use std::collections::BTreeSet;
@@ -85,12 +96,11 @@ fn case(path: &Path) -> Result<(), Failed> {
     if words.trim().is_empty() || sections.is_empty() {
         return Err("a case begins with words about it and has sections".into());
     }
-    let place = place()?;
-    let folder = &place.path().canonicalize()?;
-    let write_config =
-        |fields: &str| fs::write(folder.join("config.dsc"), format!("config({{\n{MOUNTS}{fields}}});\n"));
-    write_config("")?;
-    fs::write(folder.join("module.config.dsc"), "module({ name: \"Case\" });\n")?;
+    let mut machines = Machines::new()?;
+    let config = |fields: &str| format!("config({{\n{MOUNTS}{fields}}});\n");
+    machines.write("config.dsc", config(""))?;
+    machines.write("module.config.dsc", "module({ name: \"Case\" });\n".to_owned())?;
+    let mut remote = Remote::default();
     let mut kept = words.to_owned();
     let mut said = String::new();
     let mut troubles = Vec::new();
@@ -102,17 +112,16 @@ fn case(path: &Path) -> Result<(), Failed> {
         let trouble = |text: String| format!("section {} (`{}`): {text}", number + 1, section.title);
         let (verb, rest) = section.title.split_once(' ').unwrap_or((section.title, ""));
         match verb {
-            "spec" => fs::write(folder.join("build.dsc"), format!("{IMPORTS}{}", section.body))?,
-            "config" => write_config(section.body)?,
-            "file" => {
-                let file = folder.join(rest);
-                fs::create_dir_all(file.parent().ok_or("a file needs a name")?)?;
-                fs::write(file, section.body)?;
-            }
-            "do" => shell(folder, section.body).map_err(trouble)?,
-            "check" => check(folder, None, section.body, &mut |text| troubles.push(trouble(text)))?,
+            "spec" => machines.write("build.dsc", format!("{IMPORTS}{}", section.body))?,
+            "config" => machines.write("config.dsc", config(section.body))?,
+            "file" => machines.write(rest, section.body.to_owned())?,
+            "do" => shell(machines.folder(), section.body).map_err(trouble)?,
+            "check" => check(machines.folder(), None, section.body, &mut |text| troubles.push(trouble(text)))?,
+            "machine" => machines.go(rest)?,
+            "server" => remote.meet(rest).map_err(trouble)?,
             "build" => {
-                let ran = Ran::of(folder, rest)?;
+                let folder = machines.folder();
+                let ran = Ran::of(folder, rest, &mut remote)?;
                 check(folder, Some(&ran), section.body, &mut |text| troubles.push(trouble(text)))?;
                 if !ran.stderr.is_empty() {
                     kept.push_str(&format!("=== stderr\n{}", ran.stderr));
@@ -126,6 +135,130 @@ fn case(path: &Path) -> Result<(), Failed> {
         return Err(format!("{}\n--- everything that was said:\n{said}", troubles.join("\n")).into());
     }
     support::compare(path, &kept)
+}
+
+/// The folders of a story.
+struct Machines {
+    places: Vec<(String, tempfile::TempDir, PathBuf)>,
+    at: usize,
+    /// What was written so far.
+    files: Vec<(String, String)>,
+}
+
+impl Machines {
+    fn new() -> Result<Self, Failed> {
+        let mut machines = Self { places: Vec::new(), at: 0, files: Vec::new() };
+        machines.go("")?;
+        Ok(machines)
+    }
+
+    fn folder(&self) -> &Path {
+        &self.places[self.at].2
+    }
+
+    fn write(&mut self, name: &str, text: String) -> Result<(), Failed> {
+        let file = self.folder().join(name);
+        fs::create_dir_all(file.parent().ok_or("a file needs a name")?)?;
+        fs::write(file, &text)?;
+        self.files.push((name.to_owned(), text));
+        Ok(())
+    }
+
+    fn go(&mut self, name: &str) -> Result<(), Failed> {
+        if let Some(at) = self.places.iter().position(|(known, ..)| known == name) {
+            self.at = at;
+            return Ok(());
+        }
+        let place = place()?;
+        let folder = place.path().canonicalize()?;
+        self.at = self.places.len();
+        self.places.push((name.to_owned(), place, folder));
+        for (name, text) in std::mem::take(&mut self.files) {
+            self.write(&name, text)?;
+        }
+        Ok(())
+    }
+}
+
+/// The server of a story, which begins when it is first needed.
+#[derive(Default)]
+#[cfg(target_os = "linux")]
+struct Remote {
+    server: Option<server::Server>,
+    endpoint: String,
+}
+
+#[cfg(target_os = "linux")]
+impl Remote {
+    fn endpoint(&mut self) -> &str {
+        if self.endpoint.is_empty() {
+            let server = self.server.insert(server::Server::start());
+            self.endpoint = server.endpoint();
+        }
+        &self.endpoint
+    }
+
+    /// What happens to the server: it `stops`; it `loses TEXT`, the content of this line, or `everything`; it `forgets` all results, or
+    /// `damages` them; in all results it `writes NEW for OLD`, of the same length, as somebody with bad intentions would;
+    /// it `refuses METHOD`, or `takes METHOD` again.
+    fn meet(&mut self, what: &str) -> Result<(), String> {
+        use dscript::cas::Digest;
+
+        let (verb, rest) = what.split_once(' ').unwrap_or((what, ""));
+        if verb == "stops" {
+            self.server = None;
+            return Ok(());
+        }
+        let server = self.server.as_ref().ok_or("there is no server yet, or none any more")?;
+        let mut results = server.state.results.lock().map_err(|error| error.to_string())?;
+        // The order does not matter: the same happens to all.
+        #[allow(clippy::iter_over_hash_type, reason = "the same happens to all")]
+        match verb {
+            "loses" if rest == "everything" => {
+                server.state.blobs.lock().map_err(|error| error.to_string())?.clear();
+            }
+            "loses" => {
+                let digest = Digest::of(format!("{rest}\n").as_bytes());
+                let lost = server.state.blobs.lock().map_err(|error| error.to_string())?.remove(&digest);
+                lost.map(drop).ok_or("it does not have that")?;
+            }
+            "forgets" => results.clear(),
+            "damages" => {
+                for result in results.values_mut() {
+                    let middle = result.stdout_raw.len() / 2;
+                    result.stdout_raw[middle] ^= 1;
+                }
+            }
+            "writes" => {
+                let (new, old) = rest.split_once(" for ").ok_or("`writes NEW for OLD`")?;
+                let mut count = 0;
+                for result in results.values_mut() {
+                    let record = &mut result.stdout_raw;
+                    while let Some(at) = record.windows(old.len()).position(|part| part == old.as_bytes()) {
+                        record[at..at + new.len()].copy_from_slice(new.as_bytes());
+                        count += 1;
+                    }
+                    let end = record.len() - 32;
+                    let hash = Digest::of(&record[..end]).hash;
+                    record[end..].copy_from_slice(&hash);
+                }
+                if count == 0 || new.len() != old.len() {
+                    return Err("it does not stand there, or is of another length".to_owned());
+                }
+            }
+            "refuses" | "takes" => {
+                let method = ["GetActionResult", "UpdateActionResult", "BatchReadBlobs", "BatchUpdateBlobs"];
+                let method = method.into_iter().find(|method| *method == rest).ok_or("there is no such method")?;
+                let mut faults = server.faults();
+                match verb {
+                    "refuses" => drop(faults.failing.insert(method, (tonic::Code::Unavailable, usize::MAX))),
+                    _ => drop(faults.failing.remove(method)),
+                }
+            }
+            _ => return Err(format!("`{verb}` does not happen to servers")),
+        }
+        Ok(())
+    }
 }
 
 /// Runs lines in a shell.
@@ -161,9 +294,15 @@ static PROGRAMS: LazyLock<Regex> =
 static TIMES: LazyLock<Regex> = LazyLock::new(|| Regex::new(" took [0-9.]+ m?s, longer").expect("it is written here"));
 
 impl Ran {
-    fn of(folder: &Path, arguments: &str) -> Result<Self, Failed> {
+    fn of(folder: &Path, arguments: &str, remote: &mut Remote) -> Result<Self, Failed> {
         let mut command = support::program(folder);
-        command.args(["build", "--quiet", "--format", "json"]).args(arguments.split_whitespace());
+        command.args(["build", "--quiet", "--format", "json"]);
+        for argument in arguments.split_whitespace() {
+            match argument {
+                "$REMOTE" => command.args(["--remote-cache", remote.endpoint()]),
+                _ => command.arg(argument),
+            };
+        }
         let output = command.output()?;
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|error| Failed::from(error.to_string()));
         let (stdout, stderr) = (text(output.stdout)?, text(output.stderr)?);
@@ -172,7 +311,11 @@ impl Ran {
             "" => Value::Null,
             text => serde_json::from_str(text).map_err(|error| format!("{error} in {text}"))?,
         };
-        let stderr = stderr.replace(&*folder.to_string_lossy(), "$DIR");
+        let mut stderr = stderr.replace(&*folder.to_string_lossy(), "$DIR");
+        if !remote.endpoint.is_empty() {
+            stderr =
+                stderr.replace(&remote.endpoint, "$SERVER").replace(&remote.endpoint["grpc://".len()..], "$SERVER");
+        }
         let stderr = PROGRAMS.replace_all(&stderr, |found: &regex::Captures<'_>| {
             let name = if matches!(&found[1], "dash" | "bash" | "busybox") { "sh" } else { &found[1] };
             format!("the access was made by `{name}`")
@@ -196,6 +339,8 @@ enum Expectation<'t> {
     Exit(i32),
     /// `executed 2 hits 3 failed 1 skipped 1`: the counts of the summary; those that are not named are 0.
     Counts(&'t str),
+    /// `remote hits 2 resultsUp 1`: what the summary says about the remote cache; what is not named does not matter.
+    Remote(&'t str),
     /// `violation RULE PATH`: one for each that is reported.
     Violation(&'t str),
     /// `says TEXT`: it stands in what is said.
@@ -223,6 +368,7 @@ impl<'t> Expectation<'t> {
         Ok(match word {
             "exit" => Self::Exit(rest.parse()?),
             "executed" | "hits" | "failed" | "skipped" => Self::Counts(line),
+            "remote" => Self::Remote(rest),
             "violation" => Self::Violation(rest),
             "says" => Self::Says(rest),
             "absent" => Self::Absent(rest),
@@ -255,6 +401,16 @@ fn check(folder: &Path, ran: Option<&Ran>, lines: &str, trouble: &mut dyn FnMut(
                     let found = ran.summary[name].to_string();
                     if found != wanted {
                         trouble(format!("{name}: {found}, expected {wanted}"));
+                    }
+                }
+            }
+            Expectation::Remote(text) => {
+                let ran = ran.ok_or("only a build has a remote cache")?;
+                let words: Vec<&str> = text.split_whitespace().collect();
+                for pair in words.chunks(2) {
+                    let found = ran.summary["remote"][pair[0]].to_string();
+                    if pair.get(1) != Some(&&*found) {
+                        trouble(format!("{} of the remote cache: {found}, expected {:?}", pair[0], pair.get(1)));
                     }
                 }
             }

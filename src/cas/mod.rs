@@ -7,10 +7,14 @@ pub mod api;
 mod digest;
 #[cfg(all(feature = "remote", target_os = "linux"))]
 pub mod remote;
+#[cfg(all(feature = "remote", target_os = "linux"))]
+pub mod server;
 #[cfg(target_os = "linux")]
 pub mod store;
-#[cfg(feature = "remote")]
+#[cfg(all(feature = "remote", target_os = "linux"))]
 pub mod tree;
+#[cfg(all(feature = "remote", target_os = "linux"))]
+pub mod virtual_directory;
 
 pub use digest::{Digest, NotADigest};
 #[cfg(target_os = "linux")]

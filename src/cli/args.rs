@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::Failure;
+use super::remote_args::ConnectionArgs;
 use crate::diagnostics::{DEFAULT_LIMIT, Level};
 use crate::source::system::OperatingSystem;
 
@@ -71,11 +72,15 @@ pub(super) enum Command {
         Every file access of a process is observed: what is read without being declared, or written without\n\
         being an output, fails its pip. Results are kept in .dscript, in the workspace, and taken from there\n\
         when nothing that a pip read has changed.")]
-    Build(BuildArgs),
+    Build(Box<BuildArgs>),
     /// Look after the cache of builds
     #[cfg(target_os = "linux")]
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Cache(CacheArgs),
+    /// Contents and directories by their digests: put in, get, look at
+    #[cfg(target_os = "linux")]
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Cas(super::cas::args::CasArgs),
     /// Report the mistakes in a workspace that show without evaluating it
     #[command(after_help = "Examples:\n  \
         dscript check                              this folder's workspace\n  \
@@ -181,9 +186,20 @@ pub(super) struct BuildArgs {
     /// Read and hash every input, output and blob of the cache, whatever their times say
     #[arg(long)]
     pub(super) verify: bool,
+    /// Run processes on a server that speaks the Remote Execution API: grpc://HOST:PORT, or grpcs:// with TLS
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(super) remote_executor: Option<String>,
+    /// Run this many processes there at a time [default: four times those that run here, at least 16]
+    #[arg(long, value_name = "N", requires = "remote_executor")]
+    pub(super) remote_jobs: Option<NonZeroUsize>,
+    /// What the machines there must offer, where the tool does not say otherwise, such as OSFamily=Linux
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value, requires = "remote_executor")]
+    pub(super) remote_platform: Vec<(String, String)>,
     /// Say for each pip that runs why it does
     #[arg(long)]
     pub(super) explain: bool,
+    #[command(flatten)]
+    pub(super) remote: BuildRemoteArgs,
     /// Write a JSON object a pip to this file: times, result, fingerprints, what was read and made
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) log: Option<PathBuf>,
@@ -202,6 +218,55 @@ pub(super) struct BuildArgs {
     pub(super) options: EvaluationArgs,
     #[command(flatten)]
     pub(super) messages: MessageArgs,
+}
+
+/// Which servers a build uses, and for what.
+#[cfg(target_os = "linux")]
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Remote")]
+pub(super) struct BuildRemoteArgs {
+    /// Share results with others by a server that speaks the Remote Execution API: grpc://HOST:PORT, or grpcs:// with TLS
+    /// [default: $DSCRIPT_REMOTE_CACHE]
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(super) remote_cache: Option<String>,
+    /// Use no remote cache, whatever the environment says
+    #[arg(long, conflicts_with = "remote_cache")]
+    pub(super) no_remote_cache: bool,
+    /// Which results are uploaded
+    #[arg(long, value_name = "WHICH", default_value = "new")]
+    pub(super) remote_upload: RemoteUpload,
+    /// Only read from the remote cache: --remote-upload no
+    #[arg(long, conflicts_with = "remote_upload")]
+    pub(super) remote_cache_read_only: bool,
+    /// Which outputs are downloaded though no process of this build reads them
+    #[arg(long, value_name = "WHICH", default_value = "all")]
+    pub(super) outputs: OutputsWanted,
+    #[command(flatten)]
+    pub(super) connection: ConnectionArgs,
+}
+
+/// Which results are uploaded.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RemoteUpload {
+    /// None
+    No,
+    /// Those of processes that this build runs
+    New,
+    /// Also those that the cache of this machine has and this build uses
+    All,
+}
+
+/// Which outputs are downloaded.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OutputsWanted {
+    /// All
+    All,
+    /// Those of the pips that the filter names; without a filter of those that no other pip needs
+    Toplevel,
+    /// None
+    None,
 }
 
 /// Arguments of `cache`.
@@ -600,7 +665,7 @@ impl Command {
                 }
             }
             #[cfg(target_os = "linux")]
-            Command::Cache(_) => {}
+            Command::Cache(_) | Command::Cas(_) => {}
             Command::Explain(args) => args.messages.add_order(matches),
             Command::Test(_) | Command::Completions(_) => {}
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::{CacheArgs, CacheCommand, SummaryFormat};
 use super::output::Output;
@@ -100,16 +100,21 @@ pub(super) fn run(args: CacheArgs) -> Result<Outcome, Failure> {
             (value, lines, Outcome::Fine)
         }
     };
-    let text = match place.format {
-        SummaryFormat::Json => format!("{value}\n"),
-        SummaryFormat::Text => lines.into_iter().map(|line| line + "\n").collect(),
-    };
-    Output::standard().write_all(text.as_bytes())?;
+    report(place.format, &value, &lines)?;
     Ok(outcome)
 }
 
+/// Writes a result to standard output: an object, or lines.
+pub(super) fn report(format: SummaryFormat, value: &Value, lines: &[String]) -> Result<(), Failure> {
+    let text = match format {
+        SummaryFormat::Json => format!("{value}\n"),
+        SummaryFormat::Text => lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect(),
+    };
+    Output::standard().write_all(text.as_bytes())
+}
+
 /// The cache of a workspace: where its configuration says, else in its state folder.
-fn cache_of(path: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn cache_of(path: &Path) -> Result<PathBuf, Failure> {
     let path = std::fs::canonicalize(path).map_err(|error| Failure::file("read", path, error))?;
     let workspace =
         Workspace::open(&path, OpenOptions::default()).map_err(|error| Failure::Usage(error.to_string()))?;
@@ -117,7 +122,7 @@ fn cache_of(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// A size with a unit that people read.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
     let mut value = bytes as f64;
     let mut unit = 0;

@@ -8,6 +8,8 @@ mod args;
 mod build;
 #[cfg(target_os = "linux")]
 mod cache;
+#[cfg(target_os = "linux")]
+mod cas;
 mod check;
 mod completions;
 mod eval;
@@ -77,9 +79,11 @@ fn dispatch(command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Graph(args) => graph::run(args),
         #[cfg(target_os = "linux")]
-        Command::Build(args) => build::run(args),
+        Command::Build(args) => build::run(*args),
         #[cfg(target_os = "linux")]
         Command::Cache(args) => cache::run(args),
+        #[cfg(target_os = "linux")]
+        Command::Cas(args) => cas::run(args),
         Command::Check(args) => check::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Parse(args) => parse::run(args),

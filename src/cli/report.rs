@@ -124,6 +124,12 @@ impl Reporter {
         }
     }
 
+    /// The line of a warning that has no place in a spec: a server is not as it should be, for one.
+    #[expect(clippy::unused_self, reason = "how it is written is the reporter's to say")]
+    pub(super) fn warning(&self, text: &str) -> String {
+        format!("dscript: warning: {}\n", crate::diagnostics::render::shown_line(text))
+    }
+
     /// Applies what the user wants to see, and sorts.
     fn prepare(&self, diagnostics: &mut Vec<Diagnostic>, files: &Files) -> (Outcome, Hidden) {
         self.levels.apply(diagnostics);

@@ -21,7 +21,7 @@ use crate::graph::{Existence, OutputDirectoryKind, Pip, ProcessPip, SealKind};
 use crate::paths::PathId;
 
 /// Changes when results of earlier versions of this program must not be used.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// One thing that a fingerprint is made of, for explaining why a pip runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,6 +195,11 @@ fn hash_options(hasher: &mut Hasher, world: &World<'_>, process: &ProcessPip) {
         hasher.text(&stream.map_or_else(String::new, |file| world.token(file.path)));
     }
     hasher.flag(rare.temp_directory.is_some());
+    // Another machine may give another result. Whoever says nothing keeps the results that are there.
+    if !rare.remote_platform.is_empty() {
+        hasher.section("platform");
+        add_all(hasher, rare.remote_platform.iter().map(|text| graph.text(*text)));
+    }
 }
 
 /// The strong fingerprint of a process under a path set, and what it is made of where `explain` is given.

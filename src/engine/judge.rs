@@ -119,7 +119,9 @@ impl Judge<'_, '_, '_> {
             return self.track(path, reads);
         }
         let maker = world.maker(path).filter(|maker| *maker != self.view.pip);
-        if reads.absent && !(reads.content || reads.file || reads.link) {
+        // An output that is known and not on the disk is there for who asks about it.
+        let is_away = world.virtual_outputs.is_away(path);
+        if reads.absent && !(reads.content || reads.file || reads.link || is_away) {
             return self.absent(path, reads, maker, process);
         }
         if let Some(maker) = maker {
@@ -353,14 +355,5 @@ impl Judge<'_, '_, '_> {
 
 /// Whether a pip comes after another because it depends on it, directly or not.
 pub(super) fn depends_on(world: &World<'_>, pip: PipId, other: PipId) -> bool {
-    let mut seen = FxHashSet::default();
-    let mut open = vec![pip];
-    while let Some(at) = open.pop() {
-        if at == other {
-            return true;
-        }
-        // What a pip depends on has a smaller number.
-        open.extend(world.graph.dependencies(at).iter().filter(|to| **to >= other && seen.insert(**to)));
-    }
-    false
+    super::schedule::depends_on(world.graph, pip, other)
 }

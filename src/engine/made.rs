@@ -212,6 +212,13 @@ impl Made {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).insert(pip, items);
     }
 
+    /// Notes one more thing that a pip has left: an output that was away when it was done.
+    pub(super) fn leave_too(&self, pip: PipId, graph: &PipGraph, path: PathId) {
+        let metadata = fs::symlink_metadata(graph.paths().display(path)).ok();
+        let item = Item { path: graph.display(path), mark: metadata.as_ref().and_then(Mark::of) };
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).entry(pip).or_default().push(item);
+    }
+
     /// Writes everything down, and then removes the journals. One that lists what is not as it was written down stays
     /// for the next build to see to: a pip whose worker died, or that was ended with the build, left it half written.
     pub(super) fn save(&self, state: &State, graph: &PipGraph) -> Result<(), BuildError> {

@@ -18,16 +18,20 @@ mod judge;
 mod made;
 mod options;
 mod outcome;
+#[cfg(feature = "remote")]
+pub mod remote;
 mod run;
 pub mod sandbox;
 mod schedule;
 mod services;
+mod shared;
 mod snapshot;
 mod state;
 mod steps;
 mod upkeep;
 mod view;
 mod violation;
+mod virtual_outputs;
 mod why;
 mod world;
 
@@ -41,10 +45,13 @@ use thiserror::Error;
 pub use content::Content;
 pub use made::Scrubbed;
 pub use options::{BuildOptions, Listener};
-pub use outcome::{BuildOutcome, Done, PipResult};
+pub use outcome::{BuildOutcome, Done, Origin, PipResult};
+#[cfg(feature = "remote")]
+pub use remote::ExecutorOptions;
+pub use shared::{Finding, Outputs, SharedCache, Traffic, WantedBlob};
 pub use snapshot::Snapshot;
 pub use state::FOLDER;
-pub use upkeep::{CacheStats, CacheVerified, Keep, cache_gc, cache_stats, cache_verify};
+pub use upkeep::{CacheStats, CacheVerified, Keep, StoreCollected, cache_gc, cache_stats, cache_verify, store_gc};
 pub use violation::{Rule, Violation, pip_name};
 pub use why::{Explanation, why};
 
@@ -72,6 +79,12 @@ pub enum BuildError {
         path: PathBuf,
         /// What the system says.
         error: io::Error,
+    },
+    /// A folder belongs to a server, which removes what it can do without by itself.
+    #[error("`{}` belongs to a server, which keeps what its clients need within its bounds", .folder.display())]
+    Served {
+        /// The folder.
+        folder: PathBuf,
     },
     /// The content store cannot be used.
     #[error(transparent)]
@@ -143,6 +156,7 @@ pub fn build(
 ) -> Result<BuildOutcome, BuildError> {
     let engine = Engine::open(graph, options, cancellation, listener, Purpose::Build)?;
     let mut outcome = engine.run();
+    engine.finish_giving(&mut outcome);
     outcome.repairs.extend(engine.close()?.iter().map(ToString::to_string));
     Ok(outcome)
 }

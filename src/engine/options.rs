@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::outcome::PipResult;
 use super::sandbox::Launcher;
+use super::shared::{Outputs, SharedCache};
 use crate::graph::PipId;
 use crate::source::system::Environment;
 use crate::workspace::{AllowLists, EngineConfig};
@@ -39,6 +40,35 @@ pub struct BuildOptions<'a> {
     pub allow_lists: AllowLists,
     /// Whether results tell what was read.
     pub keep_observations: bool,
+    /// Where results of other machines come from, and where those of this one go.
+    pub shared: Option<&'a dyn SharedCache>,
+    /// Which outputs are brought from there though no process reads them.
+    pub outputs: Outputs,
+    /// The pips that were asked for by name, by number, before what they need was added; none where nobody named any.
+    pub asked: Option<Vec<bool>>,
+    /// How long the end of the build waits for results that are on their way to the shared cache.
+    pub patience: Duration,
+    /// The server that runs processes, if there is one.
+    #[cfg(feature = "remote")]
+    pub executor: Option<super::remote::ExecutorOptions>,
+}
+
+impl BuildOptions<'_> {
+    /// How many pips are worked on at a time, here and elsewhere: slots have smaller numbers.
+    pub fn slots(&self) -> usize {
+        self.jobs.max(1) + self.slots_elsewhere()
+    }
+
+    #[cfg(feature = "remote")]
+    fn slots_elsewhere(&self) -> usize {
+        self.executor.as_ref().map_or(0, |executor| executor.jobs)
+    }
+
+    #[cfg(not(feature = "remote"))]
+    #[expect(clippy::unused_self, reason = "the same face with and without the feature")]
+    fn slots_elsewhere(&self) -> usize {
+        0
+    }
 }
 
 /// Who wants to know how a build goes. Calls come from several threads.
@@ -49,9 +79,15 @@ pub trait Listener: Sync {
     fn started(&self, pip: PipId, slot: usize);
     /// A pip was found to need a run.
     fn running(&self, pip: PipId, slot: usize);
+    /// A pip that needs a run gets it on another machine.
+    fn elsewhere(&self, _pip: PipId, _slot: usize) {}
+    /// Something is not as it was asked for, and the build goes on.
+    fn warn(&self, _text: &str) {}
     /// A pip is done. Times count from the beginning of the build.
     fn finished(&self, pip: PipId, slot: usize, result: &PipResult, start: Duration, end: Duration);
     /// A pip that counts was not begun, because something that it depends on failed or because the build was ending.
     /// Called at the end, in the order of the graph.
     fn skipped(&self, pip: PipId);
+    /// So many results are still on their way to the shared cache. Called while the end of the build waits for them.
+    fn giving(&self, _left: usize) {}
 }

@@ -6,9 +6,11 @@ use super::cache::Fingerprint;
 use super::content::Content;
 use super::made::Scrubbed;
 use super::sandbox::Reads;
+use super::shared::Traffic;
 use super::snapshot::Snapshot;
 use super::violation::Violation;
 use crate::diagnostics::Diagnostic;
+use crate::graph::PipId;
 use crate::paths::PathId;
 
 /// How a pip ended.
@@ -24,6 +26,15 @@ pub enum Done {
     Skipped,
     /// It was ended with the build.
     Cancelled,
+}
+
+/// Where a result came from that was not made in this build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The cache of this machine.
+    Local,
+    /// The shared cache.
+    Remote,
 }
 
 /// Everything that is known of a pip that is done.
@@ -65,6 +76,16 @@ pub struct PipResult {
     pub retries: u32,
     /// Dependents are to be skipped although it succeeded.
     pub skips_dependents: bool,
+    /// Where the result of a process came from that was not run.
+    pub origin: Option<Origin>,
+    /// Whether it was done before in this build, and once more because what it made was lost.
+    pub again: bool,
+    /// It is not done: these must be done again first.
+    pub waits_for: Vec<PipId>,
+    /// Whether it ran on another machine, or its result came from one that had run it before.
+    pub elsewhere: bool,
+    /// Why a process ran on this machine although others were there to run it.
+    pub stays: Option<String>,
 }
 
 impl PipResult {
@@ -89,6 +110,11 @@ impl PipResult {
             peak_memory: 0,
             retries: 0,
             skips_dependents: false,
+            origin: None,
+            again: false,
+            waits_for: Vec::new(),
+            elsewhere: false,
+            stays: None,
         }
     }
 
@@ -107,6 +133,16 @@ pub struct BuildOutcome {
     pub executed: usize,
     /// How many had their outputs already, or got them from the cache.
     pub hits: usize,
+    /// How many of these came from the shared cache.
+    pub remote_hits: usize,
+    /// What was moved between this machine and the shared cache; none where there is no shared cache.
+    pub traffic: Option<Traffic>,
+    /// How many outputs are known and were left in the shared cache.
+    pub left_away: usize,
+    /// How many of those that were run were run on another machine.
+    pub elsewhere: usize,
+    /// How many of the hits are results of another machine that runs processes.
+    pub hits_elsewhere: usize,
     /// How many were not run.
     pub skipped: usize,
     /// How many of these need not run: a process that they depend on ended with one of its `succeedFastExitCodes`.

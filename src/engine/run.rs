@@ -15,17 +15,18 @@ use rustc_hash::FxBuildHasher;
 use super::cache::{Entries, EntriesError, FileTable, Repair};
 use super::fingerprint::PathSet;
 use super::made::{Made, Scrubbed};
-use super::outcome::{BuildOutcome, Done, PipResult};
+use super::outcome::{BuildOutcome, Done, Origin, PipResult};
 use super::sandbox::{Job, Report, Worker};
 use super::schedule::Schedule;
 use super::services::{self, Services};
+use super::shared::{self, WantedBlob};
 use super::snapshot;
 use super::state::State;
 use super::steps::{self, Attempt};
 use super::world::{Statics, World};
 use super::{BuildError, BuildOptions, Cancellation, Listener};
-use crate::cas::Store;
 use crate::cas::store::Hold;
+use crate::cas::{Digest, Store};
 use crate::graph::{DoubleWritePolicy, Pip, PipGraph, PipId, PreserveOutputs, ProcessPip};
 use crate::paths::PathId;
 use crate::workspace::PreserveOutputsMode;
@@ -50,6 +51,13 @@ pub(super) struct Engine<'g> {
     pub(super) begun: SystemTime,
     scrubbed: Scrubbed,
     repairs: Vec<Repair>,
+    /// The pips whose outputs are to lie on the disk in the end; none for all.
+    on_disk: Option<Vec<bool>>,
+    /// Pips that are done once more, because the shared cache lost what they made.
+    again: DashMap<PipId, u32, FxBuildHasher>,
+    /// The server that runs processes, where there is one and it answers.
+    #[cfg(feature = "remote")]
+    pub(super) executor: Option<super::remote::Executor>,
     /// Nobody removes anything from the store while the build lasts.
     _hold: Hold,
 }
@@ -87,6 +95,11 @@ impl<'g> Engine<'g> {
         let statics = Statics::of(graph);
         let is_below_shared = |path| removes && statics.is_below_shared(graph, path);
         let is_below_outputs = |path| removes && statics.is_below_outputs(graph, path);
+        #[cfg(feature = "remote")]
+        let executor = options.executor.as_ref().filter(|_| removes).and_then(|wanted| {
+            let connected = super::remote::Executor::connect(wanted);
+            connected.map_err(|reason| listener.warn(&format!("processes run on this machine: {reason}"))).ok()
+        });
         let (made, scrubbed) = Made::open(&state, graph, is_below_shared, is_below_outputs)?;
         Ok(Self {
             world: World::new(graph, statics, files, store, entries, made, options.verify),
@@ -97,10 +110,16 @@ impl<'g> Engine<'g> {
             regexes: DashMap::default(),
             real_folders: DashMap::default(),
             relied: DashMap::default(),
-            journals: (0..options.jobs.max(1)).map(|_| Mutex::default()).collect(),
+            journals: (0..options.slots()).map(|_| Mutex::default()).collect(),
             salt: salt(graph, options),
             begun,
             scrubbed,
+            on_disk: shared::on_disk(graph, options.outputs, options.asked.as_deref(), |pip| {
+                options.selection.as_ref().is_none_or(|wanted| wanted.get(pip.0 as usize).copied().unwrap_or(false))
+            }),
+            again: DashMap::default(),
+            #[cfg(feature = "remote")]
+            executor,
             _hold: hold,
             repairs: repaired_entries.into_iter().chain(repaired_files).collect(),
         })
@@ -109,8 +128,14 @@ impl<'g> Engine<'g> {
     /// Works until everything that is wanted is done or given up.
     pub(super) fn run(&self) -> BuildOutcome {
         let graph = self.world.graph;
-        let jobs = self.options.jobs.max(1);
-        let schedule = Schedule::new(graph, self.options.selection.as_deref(), jobs);
+        let elsewhere = self.slots_elsewhere();
+        let jobs = self.options.jobs.max(1) + elsewhere;
+        let schedule = Schedule::new(
+            graph,
+            self.options.selection.as_deref(),
+            [self.options.jobs.max(1), elsewhere],
+            &|pip, process| elsewhere > 0 && self.may_leave(pip, process),
+        );
         let total = graph.ids().filter(|id| schedule.is_wanted(*id) && counts(graph, *id)).count();
         self.listener.begun(total);
         let services = Services::new(self);
@@ -163,12 +188,80 @@ impl<'g> Engine<'g> {
         outcome
     }
 
+    /// How many processes run on other machines at a time.
+    #[cfg(feature = "remote")]
+    fn slots_elsewhere(&self) -> usize {
+        self.executor.as_ref().map_or(0, |_| self.options.slots() - self.options.jobs.max(1))
+    }
+
+    #[cfg(not(feature = "remote"))]
+    #[expect(clippy::unused_self, reason = "the same face with and without the feature")]
+    fn slots_elsewhere(&self) -> usize {
+        0
+    }
+
+    /// Whether a process is likely to run on another machine.
+    #[cfg(feature = "remote")]
+    fn may_leave(&self, pip: PipId, process: &ProcessPip) -> bool {
+        self.executor.is_some() && super::remote::stays(self, pip, process).is_none()
+    }
+
+    #[cfg(not(feature = "remote"))]
+    #[expect(clippy::unused_self, reason = "the same face with and without the feature")]
+    fn may_leave(&self, _: PipId, _: &ProcessPip) -> bool {
+        false
+    }
+
     /// Writes down what the next build is to know.
     pub(super) fn close(self) -> Result<Vec<Repair>, BuildError> {
         self.world.made.save(&self.state, self.world.graph)?;
         let path = self.state.path("files.bin");
         self.world.files.save().map_err(|error| BuildError::State { path, error })?;
         Ok(self.world.entries.close()?.into_iter().collect())
+    }
+
+    /// Whether the outputs of a pip are to lie on the disk although nobody in this build may need them.
+    pub(super) fn is_to_lie_on_disk(&self, pip: PipId) -> bool {
+        self.on_disk.as_ref().is_none_or(|chosen| chosen[pip.0 as usize]) || self.is_again(pip)
+    }
+
+    /// Whether a pip is done once more, because what it made was lost.
+    pub(super) fn is_again(&self, pip: PipId) -> bool {
+        self.again.contains_key(&pip)
+    }
+
+    /// Brings contents from the shared cache. Gives those that cannot be had.
+    pub(super) fn fetch(&self, wanted: &[WantedBlob]) -> Vec<Digest> {
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let lost = match self.options.shared {
+            Some(shared) => shared.fetch(wanted),
+            None => wanted.iter().map(|one| one.digest).collect(),
+        };
+        self.tell_trouble();
+        lost
+    }
+
+    /// Tells what is wrong with the shared cache.
+    pub(super) fn tell_trouble(&self) {
+        if let Some(text) = self.options.shared.and_then(|shared| shared.trouble()) {
+            self.listener.warn(&text);
+        }
+    }
+
+    /// Waits for the results that are on their way to the shared cache.
+    pub(super) fn finish_giving(&self, outcome: &mut BuildOutcome) {
+        let Some(shared) = self.options.shared else { return };
+        let is_over = || self.cancellation.is_cancelled();
+        let given_up = shared.finish(self.options.patience, &is_over, &|left| self.listener.giving(left));
+        self.tell_trouble();
+        if given_up > 0 && !is_over() {
+            let results = if given_up == 1 { "1 result was".to_owned() } else { format!("{given_up} results were") };
+            self.listener.warn(&format!("{results} not given to the remote cache in time"));
+        }
+        outcome.traffic = Some(shared.traffic());
+        outcome.left_away = self.world.virtual_outputs.count();
     }
 
     /// Whether accesses of a process are observed. Nothing else tells what is left in its output directories.
@@ -307,7 +400,7 @@ fn salt(graph: &PipGraph, options: &BuildOptions<'_>) -> String {
     let sandbox = &options.config.sandbox;
     let scopes: Vec<String> = sandbox.untracked_scopes.iter().map(|path| graph.display(*path)).collect();
     format!(
-        "{:?} {} {} {:?} {:?} {:?} {}",
+        "{:?} {} {} {:?} {:?} {:?} {}{}",
         options.config.cache.salt,
         options.observe && sandbox.monitor_file_accesses,
         sandbox.unexpected_accesses_are_errors,
@@ -315,8 +408,25 @@ fn salt(graph: &PipGraph, options: &BuildOptions<'_>) -> String {
         sandbox.ignored_writes_on_absent_probes,
         scopes,
         options.allow_lists.describe(|path| graph.display(path)),
+        platform(options),
     )
 }
+
+/// What machines elsewhere must offer, where somebody said so: others may give other results.
+#[cfg(feature = "remote")]
+fn platform(options: &BuildOptions<'_>) -> String {
+    let mut wanted = options.executor.as_ref().map_or_else(Vec::new, |executor| executor.platform.clone());
+    wanted.sort();
+    if wanted.is_empty() { String::new() } else { format!(" {wanted:?}") }
+}
+
+#[cfg(not(feature = "remote"))]
+fn platform(_: &BuildOptions<'_>) -> String {
+    String::new()
+}
+
+/// How often a pip is done again because what it made was lost.
+const TIMES: u32 = 8;
 
 /// How long a build waits for another one that has the table of results open.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -345,6 +455,10 @@ struct Told {
     nothing_special: bool,
     executed: usize,
     hits: usize,
+    remote_hits: usize,
+    /// How many of these came about on another machine.
+    elsewhere: usize,
+    hits_elsewhere: usize,
     failed: usize,
     /// How many seals of those that failed, which do not count as pips otherwise.
     failed_seals: usize,
@@ -356,13 +470,34 @@ struct Told {
 
 impl Default for Told {
     fn default() -> Self {
-        Self { nothing_special: true, executed: 0, hits: 0, failed: 0, failed_seals: 0, spared: 0, results: Vec::new() }
+        Self {
+            nothing_special: true,
+            executed: 0,
+            hits: 0,
+            remote_hits: 0,
+            elsewhere: 0,
+            hits_elsewhere: 0,
+            failed: 0,
+            failed_seals: 0,
+            spared: 0,
+            results: Vec::new(),
+        }
     }
 }
 
 impl Told {
     fn note(&mut self, graph: &PipGraph, pip: PipId, result: PipResult) {
         self.nothing_special &= result.uncached.is_none() && result.warnings.is_empty();
+        if result.again {
+            // It counted as a hit when its result was still to be had.
+            self.hits = self.hits.saturating_sub(1);
+        }
+        self.remote_hits += usize::from(result.origin == Some(Origin::Remote));
+        match result.done {
+            Done::Executed if result.elsewhere => self.elsewhere += 1,
+            Done::Hit if result.elsewhere => self.hits_elsewhere += 1,
+            _ => {}
+        }
         match result.done {
             Done::Executed => self.executed += usize::from(counts(graph, pip)),
             Done::Hit => self.hits += usize::from(counts(graph, pip)),
@@ -381,6 +516,9 @@ impl Told {
             pips,
             executed: self.executed,
             hits: self.hits,
+            remote_hits: self.remote_hits.min(self.hits),
+            elsewhere: self.elsewhere,
+            hits_elsewhere: self.hits_elsewhere,
             failed: self.failed + self.failed_seals,
             spared: self.spared,
             skipped: pips.saturating_sub(self.executed + self.hits + self.failed),
@@ -477,21 +615,37 @@ impl<'t> Crew<'t, '_> {
             Pip::Process(_) if services::waits(engine.world.graph, pip) => services::later(),
             Pip::Process(process) => {
                 let before_run = || services.ensure(scope, process);
-                steps::process(engine, pip, process, Attempt { slot, worker, before_run: &before_run })
+                let stays_here = || self.schedule.keep_here(pip);
+                let attempt = Attempt { slot, worker, before_run: &before_run, stays_here: &stays_here };
+                steps::process(engine, pip, process, attempt)
             }
             Pip::CopyFile(copy) => steps::copy(engine, pip, copy, slot),
             Pip::WriteFile(write) => steps::write(engine, pip, write, slot),
             Pip::SealDirectory(seal) => steps::seal(engine, pip, seal),
             Pip::Ipc(_) => steps::ipc(engine, pip),
         };
-        self.finish(pip, slot, result, begun);
+        if result.waits_for.is_empty() {
+            return self.finish(pip, slot, result, begun);
+        }
+        let times = result.waits_for.iter().map(|maker| *engine.again.entry(*maker).or_default()).max();
+        if times.is_some_and(|times| times > TIMES) {
+            // Its diagnostic says what is lost.
+            let result = PipResult { done: Done::Failed, waits_for: Vec::new(), ..result };
+            return self.finish(pip, slot, result, begun);
+        }
+        self.schedule.do_again(pip, &result.waits_for);
     }
 
-    fn finish(&self, pip: PipId, slot: usize, result: PipResult, begun: Duration) {
+    fn finish(&self, pip: PipId, slot: usize, mut result: PipResult, begun: Duration) {
+        if let Some(mut times) = self.engine.again.get_mut(&pip) {
+            *times += 1;
+            result.again = true;
+        }
         self.reported[pip.0 as usize].store(true, Ordering::Relaxed);
         self.engine.listener.finished(pip, slot, &result, begun, self.start.elapsed());
         let (done, skips) = (result.done, result.skips_dependents);
         self.tell(pip, result);
+        self.schedule.done_again(pip, matches!(done, Done::Executed | Done::Hit));
         match done {
             Done::Executed | Done::Hit if !skips => self.hand_out(self.schedule.settle(pip), slot),
             Done::Failed | Done::Cancelled if !self.engine.options.keep_going => self.schedule.stop(),

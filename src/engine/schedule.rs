@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
 
-use crate::graph::{Pip, PipGraph, PipId};
+use crate::graph::{Pip, PipGraph, PipId, ProcessPip};
 use crate::source::Symbol;
 
 /// The pips of one build that are to be done.
@@ -19,21 +19,31 @@ pub(super) struct Schedule<'g> {
     /// Whether a pip was dealt with, one way or another.
     settled: Vec<AtomicBool>,
     priorities: Vec<u64>,
+    /// Whether a pip is likely to run on another machine. One that turns out to stay here changes sides.
+    elsewhere: Vec<AtomicBool>,
+    /// How many processes run here.
     slots: i64,
     queue: Mutex<Queue>,
     changed: Condvar,
 }
 
+/// The two sides: here and elsewhere.
+const SIDES: [usize; 2] = [0, 1];
+
 struct Queue {
-    ready: BinaryHeap<Ready>,
+    /// Of each side.
+    ready: [BinaryHeap<Ready>; 2],
     /// Pips that are ready but for a semaphore.
     blocked: Vec<Ready>,
-    free: i64,
+    /// Free slots of each side.
+    free: [i64; 2],
     semaphores: FxHashMap<Symbol, i64>,
     /// Pips that are not settled.
     left: usize,
-    working: usize,
+    working: Vec<PipId>,
     stopped: bool,
+    /// Pips that are done once more though they are settled, and who waits for each.
+    again: FxHashMap<PipId, Vec<PipId>>,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +61,15 @@ struct Needs {
 
 impl<'g> Schedule<'g> {
     /// The wanted pips: all, or a selection that has what its pips depend on.
-    pub(super) fn new(graph: &'g PipGraph, selection: Option<&[bool]>, slots: usize) -> Self {
+    ///
+    /// There are so many slots here and so many elsewhere, for processes of which `leaves` says that they may leave this
+    /// machine.
+    pub(super) fn new(
+        graph: &'g PipGraph,
+        selection: Option<&[bool]>,
+        slots: [usize; 2],
+        leaves: &dyn Fn(PipId, &ProcessPip) -> bool,
+    ) -> Self {
         let mut wanted = selection.map_or_else(|| vec![true; graph.len()], <[bool]>::to_vec);
         wanted.resize(graph.len(), false);
         let mut priorities = vec![0u64; graph.len()];
@@ -77,20 +95,27 @@ impl<'g> Schedule<'g> {
         let needed = |id| graph.dependencies(id).iter().filter(|to| wanted[to.0 as usize]).count();
         let waiting = graph.ids().map(|id| AtomicU32::new(needed(id) as u32)).collect();
         let left = wanted.iter().filter(|wanted| **wanted).count();
+        let goes = |id: PipId| {
+            wanted[id.0 as usize]
+                && matches!(graph.pip(id), Pip::Process(process) if slots[1] > 0 && leaves(id, process))
+        };
+        let elsewhere = graph.ids().map(|id| AtomicBool::new(goes(id))).collect();
         Self {
             graph,
             waiting,
             settled: (0..graph.len()).map(|_| AtomicBool::new(false)).collect(),
             priorities,
-            slots: slots as i64,
+            elsewhere,
+            slots: slots[0] as i64,
             queue: Mutex::new(Queue {
-                ready: BinaryHeap::new(),
+                ready: SIDES.map(|_| BinaryHeap::new()),
                 blocked: Vec::new(),
-                free: slots as i64,
+                free: slots.map(|slots| slots as i64),
                 semaphores: FxHashMap::default(),
                 left,
-                working: 0,
+                working: Vec::new(),
                 stopped: false,
+                again: FxHashMap::default(),
             }),
             changed: Condvar::new(),
             wanted,
@@ -116,7 +141,7 @@ impl<'g> Schedule<'g> {
         let mut queue = self.lock();
         for pip in pips {
             let priority = self.priorities[pip.0 as usize];
-            queue.ready.push(Ready { priority, pip: std::cmp::Reverse(pip.0) });
+            queue.ready[self.side(*pip)].push(Ready { priority, pip: std::cmp::Reverse(pip.0) });
         }
         drop(queue);
         if pips.len() == 1 { self.changed.notify_one() } else { self.changed.notify_all() }
@@ -130,10 +155,11 @@ impl<'g> Schedule<'g> {
                 return None;
             }
             if let Some(pip) = self.take(&mut queue) {
-                queue.working += 1;
+                queue.working.push(pip);
                 return Some(pip);
             }
-            if queue.working == 0 && queue.ready.is_empty() && queue.blocked.is_empty() {
+            let nothing_ready = queue.ready.iter().all(BinaryHeap::is_empty);
+            if queue.working.is_empty() && nothing_ready && queue.blocked.is_empty() {
                 // What is left waits for pips that nobody works on: they were skipped.
                 return None;
             }
@@ -144,11 +170,16 @@ impl<'g> Schedule<'g> {
     /// Takes the best pip whose needs can be met. A pip that lacks slots keeps those behind it waiting, or it would
     /// never get them; one that lacks a semaphore does not.
     fn take(&self, queue: &mut Queue) -> Option<PipId> {
-        while let Some(best) = queue.ready.pop() {
+        // What leaves costs this machine little, so it goes first.
+        self.take_from(queue, 1).or_else(|| self.take_from(queue, 0))
+    }
+
+    fn take_from(&self, queue: &mut Queue, side: usize) -> Option<PipId> {
+        while let Some(best) = queue.ready[side].pop() {
             let pip = PipId(best.pip.0);
             let needs = self.needs(pip);
-            if needs.slots > queue.free {
-                queue.ready.push(best);
+            if needs.slots > queue.free[side] {
+                queue.ready[side].push(best);
                 return None;
             }
             let held = |name: &Symbol| queue.semaphores.get(name).copied().unwrap_or(0);
@@ -157,11 +188,11 @@ impl<'g> Schedule<'g> {
                 let held = held(name);
                 held == 0 || held + take <= *limit
             });
-            if !fits {
+            if !fits || !self.may_run_beside(queue, pip) {
                 queue.blocked.push(best);
                 continue;
             }
-            queue.free -= needs.slots;
+            queue.free[side] -= needs.slots;
             for (name, _, take) in &needs.semaphores {
                 *queue.semaphores.entry(*name).or_default() += take;
             }
@@ -173,23 +204,102 @@ impl<'g> Schedule<'g> {
     /// Gives back what a pip took. Whoever called [`Schedule::next`] calls this when the pip is done.
     pub(super) fn release(&self, pip: PipId) {
         let needs = self.needs(pip);
+        let side = self.side(pip);
         let mut queue = self.lock();
-        queue.working -= 1;
-        queue.free += needs.slots;
+        if let Some(at) = queue.working.iter().position(|working| *working == pip) {
+            queue.working.swap_remove(at);
+        }
+        queue.free[side] += needs.slots;
         for (name, _, take) in &needs.semaphores {
             *queue.semaphores.entry(*name).or_default() -= take;
         }
-        let blocked = std::mem::take(&mut queue.blocked);
-        queue.ready.extend(blocked);
+        for ready in std::mem::take(&mut queue.blocked) {
+            queue.ready[self.side(PipId(ready.pip.0))].push(ready);
+        }
         drop(queue);
         self.changed.notify_all();
+    }
+
+    /// A pip is done once more when nobody reads what it made the first time, and meanwhile nobody begins who would.
+    fn may_run_beside(&self, queue: &Queue, pip: PipId) -> bool {
+        if queue.again.is_empty() {
+            return true;
+        }
+        let reads = |reader: PipId, maker: PipId| reader != maker && depends_on(self.graph, reader, maker);
+        let is_read = || queue.working.iter().any(|working| reads(*working, pip));
+        // The order does not matter: all are asked.
+        #[allow(clippy::iter_over_hash_type, reason = "only whether one of them is in the way counts")]
+        let in_the_way = queue.again.keys().any(|again| reads(pip, *again));
+        !(in_the_way || queue.again.contains_key(&pip) && is_read())
+    }
+
+    /// A pip cannot be done before others are done once more, which were settled already. The caller still works on it.
+    pub(super) fn do_again(&self, pip: PipId, makers: &[PipId]) {
+        let mut queue = self.lock();
+        for maker in makers {
+            if let Some(waiting) = queue.again.get_mut(maker) {
+                waiting.push(pip);
+                continue;
+            }
+            queue.again.insert(*maker, vec![pip]);
+            // Others wait for it.
+            queue.ready[self.side(*maker)].push(Ready { priority: u64::MAX, pip: std::cmp::Reverse(maker.0) });
+        }
+        drop(queue);
+        self.changed.notify_all();
+    }
+
+    /// A pip that was perhaps done once more is done. Those that wait for nothing else now are taken up again; where it
+    /// failed they never are.
+    pub(super) fn done_again(&self, pip: PipId, is_well: bool) {
+        let mut queue = self.lock();
+        let Some(waiting) = queue.again.remove(&pip) else { return };
+        for waiter in waiting {
+            let is_given_up =
+                self.settled[waiter.0 as usize].load(Ordering::Acquire) && !queue.again.contains_key(&waiter);
+            #[allow(clippy::iter_over_hash_type, reason = "only whether one of them is waited for counts")]
+            let waits = queue.again.values().any(|waiting| waiting.contains(&waiter));
+            if is_well && !is_given_up && !waits {
+                let priority = self.priorities[waiter.0 as usize];
+                queue.ready[self.side(waiter)].push(Ready { priority, pip: std::cmp::Reverse(waiter.0) });
+            }
+        }
+        drop(queue);
+        self.changed.notify_all();
+    }
+
+    /// A pip that was taken to run elsewhere runs here after all: waits for slots here.
+    pub(super) fn keep_here(&self, pip: PipId) {
+        if self.side(pip) == 0 {
+            return;
+        }
+        let mut queue = self.lock();
+        queue.free[1] += self.needs(pip).slots;
+        self.elsewhere[pip.0 as usize].store(false, Ordering::Release);
+        let slots = self.needs(pip).slots;
+        // The slot elsewhere is free for another one.
+        self.changed.notify_all();
+        while queue.free[0] < slots && !queue.stopped {
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.free[0] -= slots;
+    }
+
+    /// Where a pip is to run: 0 here, 1 elsewhere.
+    fn side(&self, pip: PipId) -> usize {
+        usize::from(self.elsewhere[pip.0 as usize].load(Ordering::Acquire))
     }
 
     fn needs(&self, pip: PipId) -> Needs {
         let Pip::Process(process) = self.graph.pip(pip) else { return Needs { slots: 0, semaphores: Vec::new() } };
         let rare = process.rare.as_deref();
         let weight = i64::from(rare.and_then(|rare| rare.weight).unwrap_or(1)).max(1);
-        let slots = if process.flags.is_light { 0 } else { weight.min(self.slots) };
+        // How heavy it is matters to the machine that runs it.
+        let slots = match self.side(pip) {
+            0 if process.flags.is_light => 0,
+            0 => weight.min(self.slots),
+            _ => 1,
+        };
         let semaphores = rare.map_or(&[][..], |rare| &rare.semaphores);
         let semaphores = semaphores.iter().map(|one| (one.name, one.limit.into(), one.increment.into())).collect();
         Needs { slots, semaphores }
@@ -242,6 +352,20 @@ impl<'g> Schedule<'g> {
         // Every change of the queue is complete before anything can panic.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a pip comes after another because it depends on it, directly or not.
+pub(super) fn depends_on(graph: &PipGraph, pip: PipId, other: PipId) -> bool {
+    let mut seen = rustc_hash::FxHashSet::default();
+    let mut open = vec![pip];
+    while let Some(at) = open.pop() {
+        if at == other {
+            return true;
+        }
+        // What a pip depends on has a smaller number.
+        open.extend(graph.dependencies(at).iter().filter(|to| **to >= other && seen.insert(**to)));
+    }
+    false
 }
 
 const LENGTH_BITS: u32 = 48;

@@ -88,32 +88,67 @@ impl<'w, 'g> View<'w, 'g> {
     /// Everything that this pip may read in its directories: what its result may depend on when nobody watches it.
     pub(super) fn everything(&self) -> io::Result<PathSet> {
         let mut entries = Vec::new();
+        for (_, contents) in &self.directories {
+            contents.for_each(&mut |path| {
+                entries.push(PathEntry { path: self.world.token(path), content: true, listing: false });
+            });
+        }
+        self.for_each_source(&mut |path, is_folder| {
+            entries.push(PathEntry { path: self.world.token(path), content: !is_folder, listing: is_folder });
+        })?;
+        entries.sort_unstable();
+        entries.dedup();
+        Ok(PathSet { entries })
+    }
+
+    /// Everything that this pip may read, with what is there for it, in the order of paths.
+    #[cfg(feature = "remote")]
+    pub(super) fn inputs(&self) -> io::Result<Vec<(PathId, Content)>> {
+        let paths = self.world.graph.paths();
+        let mut folders = Vec::new();
+        #[allow(clippy::iter_over_hash_type, reason = "sorted below")]
+        let mut all: Vec<PathId> = self.inputs.keys().copied().collect();
+        for (_, contents) in &self.directories {
+            contents.for_each(&mut |path| all.push(path));
+        }
+        self.for_each_source(&mut |path, is_folder| if is_folder { folders.push(path) } else { all.push(path) })?;
+        let mut inputs: Vec<(PathId, Content)> = Vec::new();
+        for path in all {
+            let content = match self.find(path) {
+                Some(Found::Artifact(artifact)) => self.world.artifact(artifact)?,
+                Some(Found::Dynamic(content)) => content.clone(),
+                Some(Found::Source) | None => self.world.on_disk(path)?,
+            };
+            inputs.push((path, content));
+        }
+        inputs.extend(folders.into_iter().map(|folder| (folder, Content::Directory)));
+        inputs.sort_by(|(left, _), (right, _)| paths.compare(*left, *right));
+        inputs.dedup_by_key(|(path, _)| *path);
+        Ok(inputs)
+    }
+
+    /// Every source file that counts in a sealed source directory, and the folders above them that are looked through,
+    /// in any order. Tells of each whether it is such a folder.
+    fn for_each_source(&self, visit: &mut impl FnMut(PathId, bool)) -> io::Result<()> {
         let mut open = Vec::new();
         for (_, contents) in &self.directories {
             if let Contents::Source { root, deep, .. } = &**contents {
                 open.push((*root, *deep));
             }
-            contents.for_each(&mut |path| {
-                entries.push(PathEntry { path: self.world.token(path), content: true, listing: false });
-            });
         }
         while let Some((folder, deep)) = open.pop() {
-            entries.push(PathEntry { path: self.world.token(folder), content: false, listing: true });
+            visit(folder, true);
             for name in self.listing(folder)? {
                 let path = self.world.graph.paths().child_named(folder, &name);
                 match self.world.kind_on_disk(path)? {
                     Content::Directory if deep => open.push((path, deep)),
                     Content::Directory => {}
-                    _ if matches!(self.find(path), Some(Found::Source)) => {
-                        entries.push(PathEntry { path: self.world.token(path), content: true, listing: false });
-                    }
+                    _ if matches!(self.find(path), Some(Found::Source)) => visit(path, false),
                     _ => {}
                 }
             }
         }
-        entries.sort_unstable();
-        entries.dedup();
-        Ok(PathSet { entries })
+        Ok(())
     }
 
     /// Adds the names in a folder of what no pip made.

@@ -13,6 +13,7 @@ use super::content::Content;
 use super::directories::Contents;
 use super::made::Made;
 use super::steps::temporary_folders;
+use super::virtual_outputs::VirtualOutputs;
 use crate::cas::{Digest, Store};
 use crate::graph::{DirectoryId, FileArtifact, Pip, PipGraph, PipId, SealKind};
 use crate::paths::PathId;
@@ -40,6 +41,8 @@ pub(super) struct World<'g> {
     /// Source files that a pip read without declaring them, as it may.
     undeclared: Map<PathId, PipId>,
     contents: Vec<OnceLock<Arc<Contents>>>,
+    /// Outputs that are known and do not lie on the disk.
+    pub(super) virtual_outputs: VirtualOutputs,
     statics: Statics,
 }
 
@@ -127,6 +130,7 @@ impl<'g> World<'g> {
             absent: Map::default(),
             undeclared: Map::default(),
             contents: (0..graph.directories().len()).map(|_| OnceLock::new()).collect(),
+            virtual_outputs: VirtualOutputs::default(),
             statics,
         }
     }

@@ -253,6 +253,8 @@ pub struct RareOptions {
     pub file_access_trace_file: Option<FileArtifact>,
     /// Rules by which accesses are judged differently, as text.
     pub reclassification_rules: Box<[Symbol]>,
+    /// What a machine must offer that runs it in place of this one, each as `name=value`.
+    pub remote_platform: Box<[Symbol]>,
     /// Services.
     pub service: ServiceOptions,
 }

@@ -80,6 +80,12 @@ impl AllowLists {
         self.everywhere.is_empty() && self.modules.is_empty()
     }
 
+    /// Whether an entry may be about a pip of a module that a top-level value made.
+    pub fn concern(&self, module: &str, value: &str) -> bool {
+        let mut entries = self.modules.get(module).into_iter().flatten().chain(&self.everywhere);
+        entries.any(|entry| !matches!(&entry.who, AllowedWho::Value(named) if **named != *value))
+    }
+
     /// Everything that the lists say, as text that is the same wherever the workspace lies if `show` is.
     pub fn describe(&self, show: impl Fn(PathId) -> String) -> String {
         let lists =

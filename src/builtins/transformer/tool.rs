@@ -36,6 +36,16 @@ pub(super) fn apply<'h>(
     if let Some(timeout) = tool.count(m, "warningTimeoutInMilliseconds")? {
         process.rare_mut().warning_timeout = Some(timeout);
     }
+    let platform = tool.symbols(m, "remotePlatform")?;
+    for text in &platform {
+        if m.symbols().text(*text).split_once('=').is_none_or(|(name, _)| name.is_empty()) {
+            let given = tool.get("remotePlatform");
+            return Err(tool.wrong(m, "remotePlatform", "an array of texts like `OSFamily=Linux`", given));
+        }
+    }
+    if !platform.is_empty() {
+        process.rare_mut().remote_platform = platform;
+    }
     let mut needs = Needs::default();
     add(m, tool, process, artifacts, &mut needs, NESTING)?;
     extend_paths(&mut process.untracked_paths, &needs.untracked_files.into());

@@ -183,31 +183,64 @@ impl Store {
 
     fn copy(&self, path: &Path, known: Option<Digest>) -> Result<Digest, StoreError> {
         let (file, before) = open(path)?;
-        let executable = is_executable(&before);
         if let Some(digest) = known
             && !self.verify
-            && self.good(&digest, executable).is_ok()
+            && self.good(&digest, is_executable(&before)).is_ok()
         {
             return Ok(digest);
         }
-        let unfinished = self.temporary.unused();
-        let mut copy = create(&unfinished)?;
-        io::copy(&mut &file, &mut copy).during("write", unfinished.path())?;
+        self.copy_open(&file, &before, path, known)
+    }
+
+    /// Adds a copy of a file that has been opened, from where it stands.
+    pub(in crate::cas) fn copy_open(
+        &self,
+        file: &File,
+        before: &Metadata,
+        path: &Path,
+        known: Option<Digest>,
+    ) -> Result<Digest, StoreError> {
+        // So large a file is not taken into memory.
+        const LARGE: u64 = 1 << 20;
+        let executable = is_executable(before);
+        let mode = mode(before, executable);
         // It is the copy that is hashed: whatever happens to the file, the store has what the digest says.
-        let written = File::open(unfinished.path()).during("open", unfinished.path())?;
-        let size = written.metadata().during("look at", unfinished.path())?.len();
-        let digest = hash(&written, size).during("read", unfinished.path())?;
-        if known.is_some_and(|known| known != digest) {
-            return Err(StoreError::Changed { path: path.to_owned() });
+        let as_known = |digest: Digest| match known {
+            Some(known) if known != digest => Err(StoreError::Changed { path: path.to_owned() }),
+            _ => Ok(digest),
+        };
+        if before.len() > LARGE {
+            let unfinished = self.temporary.unused();
+            let mut copy = create_as(&unfinished, 0o600)?;
+            io::copy(&mut &*file, &mut copy).during("write", unfinished.path())?;
+            let written = File::open(unfinished.path()).during("open", unfinished.path())?;
+            let size = written.metadata().during("look at", unfinished.path())?.len();
+            let digest = as_known(hash(&written, size).during("read", unfinished.path())?)?;
+            if !self.has(&digest, executable)? {
+                self.publish_at(unfinished, &copy, &digest, mode, Some(stamp::modified(before)))?;
+            }
+            return Ok(digest);
         }
-        match self.good(&digest, executable) {
-            Ok(_) => return Ok(digest),
-            Err(error) if error.is_miss() => {}
-            Err(error) => return Err(error),
+        // One byte more, so that the end is seen without growing.
+        let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or(0) + 1);
+        io::Read::read_to_end(&mut &*file, &mut bytes).during("read", path)?;
+        let digest = as_known(Digest::of(&bytes))?;
+        if !self.has(&digest, executable)? {
+            let unfinished = self.temporary.unused();
+            let mut copy = create_as(&unfinished, mode.mode())?;
+            copy.write_all(&bytes).during("write", unfinished.path())?;
+            self.publish_at(unfinished, &copy, &digest, mode, Some(stamp::modified(before)))?;
         }
-        stamp::set_modified(&copy, stamp::modified(&before)).during("set the time of", unfinished.path())?;
-        self.publish(unfinished, &copy, &digest, mode(&before, executable))?;
         Ok(digest)
+    }
+
+    /// Whether there is a good file for a content and this mode.
+    pub(super) fn has(&self, digest: &Digest, executable: bool) -> Result<bool, StoreError> {
+        match self.good(digest, executable) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_miss() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Gives a finished file its mode, its stamp and its name.
@@ -218,13 +251,37 @@ impl Store {
         digest: &Digest,
         mode: Permissions,
     ) -> Result<(), StoreError> {
+        self.publish_at(unfinished, file, digest, mode, None)
+    }
+
+    // The same with a modification time, of which the last digits give way to the stamp; that of the file for none.
+    fn publish_at(
+        &self,
+        unfinished: Unfinished,
+        file: &File,
+        digest: &Digest,
+        mode: Permissions,
+        modified: Option<i64>,
+    ) -> Result<(), StoreError> {
         let path = unfinished.path();
         let executable = mode.mode() & 0o111 != 0;
-        file.set_permissions(mode).during("change the mode of", path)?;
-        let now = stamp::modified(&file.metadata().during("look at", path)?);
-        stamp::set_modified(file, stamp::stamped(digest, now)).during("set the time of", path)?;
+        let metadata = file.metadata().during("look at", path)?;
+        if metadata.mode() & 0o7777 != mode.mode() {
+            file.set_permissions(mode).during("change the mode of", path)?;
+        }
+        let time = modified.unwrap_or_else(|| stamp::modified(&metadata));
+        stamp::set_modified(file, stamp::stamped(digest, time)).during("set the time of", path)?;
         let target = self.place(digest, executable);
-        // Not by renaming: a file that someone else has put there meanwhile stays, for others may have links to it.
+        match self.in_folder(&target, || rename_new(path, &target)) {
+            Ok(()) => {
+                unfinished.was_moved();
+                return Ok(());
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            // Some file systems cannot do that.
+            Err(error) if matches!(error.raw_os_error(), Some(nix::libc::EINVAL | nix::libc::ENOSYS)) => {}
+            Err(error) => return Err(error).during("create", &target),
+        }
         match self.in_folder(&target, || fs::hard_link(path, &target)) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -249,8 +306,27 @@ impl Store {
 
 /// A new file, to be written.
 pub(super) fn create(unfinished: &Unfinished) -> Result<File, StoreError> {
+    create_as(unfinished, 0o600)
+}
+
+// With the mode that it is to have in the end, as far as the umask lets it: then it need not be changed.
+fn create_as(unfinished: &Unfinished, mode: u32) -> Result<File, StoreError> {
     let path = unfinished.path();
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).during("create", path)
+    OpenOptions::new().write(true).create_new(true).mode(mode).open(path).during("create", path)
+}
+
+// Renames a file unless something has that name: a file that someone else has put there meanwhile stays, for others may
+// have links to it.
+#[cfg(target_env = "gnu")]
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    Ok(renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE)?)
+}
+
+// Not every C library has it.
+#[cfg(not(target_env = "gnu"))]
+fn rename_new(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::Error::from_raw_os_error(nix::libc::ENOSYS))
 }
 
 fn open(path: &Path) -> Result<(File, Metadata), StoreError> {

@@ -1,7 +1,7 @@
 //! Contents that arrive piece by piece, with a digest that somebody claims them to have.
 
 use std::fs::{File, Permissions};
-use std::io::Write as _;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 
 use sha2::{Digest as _, Sha256};
@@ -42,7 +42,13 @@ impl Incoming {
         if self.arrived + bytes.len() as u64 > self.digest.size {
             return Err(StoreError::Unlike { digest: self.digest, size: self.arrived + bytes.len() as u64 });
         }
-        self.file.write_all(bytes).during("write", self.unfinished.path())?;
+        if let Err(error) = self.file.write_all(bytes) {
+            // A part may have been written. It may be tried again, when there is room.
+            let path = self.unfinished.path();
+            self.file.set_len(self.arrived).during("cut", path)?;
+            self.file.seek(SeekFrom::Start(self.arrived)).during("cut", path)?;
+            return Err(error).during("write", path);
+        }
         self.hasher.update(bytes);
         self.arrived += bytes.len() as u64;
         Ok(())
@@ -53,12 +59,36 @@ impl Incoming {
     /// # Errors
     /// [`StoreError::Unlike`] when it is not what it was said to be, and when the file system refuses.
     pub fn finish(self, store: &Store, executable: bool) -> Result<(), StoreError> {
+        let (digest, unfinished, file) = self.verified()?;
+        let mode = Permissions::from_mode(if executable { 0o555 } else { 0o444 });
+        store.publish(unfinished, &file, &digest, mode)
+    }
+
+    /// The finished file, if it is what it was said to be.
+    pub(super) fn verified(self) -> Result<(Digest, Unfinished, File), StoreError> {
         let hash: [u8; 32] = self.hasher.finalize().into();
         if (Digest { hash, size: self.arrived }) != self.digest {
             return Err(StoreError::Unlike { digest: self.digest, size: self.arrived });
         }
-        let mode = Permissions::from_mode(if executable { 0o555 } else { 0o444 });
-        store.publish(self.unfinished, &self.file, &self.digest, mode)
+        Ok((self.digest, self.unfinished, self.file))
+    }
+}
+
+// What is written is hashed on its way.
+struct Hashed<'f> {
+    file: &'f mut File,
+    hasher: Sha256,
+}
+
+impl io::Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -71,6 +101,20 @@ impl Store {
         let unfinished = self.temporary.unused();
         let file = create(&unfinished)?;
         Ok(Incoming { digest: *digest, unfinished, file, hasher: Sha256::new(), arrived: 0 })
+    }
+
+    /// Adds everything that a reader gives.
+    ///
+    /// # Errors
+    /// When reading fails, and when the file system refuses.
+    pub fn add_reader(&self, mut reader: impl io::Read) -> Result<Digest, StoreError> {
+        let unfinished = self.temporary.unused();
+        let mut file = create(&unfinished)?;
+        let mut hashed = Hashed { file: &mut file, hasher: Sha256::new() };
+        let size = io::copy(&mut reader, &mut hashed).during("write", unfinished.path())?;
+        let digest = Digest { hash: hashed.hasher.finalize().into(), size };
+        self.publish(unfinished, &file, &digest, Permissions::from_mode(0o444))?;
+        Ok(digest)
     }
 
     /// Adds bytes that somebody claims to have a digest, with the mode that they are wanted with.
@@ -105,6 +149,10 @@ mod tests {
         incoming.write(b"pieces").unwrap();
         incoming.finish(&store, true).unwrap();
         assert_eq!(store.read(&digest).unwrap(), b"in two pieces");
+
+        let long = vec![7; 300_000];
+        assert_eq!(store.add_reader(&long[..]).unwrap(), Digest::of(&long));
+        assert_eq!(store.read(&Digest::of(&long)).unwrap(), long);
 
         for wrong in [&b"short"[..], b"other"] {
             let digest = Digest::of(b"right");

@@ -6,6 +6,7 @@
 //! tmp/             files that are not finished
 //! blobs/ab/cdef…   a content whose SHA-256 hash is abcdef…, not executable
 //! blobs/ab/cdef…x  the same content, executable: that lives in the inode
+//! roots/           what was put in on purpose, so that it is kept
 //! ```
 //!
 //! Outputs of builds and the store share inodes by hard links, so keeping and restoring an output costs no copy. Such
@@ -21,6 +22,8 @@ mod error;
 mod incoming;
 mod inspect;
 mod materialize;
+mod roots;
+mod served;
 mod stamp;
 mod sweep;
 mod temporary;
@@ -31,10 +34,11 @@ pub use add::Keep;
 pub use error::StoreError;
 pub use incoming::Incoming;
 pub use materialize::Materialize;
+pub use roots::Root;
+pub use served::{Opened, Ready, Withdrawn};
 pub use stamp::is_stamped;
 pub use sweep::{Collected, Stats, Verified};
 
-use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -114,8 +118,11 @@ impl Store {
         Ok(Hold { _file: file })
     }
 
-    // Against every build and everyone else who removes.
-    fn hold_alone(&self) -> Result<Hold, StoreError> {
+    /// Keeps every build and everyone else who removes away, as long as the answer lives. Does not wait.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when somebody holds the store.
+    pub fn hold_alone(&self) -> Result<Hold, StoreError> {
         let (file, path) = self.lock_file()?;
         self.locked(file.try_lock(), &path)?;
         Ok(Hold { _file: file })
@@ -137,11 +144,12 @@ impl Store {
 
     // Where a content is, if it is there.
     fn place(&self, digest: &Digest, executable: bool) -> PathBuf {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut name = String::with_capacity(self.folder.as_os_str().len() + 75);
         name.push_str("blobs/");
         for (at, byte) in digest.hash.iter().enumerate() {
-            // Writing to a string cannot fail.
-            let _ = write!(name, "{byte:02x}");
+            name.push(DIGITS[usize::from(byte >> 4)].into());
+            name.push(DIGITS[usize::from(byte & 15)].into());
             if at == 0 {
                 name.push('/');
             }

@@ -54,11 +54,11 @@ pub struct Collected {
     pub young: u64,
 }
 
-// One file of the store.
-struct Blob {
+/// One file of the store.
+pub(super) struct Blob {
     path: PathBuf,
     metadata: Metadata,
-    digest: Digest,
+    pub(super) digest: Digest,
     executable: bool,
 }
 
@@ -125,7 +125,20 @@ impl Store {
     /// # Errors
     /// [`StoreError::InUse`] while a build holds the store, and when the file system refuses.
     pub fn gc(&self, is_live: &(dyn Fn(&Digest) -> bool + Sync), grace: Duration) -> Result<Collected, StoreError> {
-        let _alone: Hold = self.hold_alone()?;
+        let alone = self.hold_alone()?;
+        self.collect(&alone, is_live, grace)
+    }
+
+    /// The same for who holds the store alone already: what it counted as wanted was so while nobody could change it.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn collect(
+        &self,
+        _alone: &Hold,
+        is_live: &(dyn Fn(&Digest) -> bool + Sync),
+        grace: Duration,
+    ) -> Result<Collected, StoreError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // The time of the last change of an inode is that of its last link, so also that of its last use.
         let last = i64::try_from(now.saturating_sub(grace).as_nanos()).unwrap_or(i64::MAX);
@@ -159,8 +172,8 @@ impl Store {
         )
     }
 
-    // Does something with each file, the folders in parallel. Files that are no contents are passed over.
-    fn fold<T: Default + Send>(
+    /// Does something with each file, the folders in parallel. Files that are no contents are passed over.
+    pub(super) fn fold<T: Default + Send>(
         &self,
         each: impl Fn(&mut T, Blob) -> Result<(), StoreError> + Sync,
         join: impl Fn(&mut T, T),

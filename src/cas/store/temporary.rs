@@ -95,11 +95,21 @@ impl Unfinished {
         &self.path
     }
 
+    /// The file has been moved away by somebody else.
+    pub(super) fn moved(mut self) {
+        self.there = false;
+    }
+
     /// Moves the file to its name, over whatever file is there.
     pub(super) fn rename(mut self, target: &Path) -> io::Result<()> {
         fs::rename(&self.path, target)?;
         self.there = false;
         Ok(())
+    }
+
+    /// The file has been moved away by other means.
+    pub(super) fn was_moved(mut self) {
+        self.there = false;
     }
 
     /// Like [`Unfinished::rename`], for a link to a file of which the target may have become a link too. Renaming one to

@@ -74,7 +74,7 @@ impl Unpacking {
                     Some(bytes) => self.take(named, bytes, depth + 1)?,
                     // Some leave the empty directory out, as every store has it.
                     None if named == Digest::EMPTY => self.take(named, Vec::new(), depth + 1)?,
-                    None => return Err(TreeError::MissingChild { digest: named, path: self.path.clone() }),
+                    None => return Err(TreeError::MissingChild { digest: named.into(), path: self.path.clone() }),
                 },
             };
             height = height.max(below + 1);

@@ -5,20 +5,33 @@
 //! digest of the topmost one stands for all that is below it.
 //!
 //! What comes from elsewhere is read by [`decode_directory`] and [`decode_tree`], which let nothing pass that could lead
-//! out of a directory.
+//! out of a directory. [`capture`] brings a real directory into a store, [`checkout`] the other way.
+
+#![allow(clippy::disallowed_methods, reason = "real directories are made of files")]
 
 mod build;
+mod capture;
+mod checkout;
 mod decode;
+#[cfg(test)]
+mod disk_tests;
 mod error;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use build::{Built, TreeBuilder};
+pub use capture::{Captured, capture, capture_file};
+pub use checkout::{CheckedOut, checkout};
 pub use decode::{decode_directory, decode_tree};
-pub use error::TreeError;
+pub use error::{CaptureError, CheckoutError, TreeError, WalkError};
+pub use walk::{Entry, EntryKind, Reachable, for_each_reachable, list, tree_message};
 
 /// How deep directories may be nested. No path that the system takes is deeper by much.
 pub const MAX_DEPTH: usize = 512;
+
+/// How many entries a tree that is put on a disk may have.
+pub const MAX_ENTRIES: usize = 20_000_000;
 
 /// Whether something can be the name of a file in a directory.
 pub fn is_name(name: &str) -> bool {

@@ -137,7 +137,7 @@ fn a_tree_lacks_nothing_and_is_no_deeper_than_allowed() {
     let middle = Digest::of(&lacking.encode_to_vec());
     let root = reapi::Directory { directories: vec![below("a", middle)], ..Default::default() };
     let tree = reapi::Tree { root: Some(root), children: vec![lacking] };
-    let missing = TreeError::MissingChild { digest: gone, path: "a/gone".to_owned() };
+    let missing = TreeError::MissingChild { digest: gone.into(), path: "a/gone".to_owned() };
     assert_eq!(decode_tree(&tree.encode_to_vec()), Err(missing));
 
     // Each of many directories names the one below it twice: far more paths than there are atoms.

@@ -12,7 +12,7 @@ use super::summary::violation;
 use crate::cli::Failure;
 use crate::diagnostics::render::shown_line;
 use crate::engine::sandbox::Reads;
-use crate::engine::{Content, Done, PipResult};
+use crate::engine::{Content, Done, Origin, PipResult};
 use crate::graph::{Pip, PipGraph, PipId};
 
 /// Raised by changes that break readers.
@@ -113,6 +113,9 @@ pub(super) fn pip(graph: &PipGraph, pip: PipId, result: &PipResult, start: Durat
         "strong": result.strong.as_ref().map(ToString::to_string),
         "reason": result.reason,
         "uncached": result.uncached,
+        "origin": result.origin.map(origin_name),
+        "remote": result.elsewhere,
+        "local": result.stays,
         "retries": result.retries,
         "reads": reads,
         "outputs": outputs,
@@ -147,6 +150,14 @@ pub(super) fn result_name(done: Done) -> &'static str {
         Done::Failed => "failed",
         Done::Skipped => "skipped",
         Done::Cancelled => "cancelled",
+    }
+}
+
+/// Where a result came from.
+pub(super) fn origin_name(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Local => "local",
+        Origin::Remote => "remote",
     }
 }
 

@@ -7,6 +7,7 @@
 mod explain;
 mod log;
 mod progress;
+mod remote;
 mod screen;
 mod status;
 mod summary;
@@ -15,7 +16,7 @@ mod unchanged;
 mod words;
 
 use std::fs::{self, File};
-use std::io::{BufWriter, IsTerminal, Stderr};
+use std::io::{BufWriter, IsTerminal, Stderr, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +30,7 @@ use super::output::Output;
 use super::report::{Reporter, statistics};
 use super::{Failure, Outcome, library};
 use crate::engine::sandbox::{Launcher, Method};
-use crate::engine::{self, BuildOptions, BuildOutcome, Cancellation};
+use crate::engine::{self, BuildOptions, BuildOutcome, Cancellation, ExecutorOptions, SharedCache};
 use crate::source::system::{Environment, ProcessEnvironment, Stopwatch};
 use crate::workspace::Workspace;
 pub(super) use explain::explain_pip;
@@ -73,6 +74,7 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
         Some(filter) => Some(library::select(&graph, filter, |note| reporter.note(note))?),
         None => None,
     };
+    let asked = selection.as_ref().map(|chosen| graph.ids().map(|id| chosen.pips().contains(id)).collect());
     let selection = selection.map(|chosen| chosen.closure(&graph));
     let selection = selection.map(|chosen| graph.ids().map(|id| chosen.contains(id)).collect());
     let cancellation = Cancellation::new();
@@ -82,8 +84,23 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
     let environment = library::environment(&args.options);
     let most = config.schedule.max_processes.map(|most| most as usize).filter(|most| *most > 0);
     let may_skip = config.cache.cache_graph && config.cache.incremental;
+    let shared = match args.no_cache {
+        true => None,
+        false => {
+            let folder = cache_folder(&workspace, args.cache_dir.as_deref());
+            let is_spoken_to = args.remote_executor.is_some();
+            args.remote.connect(&folder, &environment, &cancellation, is_spoken_to, |text| {
+                // Nobody is left to tell when standard error cannot be written.
+                let _ = std::io::stderr().write_all(reporter.warning(text).as_bytes());
+            })?
+        }
+    };
+    let jobs = args.jobs.map(NonZeroUsize::get).or(most).unwrap_or_else(processors);
     let options = BuildOptions {
-        jobs: args.jobs.map(NonZeroUsize::get).or(most).unwrap_or_else(processors),
+        shared: shared.as_ref().map(|shared| -> &dyn SharedCache { shared }),
+        outputs: args.remote.wanted(),
+        asked,
+        jobs,
         keep_going: args.keep_going,
         selection,
         launcher: launcher(args.sandbox)?,
@@ -91,6 +108,7 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
         use_cache: !args.no_cache,
         verify: args.verify,
         keep_observations: args.log.is_some(),
+        executor: executor(&args, jobs)?,
         ..options(&workspace, &environment, args.cache_dir.as_deref())
     };
 
@@ -102,10 +120,10 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
     };
     let since_build = Stopwatch::start();
     let clock = || Duration::from_secs_f64(since_build.seconds());
-    let mut progress = Progress::new(&graph, workspace.files(), &reporter, screen, &clock, options.jobs);
+    let mut progress = Progress::new(&graph, workspace.files(), &reporter, screen, &clock, options.slots());
     progress.wishes = Wishes { verbose: args.verbose, explain: args.explain, each: live.is_none() };
     progress.log = args.log.as_deref().zip(log).map(|(path, file)| Log::new(path, file));
-    progress.trace = args.trace.as_deref().zip(trace).map(|(path, file)| Trace::new(path, file, options.jobs));
+    progress.trace = args.trace.as_deref().zip(trace).map(|(path, file)| Trace::new(path, file, options.slots()));
     if let Some(log) = &progress.log {
         log.write(&log::beginning(&graph, options.jobs, args.filter.as_deref()), true);
     }
@@ -133,7 +151,8 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
     if let (Outcome::Fine, true, Some(snapshot), Some(inputs)) =
         (told, may_skip, outcome.snapshot.take(), workspace.inputs())
     {
-        unchanged::keep(&args, root, snapshot, inputs).map_err(|error| Failure::Usage(error.to_string()))?;
+        unchanged::keep(&args, root, snapshot, inputs, outcome.left_away == 0)
+            .map_err(|error| Failure::Usage(error.to_string()))?;
     }
     let ended = finish(&args, &reporter, output, &outcome, &summary, seconds)?;
     drop(options);
@@ -240,7 +259,22 @@ pub(super) fn options<'a>(
         config,
         allow_lists: workspace.allow_lists(),
         keep_observations: false,
+        shared: None,
+        outputs: engine::Outputs::All,
+        asked: None,
+        patience: Duration::from_secs(300),
+        executor: None,
     }
+}
+
+/// The server that runs processes, where one is named.
+fn executor(args: &BuildArgs, jobs: usize) -> Result<Option<ExecutorOptions>, Failure> {
+    let Some(endpoint) = &args.remote_executor else { return Ok(None) };
+    Ok(Some(ExecutorOptions {
+        remote: args.remote.connection.options(endpoint),
+        jobs: args.remote_jobs.map_or_else(|| (4 * jobs).max(16), NonZeroUsize::get),
+        platform: args.remote_platform.clone(),
+    }))
 }
 
 fn processors() -> usize {

@@ -5,7 +5,7 @@
 //! file is written in which it has a place.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +34,9 @@ pub(super) struct Wishes {
     pub(super) each: bool,
 }
 
+/// It is said that the build waits for uploads when it was told so often: after about a second.
+const GIVING_TOLD: usize = 10;
+
 /// A file that log or trace go to.
 pub(super) type Sink = Box<dyn Write + Send>;
 
@@ -54,8 +57,14 @@ pub(super) struct Progress<'a> {
     hits: AtomicUsize,
     failed: AtomicUsize,
     warnings: AtomicUsize,
+    /// How many results are on their way to the remote cache, at the end.
+    giving: AtomicUsize,
+    /// How often that was told.
+    giving_told: AtomicUsize,
     /// What runs in each slot, since when.
     running: Vec<Mutex<Option<(PipId, Duration)>>>,
+    /// Whether it runs on another machine.
+    elsewhere: Vec<AtomicBool>,
     shown: Mutex<Shown>,
     /// The diagnostics of pips that are done.
     told: Mutex<FxHashSet<Diagnostic>>,
@@ -86,7 +95,10 @@ impl<'a> Progress<'a> {
             hits: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
             warnings: AtomicUsize::new(0),
+            giving: AtomicUsize::new(0),
+            giving_told: AtomicUsize::new(0),
             running: (0..jobs).map(|_| Mutex::default()).collect(),
+            elsewhere: (0..jobs).map(|_| AtomicBool::new(false)).collect(),
             shown: Mutex::default(),
             told: Mutex::default(),
         }
@@ -132,11 +144,12 @@ impl<'a> Progress<'a> {
     /// Where the build is. The status asks for it a few times a second.
     pub(super) fn snapshot(&self, estimate: &mut Estimate, stopping: bool) -> Snapshot {
         let now = self.now();
-        let mut running: Vec<(PipId, Duration)> = Vec::new();
-        for slot in &self.running {
-            running.extend(*slot.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut running: Vec<(PipId, Duration, bool)> = Vec::new();
+        for (slot, elsewhere) in self.running.iter().zip(&self.elsewhere) {
+            let at_work = *slot.lock().unwrap_or_else(PoisonError::into_inner);
+            running.extend(at_work.map(|(pip, since)| (pip, since, elsewhere.load(Ordering::Relaxed))));
         }
-        running.sort_by_key(|(pip, since)| (*since, self.graph.position(*pip)));
+        running.sort_by_key(|(pip, since, _)| (*since, self.graph.position(*pip)));
         let more = running.len().saturating_sub(NAMED);
         running.truncate(NAMED);
         let load = |count: &AtomicUsize| count.load(Ordering::Relaxed);
@@ -150,10 +163,14 @@ impl<'a> Progress<'a> {
             elapsed: now,
             running: running
                 .into_iter()
-                .map(|(pip, since)| (title(self.graph, pip), now.saturating_sub(since)))
+                .map(|(pip, since, elsewhere)| {
+                    let remote = if elsewhere { " (remote)" } else { "" };
+                    (format!("{}{remote}", title(self.graph, pip)), now.saturating_sub(since))
+                })
                 .collect(),
             more,
             left: estimate.left(now, executed + hits + failed, total),
+            giving: load(&self.giving),
             stopping,
         }
     }
@@ -190,13 +207,17 @@ impl<'a> Progress<'a> {
             let counts = format!("[{}/{}]", grouped(done as u64), grouped(total as u64));
             let end = match result.done {
                 Done::Hit => " (up to date)".to_owned(),
+                _ if time > Duration::from_secs(1) && result.elsewhere => format!(" (remote, {})", span(time)),
                 _ if time > Duration::from_secs(1) => format!(" ({})", span(time)),
+                _ if result.elsewhere => " (remote)".to_owned(),
                 _ => String::new(),
             };
             text.push_str(&format!("{} {name}{end}\n", paint(color, "1", &counts)));
         }
         if explain && result.done != Done::Hit {
-            for (word, why) in [("because", &result.reason), ("not cached", &result.uncached)] {
+            for (word, why) in
+                [("because", &result.reason), ("not cached", &result.uncached), ("not remote", &result.stays)]
+            {
                 if let Some(why) = why {
                     text.push_str(&indented([format!("{word}: {}", why.replace('\n', " ")).as_str()]));
                 }
@@ -225,14 +246,27 @@ impl Listener for Progress<'_> {
 
     fn started(&self, _pip: PipId, _slot: usize) {}
 
-    fn running(&self, pip: PipId, slot: usize) {
+    fn running(&self, pip: PipId, number: usize) {
         let now = self.now();
         // Services run beside the slots, as long as the build does.
-        let Some(slot) = self.running.get(slot) else { return };
+        let Some(slot) = self.running.get(number) else { return };
+        if let Some(elsewhere) = self.elsewhere.get(number) {
+            elsewhere.store(false, Ordering::Relaxed);
+        }
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((pip, now));
         if let Some(trace) = &self.trace {
             trace.running(now);
         }
+    }
+
+    fn elsewhere(&self, _pip: PipId, slot: usize) {
+        if let Some(elsewhere) = self.elsewhere.get(slot) {
+            elsewhere.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn warn(&self, text: &str) {
+        self.screen.write(self.reporter.warning(text).as_bytes());
     }
 
     fn finished(&self, pip: PipId, slot: usize, result: &PipResult, start: Duration, end: Duration) {
@@ -245,8 +279,13 @@ impl Listener for Progress<'_> {
         if let Some(counter) = counter.filter(|_| self.counts(pip)) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
+        if result.again && self.counts(pip) {
+            // It was told as a hit before.
+            self.hits.fetch_sub(1, Ordering::Relaxed);
+        }
         let mut ran = false;
-        if result.done != Done::Hit
+        // A process may turn out to need no run only when its turn to run has come: another machine has its result.
+        if (result.done != Done::Hit || result.elsewhere)
             && let Some(slot) = self.running.get(slot)
         {
             ran = slot.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
@@ -284,6 +323,15 @@ impl Listener for Progress<'_> {
     fn skipped(&self, pip: PipId) {
         if let Some(log) = &self.log {
             log.write(&log::skipped(self.graph, pip), false);
+        }
+    }
+
+    fn giving(&self, left: usize) {
+        self.giving.store(left, Ordering::Relaxed);
+        // Without a live status nobody would know what the build waits for.
+        let calls = self.giving_told.fetch_add(1, Ordering::Relaxed);
+        if calls == GIVING_TOLD && self.wishes.each && self.reporter.chats() {
+            self.screen.write(format!("{}\n", super::status::uploading(left)).as_bytes());
         }
     }
 }

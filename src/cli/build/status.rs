@@ -23,6 +23,8 @@ pub(super) struct Snapshot {
     pub(super) more: usize,
     /// How long the rest may take.
     pub(super) left: Option<Duration>,
+    /// How many results are on their way to the remote cache, when nothing else is left.
+    pub(super) giving: usize,
     /// Whether somebody asked for the end.
     pub(super) stopping: bool,
 }
@@ -43,7 +45,9 @@ impl Snapshot {
             parts.push(paint(color, "31", &format!("{} failed", number(self.failed))));
         }
         parts.push(span(self.elapsed.max(Duration::from_millis(100))));
-        if self.stopping {
+        if self.giving > 0 && !self.stopping {
+            parts.push(uploading(self.giving));
+        } else if self.stopping {
             parts.push(paint(color, "33", "stopping"));
         } else if let Some(left) = self.left {
             parts.push(format!("about {} left", rough(left)));
@@ -58,6 +62,14 @@ impl Snapshot {
             lines.push(format!("       and {} more", number(self.more)));
         }
         lines
+    }
+}
+
+/// That results are on their way to the remote cache.
+pub(super) fn uploading(results: usize) -> String {
+    match results {
+        1 => "uploading 1 result".to_owned(),
+        count => format!("uploading {} results", grouped(count as u64)),
     }
 }
 

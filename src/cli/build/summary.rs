@@ -22,15 +22,17 @@ pub(super) fn sentence(outcome: &BuildOutcome, time: Duration, color: bool) -> S
     let is_plain = outcome.is_success();
     if is_plain && outcome.hits == outcome.pips {
         let verb = if outcome.pips == 1 { "is" } else { "are" };
-        return paint(color, "32", &format!("{pips} {verb} up to date ({time})"));
+        let remote = remote(outcome);
+        let remote = if remote.is_empty() { time } else { format!("{}; {time}", remote.join("; ")) };
+        return paint(color, "32", &format!("{pips} {verb} up to date ({remote})"));
     }
     let not_begun = if outcome.cancelled { "not done" } else { "skipped" };
-    let counts = [
-        (outcome.failed, "failed"),
-        (outcome.executed, "executed"),
-        (outcome.hits, "up to date"),
-        (outcome.skipped, not_begun),
-    ];
+    let remotely = format!("executed ({} remotely)", grouped(outcome.elsewhere as u64));
+    let executed = if outcome.elsewhere > 0 { &remotely } else { "executed" };
+    let remote_hits = format!("up to date ({} remotely)", grouped(outcome.hits_elsewhere as u64));
+    let hits = if outcome.hits_elsewhere > 0 { &remote_hits } else { "up to date" };
+    let counts =
+        [(outcome.failed, "failed"), (outcome.executed, executed), (outcome.hits, hits), (outcome.skipped, not_begun)];
     let parts: Vec<String> = counts
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -40,21 +42,64 @@ pub(super) fn sentence(outcome: &BuildOutcome, time: Duration, color: bool) -> S
     if outcome.cancelled {
         return paint(color, "33", &format!("cancelled after {time}; {pips}: {parts}"));
     }
-    let text = format!("{pips}: {parts} in {time}");
+    let mut text = format!("{pips}: {parts} in {time}");
+    let remote = remote(outcome);
+    if !remote.is_empty() {
+        text.push_str(&format!(" ({})", remote.join("; ")));
+    }
     if is_plain { paint(color, "32", &text) } else { paint(color, "31", &format!("build failed; {text}")) }
+}
+
+/// What the remote cache did; nothing where there is none.
+fn remote(outcome: &BuildOutcome) -> Vec<String> {
+    let Some(traffic) = outcome.traffic else { return Vec::new() };
+    let mut parts = vec![format!("{} from the remote cache", grouped(outcome.remote_hits as u64))];
+    if traffic.bytes_down > 0 {
+        parts.push(format!("{} down", size(traffic.bytes_down)));
+    }
+    if traffic.bytes_up > 0 {
+        parts.push(format!("{} up", size(traffic.bytes_up)));
+    }
+    if outcome.left_away > 0 {
+        parts.push(format!("{} outputs not downloaded", grouped(outcome.left_away as u64)));
+    }
+    parts
+}
+
+/// A number of bytes for people.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{} bytes", grouped(bytes)),
+        10_000..10_000_000 => format!("{} kB", grouped(bytes / 1000)),
+        _ => format!("{} MB", grouped(bytes / 1_000_000)),
+    }
 }
 
 /// The summary for programs. `warnings` counts lines that tools printed.
 pub(super) fn object(outcome: &BuildOutcome, warnings: usize, violations: Vec<Value>, seconds: f64) -> Value {
+    let remote = outcome.traffic.map(|traffic| {
+        json!({
+            "hits": outcome.remote_hits,
+            "blobsDown": traffic.blobs_down,
+            "bytesDown": traffic.bytes_down,
+            "blobsUp": traffic.blobs_up,
+            "bytesUp": traffic.bytes_up,
+            "resultsUp": traffic.results_up,
+            "outputsAway": outcome.left_away,
+        })
+    });
     json!({
         "pips": outcome.pips,
         "executed": outcome.executed,
         "hits": outcome.hits,
+        "executedRemotely": outcome.elsewhere,
+        "remoteHits": outcome.hits_elsewhere,
         "skipped": outcome.skipped,
         "failed": outcome.failed,
         "cancelled": outcome.cancelled,
         "scrubbed": outcome.scrubbed.removed,
         "warnings": warnings,
+        "remote": remote,
         "seconds": seconds,
         "violations": violations,
     })

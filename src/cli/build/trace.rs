@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::log::result_name;
+use super::log::{origin_name, result_name};
 use super::words::title;
 use crate::cli::Failure;
 use crate::engine::PipResult;
@@ -77,6 +77,7 @@ impl<W: Write + Send> Trace<W> {
                 args[name] = value;
             }
         };
+        add("origin", result.origin.map(origin_name).map(Value::from));
         add("because", result.reason.as_deref().map(Value::from));
         add("command", result.command.as_deref().map(Value::from));
         add("exitCode", result.exit_code.map(Value::from));

@@ -133,6 +133,11 @@ struct State {
 }
 
 impl Entries {
+    /// Whether a folder has a table of results.
+    pub fn are_in(folder: &Path) -> bool {
+        folder.join(NAME).exists()
+    }
+
     /// Opens the entries of a folder, making both where they are missing. A file that cannot be used is put aside and a
     /// new one begun.
     ///

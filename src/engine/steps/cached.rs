@@ -7,7 +7,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::super::content::Content;
+use super::super::shared::WantedBlob;
 use super::super::state::{make_way, remove_all};
+use super::super::virtual_outputs::Away;
 use super::super::world::{Claim, World};
 use crate::cas::{Digest, Materialize};
 use crate::graph::{OutputDirectoryKind, PipId, ProcessPip};
@@ -30,6 +32,28 @@ pub(in crate::engine) struct CachedResult {
     pub(super) succeed_fast: bool,
     /// How long it took.
     pub(super) milliseconds: u64,
+    /// Whether it came from a shared cache: its contents may be there only.
+    pub(super) shared: bool,
+}
+
+/// Contents of a result that are not in the cache of this machine.
+#[derive(Debug, Default)]
+pub(super) struct Missing {
+    /// What would have to be put in place, and older versions of rewritten files.
+    pub(super) outputs: Vec<WantedBlob>,
+    /// What was printed.
+    pub(super) streams: Vec<WantedBlob>,
+}
+
+/// What became of the contents that were missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Brought {
+    /// They are here.
+    Here,
+    /// They can be had when somebody needs them.
+    Away,
+    /// They are lost.
+    Lost,
 }
 
 impl CachedResult {
@@ -39,13 +63,20 @@ impl CachedResult {
         contents.filter_map(Content::digest).chain([self.stdout, self.stderr])
     }
 
-    /// Puts every output in place that is not there already. Gives false when a blob is missing: then the result is no
-    /// good, and nothing that is there was taken away but what the pip had left before.
+    /// Whether it may be in the cache of this machine although its contents are not.
+    pub(in crate::engine) fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// Puts every output in place that is not there already, or notes that it is away. `bring` is asked for contents that
+    /// are missing. Gives false when they are lost: then the result is no good, and nothing that is there was taken away
+    /// but what the pip had left before.
     pub(super) fn restore(
         &self,
         world: &World<'_>,
         pip: PipId,
         process: &ProcessPip,
+        bring: &mut dyn FnMut(&Missing) -> Brought,
         note_shared: &mut dyn FnMut(PathId) -> io::Result<()>,
     ) -> Result<bool, io::Error> {
         let graph = world.graph;
@@ -58,7 +89,11 @@ impl CachedResult {
         if wanted.iter().any(is_taken) {
             return Ok(false);
         }
-        let Some(changed) = self.changes(world, process, &wanted)? else { return Ok(false) };
+        let (changed, missing) = self.changes(world, process, &wanted)?;
+        let brought = if missing.is_empty() { Brought::Here } else { bring(&missing) };
+        if brought == Brought::Lost {
+            return Ok(false);
+        }
         let keep: rustc_hash::FxHashSet<PathId> = wanted.iter().map(|(path, ..)| *path).collect();
         let is_of_another = |path| world.claim_of(path).is_some_and(|claim| claim.pip != pip);
         world.made.remove_before(pip, graph, |path| keep.contains(&path) || is_of_another(path))?;
@@ -69,9 +104,17 @@ impl CachedResult {
                 let stays: Vec<PathId> = keep.iter().chain(excluded).copied().collect();
                 prune(world, &folder, &stays)?;
             }
-            fs::create_dir_all(folder)?;
+            if brought == Brought::Here {
+                fs::create_dir_all(folder)?;
+            }
         }
         for (path, content, shared) in changed {
+            if brought == Brought::Away {
+                make_way(&world.disk_path(path))?;
+                let writable = process.flags.keep_outputs_writable;
+                world.virtual_outputs.leave_away(path, Away { pip, content: content.clone(), writable });
+                continue;
+            }
             if shared {
                 note_shared(path)?;
             }
@@ -108,27 +151,49 @@ impl CachedResult {
         Some(wanted)
     }
 
-    /// What of it does not lie there yet. None where a blob is missing.
+    /// What of it does not lie there yet, and which contents are missing for that.
     pub(super) fn changes<'c>(
         &self,
         world: &World<'_>,
         process: &ProcessPip,
         wanted: &[Wanted<'c>],
-    ) -> io::Result<Option<Vec<Wanted<'c>>>> {
+    ) -> io::Result<(Vec<Wanted<'c>>, Missing)> {
         let mut changed = Vec::new();
         for (path, content, shared) in wanted {
             if world.on_disk(*path)? != **content {
                 changed.push((*path, *content, *shared));
             }
         }
-        let there = |content: &Content| content.digest().is_none_or(|digest| world.has(&digest));
+        let mut missing = Missing::default();
+        let mut look = |path: PathId, content: &Content| {
+            if let Content::File { digest, executable } = *content
+                && !world.has(&digest)
+            {
+                missing.outputs.push(WantedBlob { digest, path: world.token(path), executable });
+            }
+        };
+        for (path, content, _) in &changed {
+            look(*path, content);
+        }
         // Older versions of rewritten files are not on the disk: whoever reads them needs the blob.
-        let older = process.outputs.iter().zip(&self.outputs);
-        let mut older = older.filter(|(output, _)| world.graph.latest(output.artifact.path) != output.artifact);
-        let complete = changed.iter().all(|(_, content, _)| there(content))
-            && older.all(|(_, content)| there(content))
-            && [self.stdout, self.stderr].iter().all(|digest| digest.size == 0 || world.has(digest));
-        Ok(complete.then_some(changed))
+        for (output, content) in process.outputs.iter().zip(&self.outputs) {
+            if world.graph.latest(output.artifact.path) != output.artifact {
+                look(output.artifact.path, content);
+            }
+        }
+        for (digest, path) in [(self.stdout, "standard output"), (self.stderr, "standard error")] {
+            if digest.size > 0 && !world.has(&digest) {
+                missing.streams.push(WantedBlob { digest, path: path.to_owned(), executable: false });
+            }
+        }
+        Ok((changed, missing))
+    }
+}
+
+impl Missing {
+    /// Whether everything is here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.outputs.is_empty() && self.streams.is_empty()
     }
 }
 
@@ -159,7 +224,7 @@ fn prune(world: &World<'_>, folder: &Path, stays: &[PathId]) -> io::Result<()> {
 }
 
 /// Puts a content at a path, whatever is there. False when the cache does not have it, or has it damaged.
-pub(super) fn put(world: &World<'_>, path: PathId, content: &Content, writable: bool) -> io::Result<bool> {
+pub(in crate::engine) fn put(world: &World<'_>, path: PathId, content: &Content, writable: bool) -> io::Result<bool> {
     let text = world.disk_path(path);
     if let Some(parent) = text.parent() {
         fs::create_dir_all(parent)?;

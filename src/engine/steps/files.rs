@@ -11,7 +11,8 @@ use super::super::outcome::{Done, PipResult};
 use super::super::run::Engine;
 use super::super::state::{make_way, remove_all};
 use super::super::violation::pip_name;
-use super::{done, failed_io, pip_error};
+use super::super::virtual_outputs::{Away, bring_content, is_elsewhere};
+use super::{done, failed_io, lost_or_failed, pip_error};
 use crate::cas::{Digest, Keep, Materialize};
 use crate::diagnostics::Code;
 use crate::graph::{CopyFilePip, FileArtifact, PipId, WriteFilePip};
@@ -36,6 +37,14 @@ pub(in crate::engine) fn copy(engine: &Engine<'_>, pip: PipId, copy: &CopyFilePi
         };
         return PipResult::failed(vec![pip_error(graph, pip, Code::Dx(8), message).help(help)]);
     };
+    let elsewhere = is_elsewhere(engine, copy.source, &digest);
+    let goes = !elsewhere || engine.is_to_lie_on_disk(pip);
+    if elsewhere
+        && goes
+        && let Err(error) = bring_content(engine, copy.source, &Content::File { digest, executable }, slot)
+    {
+        return lost_or_failed(graph, pip, Code::Dx(8), "its source cannot be had", &error);
+    }
     let source = engine.world.disk_path(copy.source.path);
     // A copy of an older version of a rewritten file is made from the cache.
     let on_disk = graph.latest(copy.source.path) == copy.source;
@@ -58,7 +67,8 @@ pub(in crate::engine) fn copy(engine: &Engine<'_>, pip: PipId, copy: &CopyFilePi
         })
     };
     let content = Content::File { digest, executable };
-    let place = Place { slot, output: copy.destination, writable: copy.keep_writable, code: Code::Dx(8) };
+    let place =
+        Place { slot, output: copy.destination, writable: copy.keep_writable, code: Code::Dx(8), stays_away: !goes };
     place.fill(engine, pip, content, make)
 }
 
@@ -66,7 +76,7 @@ pub(in crate::engine) fn copy(engine: &Engine<'_>, pip: PipId, copy: &CopyFilePi
 pub(in crate::engine) fn write(engine: &Engine<'_>, pip: PipId, write: &WriteFilePip, slot: usize) -> PipResult {
     let text = file_text(&engine.world, write);
     let content = Content::File { digest: Digest::of(text.as_bytes()), executable: false };
-    let place = Place { slot, output: write.destination, writable: false, code: Code::Dx(6) };
+    let place = Place { slot, output: write.destination, writable: false, code: Code::Dx(6), stays_away: false };
     place.fill(engine, pip, content, |target| {
         make_way(target)?;
         engine.state.place(target, |temporary| fs::write(temporary, text.as_bytes()))
@@ -81,6 +91,8 @@ struct Place {
     writable: bool,
     /// The number of the error when that is not possible.
     code: Code,
+    /// Whether its bytes stay in the shared cache.
+    stays_away: bool,
 }
 
 impl Place {
@@ -92,15 +104,21 @@ impl Place {
         content: Content,
         make: impl FnOnce(&Path) -> io::Result<()>,
     ) -> PipResult {
-        let Place { slot, output, writable, code } = self;
+        let Place { slot, output, writable, code, stays_away } = self;
         let world = &engine.world;
         let target = world.disk_path(output.path);
         let placed = || -> io::Result<Done> {
             let newest = world.graph.latest(output.path) == output;
+            world.virtual_outputs.forget(pip);
             if world.on_disk(output.path)? == content || !newest {
-                if !newest {
+                if !newest && !stays_away {
                     keep_for_later(engine, output, &content, make)?;
                 }
+                return Ok(Done::Hit);
+            }
+            if stays_away {
+                make_way(&target)?;
+                world.virtual_outputs.leave_away(output.path, Away { pip, content: content.clone(), writable });
                 return Ok(Done::Hit);
             }
             if let Some(parent) = target.parent() {

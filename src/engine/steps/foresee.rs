@@ -33,9 +33,13 @@ pub(in crate::engine) fn foresee(engine: &Engine<'_>, pip: PipId, process: &Proc
         let Some(bytes) = world.entries.result(strong) else { continue };
         let Ok(cached) = postcard::from_bytes::<CachedResult>(&bytes) else { continue };
         let Some(wanted) = cached.wanted(world, process) else { continue };
-        let Some(changes) = cached.changes(world, process, &wanted)? else { continue };
+        let (changes, missing) = cached.changes(world, process, &wanted)?;
+        // What another machine made may be where it came from.
+        if !missing.is_empty() && !cached.is_shared() {
+            continue;
+        }
         let is_there = changes.is_empty();
-        if step.accept_cached(&cached, strong, paths, "", "")?.is_some() {
+        if step.accept_cached(&cached, strong, &paths, "", "")?.is_some() {
             return Ok(if is_there { Foresight::UpToDate } else { Foresight::Cached });
         }
     }

@@ -7,18 +7,24 @@ mod harvest;
 mod prepare;
 mod process;
 mod seal;
+mod shared;
 
-pub(super) use cached::CachedResult;
+pub(super) use cached::{CachedResult, put};
 pub(super) use files::{copy, write};
 pub(super) use foresee::{Foresight, foresee};
+#[cfg(feature = "remote")]
+pub(super) use prepare::may_overwrite;
 pub(super) use prepare::temporary_folders;
 pub(super) use process::{Attempt, process, service};
+#[cfg(feature = "remote")]
+pub(super) use process::{Run, is_success};
 pub(super) use seal::seal;
 
 use std::io;
 
 use super::outcome::{Done, PipResult};
 use super::run::Engine;
+use super::virtual_outputs::LostInputs;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::graph::{PipGraph, PipId};
 use crate::source::system::reason;
@@ -33,6 +39,12 @@ pub(super) fn pip_error(graph: &PipGraph, pip: PipId, code: Code, message: Strin
 fn failed_io(graph: &PipGraph, pip: PipId, code: Code, what: &str, error: &io::Error) -> PipResult {
     let message = format!("{}: {what}: {}", super::violation::pip_name(graph, pip), reason(error));
     PipResult::failed(vec![pip_error(graph, pip, code, message)])
+}
+
+/// The same, unless it failed because what it needs was lost: then it waits for who makes that.
+fn lost_or_failed(graph: &PipGraph, pip: PipId, code: Code, what: &str, error: &io::Error) -> PipResult {
+    let waits_for = LostInputs::of(error).map(|lost| lost.makers.clone()).unwrap_or_default();
+    PipResult { waits_for, ..failed_io(graph, pip, code, what, error) }
 }
 
 /// A message to a service. Services that are spoken to are not run here.

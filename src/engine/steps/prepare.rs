@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(30);
 pub(super) struct Scratch {
     pub(super) stdout: PathBuf,
     pub(super) stderr: PathBuf,
-    backup: PathBuf,
+    pub(super) backup: PathBuf,
     response: PathBuf,
 }
 
@@ -189,6 +189,13 @@ pub(super) fn job(
     })
 }
 
+/// Whether a process may overwrite files in shared output directories that were there before, to be judged afterwards.
+pub(in crate::engine) fn may_overwrite(engine: &Engine<'_>, process: &ProcessPip) -> bool {
+    let rare = process.rare.as_deref();
+    engine.double_writes(process) != DoubleWritePolicy::Error
+        || rare.is_some_and(|rare| rare.source_rewrite_policy == Some(SourceRewritePolicy::SafeSourceRewrites))
+}
+
 /// What a process may do.
 fn rules(engine: &Engine<'_>, process: &ProcessPip) -> Vec<Rule> {
     let rare = process.rare.as_deref();
@@ -206,8 +213,7 @@ fn rules(engine: &Engine<'_>, process: &ProcessPip) -> Vec<Rule> {
     for path in process.untracked_scopes.iter().chain(&engine.options.config.sandbox.untracked_scopes) {
         add(*path, RuleKind::UntrackedScope);
     }
-    let existing = engine.double_writes(process) != DoubleWritePolicy::Error
-        || rare.is_some_and(|rare| rare.source_rewrite_policy == Some(SourceRewritePolicy::SafeSourceRewrites));
+    let existing = may_overwrite(engine, process);
     // Many tools write beside the target and rename at the end. What is left over there is found by the judge.
     let mut beside: Vec<PathId> =
         process.outputs.iter().filter_map(|output| engine.world.graph.paths().parent(output.artifact.path)).collect();

@@ -14,16 +14,19 @@ use super::super::directories::Contents;
 use super::super::explain::{self, Recipe};
 use super::super::fingerprint::{Ingredient, PathSet, strong, weak};
 use super::super::judge::{Verdict, judge};
-use super::super::outcome::{Done, PipResult};
+use super::super::outcome::{Done, Origin, PipResult};
+#[cfg(feature = "remote")]
+use super::super::remote::{Answer, Errand};
 use super::super::run::Engine;
 use super::super::sandbox::{Exit, Report, Worker};
 use super::super::state::{remove_all, remove_leaf, touched_since};
 use super::super::view::View;
 use super::super::violation::{diagnostics, pip_name};
-use super::cached::CachedResult;
+use super::super::virtual_outputs::{bring, bring_versions};
+use super::cached::{CachedResult, Missing};
 use super::harvest::{Harvest, harvest};
 use super::prepare::{Scratch, job, make_room, make_writable, temporary_folders};
-use super::{failed_io, pip_error};
+use super::{failed_io, lost_or_failed, pip_error};
 use crate::cas::Digest;
 use crate::diagnostics::{Code, Severity};
 use crate::graph::{PipId, ProcessPip};
@@ -38,6 +41,10 @@ const SHOWN_INPUTS: usize = 5;
 /// Lines that are warnings where a spec does not say: `file:1: warning: text`, `warning X: text`.
 const WARNINGS: &str = r"(?i)^\s*([^:]*:\s*)*(warning)(\s+[A-Za-z0-9]+)?\s*:";
 
+/// What is said of a process that failed on another machine.
+const ELSEWHERE: &str = "it ran on another machine, which has its declared inputs and the programs of the system; other \
+                         files are not there";
+
 /// What the thread that works on a pip has.
 pub(in crate::engine) struct Attempt<'a> {
     /// Which thread it is.
@@ -46,6 +53,24 @@ pub(in crate::engine) struct Attempt<'a> {
     pub(in crate::engine) worker: &'a mut Option<Worker>,
     /// What is done before the process is run, where it must be.
     pub(in crate::engine) before_run: &'a dyn Fn() -> io::Result<()>,
+    /// Called when a process runs here that was expected to run on another machine; waits until there is room for it.
+    pub(in crate::engine) stays_here: &'a dyn Fn(),
+}
+
+/// What a run gave, wherever it was.
+pub(in crate::engine) struct Run {
+    pub(in crate::engine) report: Report,
+    /// What it printed.
+    pub(in crate::engine) stdout: String,
+    pub(in crate::engine) stderr: String,
+    /// Whether its accesses were observed.
+    pub(in crate::engine) observed: bool,
+    /// Whether it ran on another machine.
+    pub(in crate::engine) elsewhere: bool,
+    /// Whether another machine had run it before.
+    pub(in crate::engine) cached: bool,
+    /// Why it ran here although there are other machines.
+    pub(in crate::engine) stays: Option<String>,
 }
 
 /// Brings a process pip's outputs about.
@@ -58,7 +83,7 @@ pub(in crate::engine) fn process(
     let graph = engine.world.graph;
     match Step::new(engine, pip, process).and_then(|step| step.take(attempt)) {
         Ok(result) => result,
-        Err(error) => failed_io(graph, pip, Code::Dx(2704), "the build could not do its part", &error),
+        Err(error) => lost_or_failed(graph, pip, Code::Dx(2704), "the build could not do its part", &error),
     }
 }
 
@@ -82,9 +107,9 @@ pub(in crate::engine) fn service(
 
 /// What is known of a process before it is looked up.
 pub(super) struct Step<'s, 'g> {
-    engine: &'s Engine<'g>,
-    pip: PipId,
-    process: &'s ProcessPip,
+    pub(super) engine: &'s Engine<'g>,
+    pub(super) pip: PipId,
+    pub(super) process: &'s ProcessPip,
     pub(super) view: View<'s, 'g>,
     command: Command,
     pub(super) weak: Fingerprint,
@@ -113,6 +138,7 @@ impl<'s, 'g> Step<'s, 'g> {
         }
         let reason = match looked {
             true => explain::reason(self.engine, self.pip, |paths| self.recipe(paths))?,
+            false if self.engine.is_again(self.pip) => "the remote cache no longer has what it made".to_owned(),
             false => match self.engine.options.use_cache {
                 true => "its results are never taken from the cache".to_owned(),
                 false => "the cache is not used".to_owned(),
@@ -128,29 +154,47 @@ impl<'s, 'g> Step<'s, 'g> {
     /// Whether its result may come from the cache.
     pub(super) fn is_looked_up(&self) -> bool {
         let options = self.engine.options;
-        !self.process.flags.disable_cache_lookup && options.use_cache && options.config.cache.incremental
+        let again = self.engine.is_again(self.pip);
+        !again && !self.process.flags.disable_cache_lookup && options.use_cache && options.config.cache.incremental
     }
 
     /// Looks for a result under each path set that runs with the same weak fingerprint had.
     fn look_up(&self, slot: usize) -> io::Result<Option<PipResult>> {
         let world = &self.engine.world;
         let most = self.engine.options.config.cache.max_path_sets.map_or(usize::MAX, |most| most as usize);
+        let mut known = Vec::new();
         for (_, bytes) in world.entries.path_sets(self.weak).into_iter().take(most) {
             let Ok(paths) = postcard::from_bytes::<PathSet>(&bytes) else { continue };
             let strong = strong(&self.view, self.weak, &paths, None)?;
-            let Some(bytes) = world.entries.result(strong) else { continue };
-            let Ok(cached) = postcard::from_bytes::<CachedResult>(&bytes) else { continue };
-            let mut note = |path| self.engine.note_shared(slot, path);
-            if !cached.restore(world, self.pip, self.process, &mut note)? {
-                continue;
+            let found = world.entries.result(strong);
+            if let Some(result) = &found
+                && let Ok(cached) = postcard::from_bytes::<CachedResult>(result)
+                && let Some(hit) = self.take_over(&cached, strong, &paths, slot)?
+            {
+                world.entries.touch(strong);
+                self.give_old(&cached, &bytes, strong, result);
+                return Ok(Some(PipResult { origin: Some(Origin::Local), ..hit }));
             }
-            let (Ok(stdout), Ok(stderr)) = (self.text(&cached.stdout), self.text(&cached.stderr)) else { continue };
-            world.entries.touch(strong);
-            if let Some(result) = self.accept_cached(&cached, strong, paths, &stdout, &stderr)? {
-                return Ok(Some(result));
-            }
+            known.push((strong, paths, bytes));
         }
-        Ok(None)
+        self.look_up_shared(slot, known)
+    }
+
+    /// Makes a result's outputs this build's, and tells what was printed. None where it is no good.
+    pub(super) fn take_over(
+        &self,
+        cached: &CachedResult,
+        strong: Fingerprint,
+        paths: &PathSet,
+        slot: usize,
+    ) -> io::Result<Option<PipResult>> {
+        let mut note = |path| self.engine.note_shared(slot, path);
+        let mut bring = |missing: &Missing| self.bring(cached, missing);
+        if !cached.restore(&self.engine.world, self.pip, self.process, &mut bring, &mut note)? {
+            return Ok(None);
+        }
+        let (Ok(stdout), Ok(stderr)) = (self.text(&cached.stdout), self.text(&cached.stderr)) else { return Ok(None) };
+        self.accept_cached(cached, strong, paths, &stdout, &stderr)
     }
 
     fn text(&self, digest: &Digest) -> Result<String, crate::cas::StoreError> {
@@ -166,7 +210,7 @@ impl<'s, 'g> Step<'s, 'g> {
         &self,
         cached: &CachedResult,
         strong: Fingerprint,
-        paths: PathSet,
+        paths: &PathSet,
         stdout: &str,
         stderr: &str,
     ) -> io::Result<Option<PipResult>> {
@@ -193,7 +237,7 @@ impl<'s, 'g> Step<'s, 'g> {
         self.say(&mut result, stdout, stderr);
         let sources: Vec<_> = cached.sources.iter().filter_map(|token| world.path_of_token(token)).collect();
         self.publish(cached.outputs.clone(), directories, &sources, &mut result);
-        self.engine.rely_on(&paths);
+        self.engine.rely_on(paths);
         Ok(Some(result))
     }
 
@@ -223,7 +267,7 @@ impl<'s, 'g> Step<'s, 'g> {
             }
             world.set_contents(id, Contents::opaque(entries));
         }
-        left.retain(|path| !sources.contains(path));
+        left.retain(|path| !sources.contains(path) && !world.virtual_outputs.is_away(*path));
         world.made.leave(self.pip, world.graph, left.into_iter());
         result.weak = Some(self.weak);
     }
@@ -269,6 +313,8 @@ impl<'s, 'g> Step<'s, 'g> {
     fn run_once(&self, attempt: &mut Attempt<'_>, number: u32) -> io::Result<Ran> {
         let engine = self.engine;
         let world = &engine.world;
+        bring_versions(engine, self.process, attempt.slot)?;
+        world.virtual_outputs.forget(self.pip);
         make_room(engine, self.pip, self.process)?;
         let scratch = Scratch::new(engine, attempt.slot)?;
         for output in self.process.outputs.iter().filter(|output| output.artifact.rewrite > 1) {
@@ -280,14 +326,11 @@ impl<'s, 'g> Step<'s, 'g> {
         for output in self.process.outputs.iter().filter(|output| world.is_below_shared(output.artifact.path)) {
             engine.note_shared(attempt.slot, output.artifact.path)?;
         }
-        let mut job = job(engine, self.process, &self.command, &scratch, number, attempt.slot)?;
-        if self.is_service {
-            job.timeout = None;
-        }
-        let report = engine.run_job(attempt, &job)?;
-        let stdout = read_text(&job.stdout)?;
-        let stderr = read_text(&job.stderr)?;
-        let mut result = PipResult::new(Done::Executed);
+        let run = self.run_somewhere(attempt, &scratch, number)?;
+        let Run { report, stdout, stderr, observed, elsewhere, cached, stays } = run;
+        let mut result = PipResult::new(if cached { Done::Hit } else { Done::Executed });
+        result.elsewhere = elsewhere;
+        result.stays = stays;
         result.user = report.user;
         result.system = report.system;
         result.peak_memory = report.peak_memory;
@@ -301,19 +344,25 @@ impl<'s, 'g> Step<'s, 'g> {
             return Ok(Ran { result, exit: Some(report.exit), left: Vec::new() });
         }
         let mut verdict = judge(&self.view, self.process, &report, &engine.options.allow_lists);
-        if !job.observe {
+        if !observed {
             verdict.path_set = self.view.everything()?;
             if self.process.flags.allow_undeclared_source_reads {
                 verdict.uncacheable = Some("nobody watched which sources it read".to_owned());
             }
         }
         result.reads = self.reads(&report);
-        let trouble = self.trouble(&report, &stdout, &stderr);
+        let mut trouble = self.trouble(&report, &stdout, &stderr);
+        if elsewhere && let Some(first) = trouble.first_mut() {
+            first.notes.push(ELSEWHERE.to_owned());
+        }
         let fine = trouble.is_empty() && verdict.violations.is_empty();
         let harvest = harvest(engine, self.pip, self.process, &verdict, attempt.slot, fine)?;
         result.violations = verdict.violations.iter().chain(&harvest.violations).cloned().collect();
         // A process that failed has an excuse for what is not there.
-        let missing = if trouble.is_empty() { harvest.diagnostics.clone() } else { Vec::new() };
+        let mut missing = if trouble.is_empty() { harvest.diagnostics.clone() } else { Vec::new() };
+        if elsewhere && let Some(first) = missing.first_mut() {
+            first.notes.push(ELSEWHERE.to_owned());
+        }
         result.diagnostics = trouble;
         result.diagnostics.extend(missing);
         result.diagnostics.extend(self.slow(&report));
@@ -344,6 +393,44 @@ impl<'s, 'g> Step<'s, 'g> {
         Ok(Ran { result, exit: Some(report.exit), left: Vec::new() })
     }
 
+    /// Runs it: on another machine where there is one and that can be, else here.
+    fn run_somewhere(&self, attempt: &mut Attempt<'_>, scratch: &Scratch, number: u32) -> io::Result<Run> {
+        #[cfg(feature = "remote")]
+        if let Some(executor) = self.engine.executor.as_ref().filter(|_| !self.is_service) {
+            let errand = Errand {
+                engine: self.engine,
+                pip: self.pip,
+                process: self.process,
+                view: &self.view,
+                command: &self.command,
+                attempt: number,
+                slot: attempt.slot,
+                backup: &scratch.backup,
+                looks_up: self.is_looked_up() && number == 0,
+            };
+            return match executor.run(&errand)? {
+                Answer::Ran(run) => Ok(*run),
+                Answer::Here(reason) => {
+                    (attempt.stays_here)();
+                    Ok(Run { stays: Some(reason), ..self.run_here(attempt, scratch, number)? })
+                }
+            };
+        }
+        self.run_here(attempt, scratch, number)
+    }
+
+    /// Runs it on this machine.
+    fn run_here(&self, attempt: &mut Attempt<'_>, scratch: &Scratch, number: u32) -> io::Result<Run> {
+        bring(self.engine, self.process, attempt.slot)?;
+        let mut job = job(self.engine, self.process, &self.command, scratch, number, attempt.slot)?;
+        if self.is_service {
+            job.timeout = None;
+        }
+        let report = self.engine.run_job(attempt, &job)?;
+        let (stdout, stderr) = (read_text(&job.stdout)?, read_text(&job.stderr)?);
+        Ok(Run { report, stdout, stderr, observed: job.observe, elsewhere: false, cached: false, stays: None })
+    }
+
     /// Keeps a good result in the cache, if it may be cached, and makes it known.
     fn keep(
         &self,
@@ -359,7 +446,7 @@ impl<'s, 'g> Step<'s, 'g> {
         result.skips_dependents = rare.is_some_and(|rare| rare.succeed_fast_exit_codes.contains(&code));
         let uncacheable_code = rare.is_some_and(|rare| rare.uncacheable_exit_codes.contains(&code));
         let violated = !result.violations.is_empty();
-        result.uncached = verdict.uncacheable.or(harvest.uncacheable).or_else(|| {
+        result.uncached = verdict.uncacheable.or(harvest.uncacheable.clone()).or_else(|| {
             let is_service = self.is_service.then(|| "it is a service".to_owned());
             violated.then(|| "it broke rules".to_owned()).or(is_service)
         });
@@ -388,13 +475,16 @@ impl<'s, 'g> Step<'s, 'g> {
                 exit_code: code,
                 succeed_fast: result.skips_dependents,
                 milliseconds: report.wall.as_millis() as u64,
+                shared: false,
             };
             let bytes = |error| io::Error::other(format!("a result cannot be written down: {error}"));
             let paths = postcard::to_stdvec(&verdict.path_set).map_err(bytes)?;
             let entry = postcard::to_stdvec(&cached).map_err(bytes)?;
             world.entries.record(self.weak, &paths, strong, &entry);
+            self.give(&cached, &paths, strong, &entry);
             explain::remember(self.engine, self.pip, &self.recipe(Some(&verdict.path_set))?)?;
         }
+        self.check_again(&harvest, result);
         self.engine.rely_on(&verdict.path_set);
         self.publish(harvest.outputs, harvest.directories, &harvest.sources, result);
         Ok(())
@@ -458,10 +548,7 @@ impl<'s, 'g> Step<'s, 'g> {
         let graph = self.engine.world.graph;
         let rare = self.process.rare.as_deref();
         let name = pip_name(graph, self.pip);
-        let fine = |code: &i32| match rare.filter(|rare| !rare.success_exit_codes.is_empty()) {
-            Some(rare) => rare.success_exit_codes.contains(code) || rare.succeed_fast_exit_codes.contains(code),
-            None => *code == 0 || rare.is_some_and(|rare| rare.succeed_fast_exit_codes.contains(code)),
-        };
+        let fine = |code: &i32| is_success(self.process, *code);
         let wrote_error = self.process.flags.writing_to_standard_error_fails_execution && !stderr.is_empty();
         let (code, message) = match &report.exit {
             Exit::Code(code) if fine(code) && wrote_error => {
@@ -563,6 +650,15 @@ struct Ran {
     exit: Option<Exit>,
     /// What a failed run left in output directories, folders before what is in them.
     left: Vec<PathId>,
+}
+
+/// Whether an exit code is one that the spec of a process calls a success.
+pub(in crate::engine) fn is_success(process: &ProcessPip, code: i32) -> bool {
+    let rare = process.rare.as_deref();
+    match rare.filter(|rare| !rare.success_exit_codes.is_empty()) {
+        Some(rare) => rare.success_exit_codes.contains(&code) || rare.succeed_fast_exit_codes.contains(&code),
+        None => code == 0 || rare.is_some_and(|rare| rare.succeed_fast_exit_codes.contains(&code)),
+    }
 }
 
 /// Makes a file that is to be changed in place this build's alone: the cache may have a link to it.

@@ -387,6 +387,7 @@ fn write_rare(graph: &PipGraph, rare: &RareOptions, object: &mut Object<'_>) -> 
         change_affected_input_list,
         file_access_trace_file,
         reclassification_rules,
+        remote_platform,
         service,
     } = rare;
     if let Some(response) = response_file {
@@ -458,6 +459,7 @@ fn write_rare(graph: &PipGraph, rare: &RareOptions, object: &mut Object<'_>) -> 
         ("allowedSurvivingChildProcessNames", allowed_surviving_children),
         ("childProcessesToBreakawayFromSandbox", breakaway_children),
         ("reclassificationRules", reclassification_rules),
+        ("remotePlatform", remote_platform),
     ] {
         if !list.is_empty() {
             object.symbols(graph, key, list)?;

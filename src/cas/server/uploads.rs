@@ -1,0 +1,298 @@
+//! Blobs on their way in, piece by piece. What has arrived is kept when the connection goes, for a while and not too
+//! much of it, so that the client can go on where it was.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tonic::Status;
+use tonic::codegen::Bytes;
+use zstd::stream::raw::{Decoder, InBuffer, Operation as _, OutBuffer};
+
+use super::index::lock;
+use super::names::Name;
+use super::requests;
+use super::storage::Storage;
+use crate::cas::store::Incoming;
+use crate::cas::{Digest, StoreError};
+
+// Unfinished uploads without a client: more than these, and the oldest go.
+const MOST_IDLE: usize = 256;
+
+// The largest window of a compressed stream is 128 MiB of memory unless it is bounded.
+const WINDOW_LOG: u32 = 25;
+
+/// The uploads that have begun, by their resource names.
+#[derive(Debug)]
+pub(super) struct Uploads {
+    storage: Arc<Storage>,
+    table: Mutex<HashMap<String, Arc<Upload>>>,
+    writers: AtomicU64,
+    keep: Duration,
+}
+
+/// One of them.
+pub(super) struct Upload {
+    digest: Digest,
+    storage: Arc<Storage>,
+    // Who writes to it: the latest client that said so. Zero while there is none.
+    writer: AtomicU64,
+    state: Mutex<State>,
+}
+
+struct State {
+    // Gone when the upload is complete or has failed.
+    sink: Option<Sink>,
+    // How many bytes of the stream have arrived.
+    received: u64,
+    // How many of them count as arriving.
+    charged: u64,
+    touched: Instant,
+}
+
+struct Sink {
+    incoming: Incoming,
+    unpack: Option<Unpack>,
+}
+
+struct Unpack {
+    decoder: Decoder<'static>,
+    buffer: Vec<u8>,
+}
+
+/// The right to write to an upload, until another client takes it. What has arrived stays when it goes.
+pub(super) struct Writer {
+    upload: Arc<Upload>,
+    id: u64,
+    /// How many of the bytes that the client sends have arrived before.
+    pub(super) again: u64,
+}
+
+impl std::fmt::Debug for Upload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Upload({})", self.digest)
+    }
+}
+
+impl Uploads {
+    pub(super) fn new(storage: Arc<Storage>, keep: Duration) -> Self {
+        Self { storage, table: Mutex::default(), writers: AtomicU64::new(0), keep }
+    }
+
+    /// How many bytes of an upload have arrived.
+    pub(super) fn received(&self, resource: &str) -> Option<u64> {
+        let upload = lock(&self.table).get(resource).cloned()?;
+        let received = lock(&upload.state).received;
+        Some(received)
+    }
+
+    /// Begins an upload or goes on with one. Whoever has been writing to it can no longer do so. This opens files.
+    ///
+    /// # Errors
+    /// When it does not go on where it was, and when the file system refuses.
+    pub(super) fn open(&self, resource: &str, name: &Name, offset: u64) -> Result<Writer, Status> {
+        let storage = &self.storage;
+        let id = self.writers.fetch_add(1, Ordering::Relaxed) + 1;
+        let upload = {
+            let mut table = lock(&self.table);
+            let fresh = || {
+                let state = State { sink: None, received: 0, charged: 0, touched: Instant::now() };
+                let upload = Upload {
+                    digest: name.digest,
+                    storage: Arc::clone(storage),
+                    writer: AtomicU64::new(0),
+                    state: Mutex::new(state),
+                };
+                Arc::new(upload)
+            };
+            Arc::clone(table.entry(resource.to_owned()).or_insert_with(fresh))
+        };
+        upload.writer.store(id, Ordering::SeqCst);
+        let mut writer = Writer { upload: Arc::clone(&upload), id, again: 0 };
+        let mut state = lock(&upload.state);
+        state.touched = Instant::now();
+        if offset > state.received || (offset > 0 && state.sink.is_none()) {
+            let message = format!("{} bytes have arrived; the next offset is not {offset}", state.received);
+            return Err(Status::invalid_argument(message));
+        }
+        // What the last connection brought may have been written after the client asked how much that was.
+        writer.again = if offset == 0 { 0 } else { state.received - offset };
+        if offset == 0 {
+            upload.reset(&mut state);
+            let incoming = storage.with_room(0, || storage.store.receive(&name.digest));
+            let incoming = incoming.map_err(|error| requests::store_error(storage, &error))?;
+            let unpack = if name.zstd { Some(Unpack::new()?) } else { None };
+            state.sink = Some(Sink { incoming, unpack });
+        }
+        drop(state);
+        Ok(writer)
+    }
+
+    /// Forgets an upload, and what has arrived of it. One that another client goes on with stays.
+    pub(super) fn forget(&self, resource: &str, writer: &Writer) {
+        let mut table = lock(&self.table);
+        if table.get(resource).is_some_and(|upload| Arc::ptr_eq(upload, &writer.upload) && writer.owns()) {
+            table.remove(resource);
+        }
+    }
+
+    /// Removes uploads that no client has gone on with for long, and the oldest if they are too many.
+    pub(super) fn clean(&self) {
+        let mut idle = self.idle();
+        idle.sort_by_key(|(_, touched)| *touched);
+        let excess = idle.len().saturating_sub(MOST_IDLE);
+        let gone =
+            idle.into_iter().enumerate().filter(|(at, (_, touched))| *at < excess || touched.elapsed() > self.keep);
+        self.remove(gone.map(|(_, (resource, _))| resource).collect());
+    }
+
+    /// Removes all uploads that have no client, to make room.
+    pub(super) fn drop_idle(&self) {
+        self.remove(self.idle().into_iter().map(|(resource, _)| resource).collect());
+    }
+
+    fn idle(&self) -> Vec<(String, Instant)> {
+        let table = lock(&self.table);
+        let mut idle = Vec::new();
+        #[expect(clippy::iter_over_hash_type, reason = "the order of removal is seen by nobody")]
+        for (resource, upload) in table.iter() {
+            if upload.writer.load(Ordering::SeqCst) == 0 {
+                // Whoever holds the state is at work.
+                if let Ok(state) = upload.state.try_lock() {
+                    idle.push((resource.clone(), state.touched));
+                }
+            }
+        }
+        idle
+    }
+
+    fn remove(&self, resources: Vec<String>) {
+        let mut table = lock(&self.table);
+        let mut gone = Vec::new();
+        for resource in resources {
+            // A client may have come back meanwhile.
+            if table.get(&resource).is_some_and(|upload| upload.writer.load(Ordering::SeqCst) == 0) {
+                gone.extend(table.remove(&resource));
+            }
+        }
+        drop(table);
+        // Files are removed without the lock.
+        drop(gone);
+    }
+}
+
+impl Writer {
+    fn owns(&self) -> bool {
+        self.upload.writer.load(Ordering::SeqCst) == self.id
+    }
+
+    /// Takes the next bytes. This writes files.
+    ///
+    /// # Errors
+    /// When they are too many or no compressed stream, when another client has taken over, and when there is no room.
+    pub(super) fn feed(&self, uploads: &Uploads, pieces: &[Bytes]) -> Result<(), Status> {
+        let upload = &self.upload;
+        let storage = &upload.storage;
+        let mut state = lock(&upload.state);
+        if !self.owns() {
+            return Err(Status::aborted("another client goes on with this upload"));
+        }
+        let size: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
+        if let Err(error) = storage.make_room(size) {
+            // What nobody goes on with takes room too.
+            uploads.drop_idle();
+            storage.make_room(size).map_err(|_| requests::refused(storage, &error))?;
+        }
+        state.touched = Instant::now();
+        let Some(sink) = &mut state.sink else {
+            return Err(Status::failed_precondition("this upload has ended"));
+        };
+        let before = sink.incoming.arrived();
+        let fed = pieces.iter().try_for_each(|piece| sink.feed(storage, piece));
+        let arrived = sink.incoming.arrived() - before;
+        storage.arriving.fetch_add(arrived, Ordering::Relaxed);
+        state.charged += arrived;
+        state.received += size;
+        if fed.is_err() {
+            // It is not known how much of it was taken.
+            upload.reset(&mut state);
+        }
+        fed
+    }
+
+    /// Puts the blob into the store. The answer is how many bytes of the stream arrived. This writes files.
+    ///
+    /// # Errors
+    /// When it is not what its name says, when another client has taken over, and when there is no room.
+    pub(super) fn finish(&self) -> Result<u64, Status> {
+        let upload = &self.upload;
+        let storage = &upload.storage;
+        let mut state = lock(&upload.state);
+        if !self.owns() {
+            return Err(Status::aborted("another client goes on with this upload"));
+        }
+        let received = state.received;
+        let Some(sink) = state.sink.take() else {
+            return Err(Status::failed_precondition("this upload has ended"));
+        };
+        let done = storage.complete(sink.incoming);
+        upload.reset(&mut state);
+        done.map(|()| received).map_err(|error| requests::refused(storage, &error))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Nobody else's.
+        let _ = self.upload.writer.compare_exchange(self.id, 0, Ordering::SeqCst, Ordering::SeqCst);
+    }
+}
+
+impl Upload {
+    // Forgets what has arrived.
+    fn reset(&self, state: &mut State) {
+        state.sink = None;
+        state.received = 0;
+        self.storage.arriving.fetch_sub(std::mem::take(&mut state.charged), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let charged = lock(&self.state).charged;
+        self.storage.arriving.fetch_sub(charged, Ordering::Relaxed);
+    }
+}
+
+impl Sink {
+    fn feed(&mut self, storage: &Storage, piece: &[u8]) -> Result<(), Status> {
+        let Self { incoming, unpack } = self;
+        let mut write = |bytes: &[u8]| -> Result<(), StoreError> {
+            storage.with_room(bytes.len() as u64, || incoming.write(bytes))
+        };
+        let Some(Unpack { decoder, buffer }) = unpack else {
+            return write(piece).map_err(|error| requests::store_error(storage, &error));
+        };
+        let mut from = InBuffer::around(piece);
+        loop {
+            let mut to = OutBuffer::around(&mut buffer[..]);
+            decoder.run(&mut from, &mut to).map_err(|_| Status::invalid_argument("this is no zstd stream"))?;
+            let filled = to.pos();
+            write(&buffer[..filled]).map_err(|error| requests::store_error(storage, &error))?;
+            // A full buffer may mean that there is more to come without further input.
+            if from.pos() == piece.len() && filled < buffer.len() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Unpack {
+    fn new() -> Result<Self, Status> {
+        let wrong = |_| Status::internal("zstd cannot be used");
+        let mut decoder = Decoder::new().map_err(wrong)?;
+        decoder.set_parameter(zstd::stream::raw::DParameter::WindowLogMax(WINDOW_LOG)).map_err(wrong)?;
+        Ok(Self { decoder, buffer: vec![0; 256 * 1024] })
+    }
+}

@@ -1,0 +1,381 @@
+//! Builds that share a remote cache: a second machine finds everything that the first one built, whatever is asked for its
+//! outputs, and whatever the server is like. Single rules have their stories in `tests/cases/build/remote-*`.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "tests look at files, and say what they skip")]
+
+#[path = "remote/server.rs"]
+#[allow(dead_code, reason = "these tests need a part of it")]
+mod server;
+#[path = "remote/services.rs"]
+#[allow(dead_code, reason = "these tests need a part of it")]
+mod services;
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use dscript::cas::remote::{Remote, RemoteError, RemoteOptions};
+use serde_json::Value;
+use server::Server;
+use tempfile::TempDir;
+use tonic::Code;
+
+/// The examples, with the qualifiers under which they are built, and whether they need a compiler.
+const EXAMPLES: [(&str, &[&str], bool); 6] = [
+    ("hello", &[], false),
+    ("monorepo", &[], false),
+    ("codegen", &[], false),
+    ("shared-opaque", &[], false),
+    ("c-program", &["-q", "debug"], true),
+    ("c-program", &["-q", "release"], true),
+];
+
+/// A machine: a folder of its own with a copy of an example, and an empty cache.
+struct Machine {
+    folder: PathBuf,
+    _place: TempDir,
+}
+
+/// A build that has ended.
+struct Built {
+    code: i32,
+    said: String,
+    summary: Value,
+    /// Of each process how it ended, and where its result came from.
+    processes: BTreeMap<String, (String, Value)>,
+}
+
+impl Machine {
+    fn new(example: &str, place: &str) -> Self {
+        Self::with(place, |folder| {
+            support::copy_folder(&support::project().join("examples").join(example), folder).unwrap()
+        })
+    }
+
+    fn with(place: &str, fill: impl FnOnce(&Path)) -> Self {
+        // Not among the folders of the system, which pips may read.
+        let temporary = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let folder = temporary.path().join(place);
+        fs::create_dir_all(&folder).unwrap();
+        fill(&folder);
+        for left in ["Out", ".dscript"] {
+            let _ = fs::remove_dir_all(folder.join(left));
+        }
+        Self { folder, _place: temporary }
+    }
+
+    fn build(&self, endpoint: &str, arguments: &[&str]) -> Built {
+        let log = self.folder.with_extension("log");
+        let mut command = support::program(&self.folder);
+        command.args(["build", "--format", "json", "--remote-cache", endpoint, "--log"]).arg(&log).args(arguments);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let mut processes = BTreeMap::new();
+        for line in fs::read_to_string(&log).unwrap().lines() {
+            let event: Value = serde_json::from_str(line).unwrap();
+            if event["kind"] == "process" {
+                let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+                processes.insert(text("id"), (text("result"), event["origin"].clone()));
+            }
+        }
+        let summary = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        Built { code: output.status.code().unwrap_or(-1), said, summary, processes }
+    }
+
+    fn fine(&self, endpoint: &str, arguments: &[&str]) -> Built {
+        let built = self.build(endpoint, arguments);
+        assert_eq!(built.code, 0, "{}", built.said);
+        built
+    }
+
+    /// Every file and link below the outputs, with what is in it.
+    fn outputs(&self) -> BTreeMap<String, (u32, Vec<u8>)> {
+        let root = self.folder.join("Out");
+        let mut outputs = BTreeMap::new();
+        for file in support::files_below(&root, "") {
+            let name = file.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+            // Temporary folders have nothing that anybody was promised.
+            if name.starts_with("Temp/") {
+                continue;
+            }
+            let found = match fs::read_link(&file) {
+                Ok(target) => (0, target.to_string_lossy().into_owned().into_bytes()),
+                Err(_) => (fs::metadata(&file).unwrap().permissions().mode() & 0o111, fs::read(&file).unwrap()),
+            };
+            outputs.insert(name, found);
+        }
+        outputs
+    }
+
+    fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.folder.join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "`{from}` stands in {file}");
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    }
+}
+
+impl Built {
+    /// That every process came from the server.
+    fn assert_all_remote(&self, what: &str) {
+        assert!(!self.processes.is_empty(), "{what}");
+        for (id, (result, origin)) in &self.processes {
+            assert_eq!((result.as_str(), origin.as_str()), ("hit", Some("remote")), "{what}: {id}");
+        }
+        assert_eq!(self.summary["remote"]["hits"], self.processes.len(), "{what}");
+    }
+}
+
+fn has_compiler() -> bool {
+    Path::new("/usr/bin/cc").exists() && Path::new("/usr/bin/ar").exists()
+}
+
+/// Builds every example on one machine and then on others.
+fn second_machines(endpoint: &str) {
+    for (example, qualifiers, compiles) in EXAMPLES {
+        if compiles && !has_compiler() {
+            eprintln!("skipped: {example} needs a compiler");
+            continue;
+        }
+        let what = format!("{example} {qualifiers:?}");
+        let first = Machine::new(example, "first");
+        let built = first.fine(endpoint, qualifiers);
+        assert_eq!(built.summary["remote"]["resultsUp"], built.processes.len(), "{what}: {}", built.said);
+        let wanted = first.outputs();
+        assert!(!wanted.is_empty(), "{what}");
+
+        let second = Machine::new(example, "another place/quite \"else\"/deeper");
+        second.fine(endpoint, qualifiers).assert_all_remote(&what);
+        assert_eq!(second.outputs(), wanted, "{what}");
+
+        // What stays away at first comes when it is wanted.
+        let third = Machine::new(example, "third");
+        let built = third.fine(endpoint, &[qualifiers, &["--outputs", "none"]].concat());
+        built.assert_all_remote(&format!("{what} without outputs"));
+        assert!(third.outputs().len() < wanted.len(), "{what}: {:?}", third.outputs().keys());
+        let built = third.fine(endpoint, qualifiers);
+        assert!(built.processes.values().all(|(result, _)| result == "hit"), "{what}: {:?}", built.processes);
+        assert_eq!(third.outputs(), wanted, "{what} afterwards");
+
+        let verified = Machine::new(example, "fourth");
+        verified.fine(endpoint, &[qualifiers, &["--verify"]].concat()).assert_all_remote(&format!("{what}, verified"));
+        assert_eq!(verified.outputs(), wanted, "{what}, verified");
+    }
+}
+
+#[test]
+fn a_second_machine_finds_everything() {
+    let server = Server::start();
+    second_machines(&server.endpoint());
+    // The names of results are whole messages, and all that results need is there.
+    let results = server.state.results.lock().unwrap().clone();
+    #[allow(clippy::iter_over_hash_type, reason = "each is looked at by itself")]
+    for (name, result) in results {
+        assert!(server.has(&name), "the action of a result is missing");
+        for file in result.output_files {
+            let digest = dscript::cas::Digest::try_from(file.digest.as_ref().unwrap()).unwrap();
+            assert!(digest.size == 0 || server.has(&digest), "{} is missing", file.path);
+        }
+    }
+}
+
+#[test]
+fn an_edit_is_built_from_what_stays_away() {
+    let server = Server::start();
+    let endpoint = server.endpoint();
+    Machine::new("shared-opaque", "first").fine(&endpoint, &[]);
+    let edit = |machine: &Machine| {
+        let script = machine.folder.join("scripts/gather.sh");
+        let text = fs::read_to_string(&script).unwrap() + "\n# Another comment.\n";
+        fs::write(&script, text).unwrap();
+    };
+    let local = Machine::new("shared-opaque", "local");
+    edit(&local);
+    local.fine(&endpoint, &["--no-cache"]);
+
+    for outputs in ["none", "toplevel", "all"] {
+        let second = Machine::new("shared-opaque", "second");
+        second.fine(&endpoint, &["--outputs", outputs]).assert_all_remote(outputs);
+        edit(&second);
+        let built = second.fine(&endpoint, &["--outputs", outputs, "--remote-upload", "no"]);
+        // Whoever gathers runs, over directories, filters and composites; whoever emits does not.
+        let executed = built.processes.values().filter(|(result, _)| result == "executed").count();
+        assert!(executed > 0 && executed < built.processes.len(), "{outputs}: {:?}", built.processes);
+        let all = local.outputs();
+        for (name, found) in second.outputs() {
+            assert_eq!(all.get(&name), Some(&found), "{outputs}: {name}");
+        }
+        second.fine(&endpoint, &["--remote-upload", "no"]);
+        assert_eq!(second.outputs(), all, "{outputs}, and then all");
+    }
+}
+
+#[test]
+fn the_cache_of_the_second_machine_does_without_the_server_later() {
+    let server = Server::start();
+    let endpoint = server.endpoint();
+    let first = Machine::new("codegen", "first");
+    first.fine(&endpoint, &[]);
+    let second = Machine::new("codegen", "second");
+    second.fine(&endpoint, &[]);
+    drop(server);
+    fs::remove_dir_all(second.folder.join("Out")).unwrap();
+    let built = second.fine(&endpoint, &[]);
+    assert!(
+        built.processes.values().all(|(result, origin)| result == "hit" && origin == "local"),
+        "{:?}",
+        built.processes
+    );
+    assert_eq!(built.said.matches("warning").count(), 1, "{}", built.said);
+    assert_eq!(second.outputs(), first.outputs());
+}
+
+/// A workspace with so many processes that depend on nothing.
+fn many(folder: &Path, count: usize) {
+    fs::write(
+        folder.join("config.dsc"),
+        "config({ mounts: [{ name: a`SourceRoot`, path: p`.`, isReadable: true, isWritable: true }] });\n",
+    )
+    .unwrap();
+    fs::write(folder.join("module.config.dsc"), "module({ name: \"Many\" });\n").unwrap();
+    let mut spec = "import * as Shell from \"Sdk.Shell\";\nimport {Artifact} from \"Sdk.Transformers\";\n".to_owned();
+    for number in 0..count {
+        spec.push_str(&format!(
+            "const n{number} = Shell.run({{ command: [\"echo {number} > \", Artifact.output(p`Out/{number}`)] }});\n"
+        ));
+    }
+    fs::write(folder.join("build.dsc"), spec).unwrap();
+}
+
+#[test]
+fn a_server_that_fails_is_not_asked_for_every_pip() {
+    let server = Server::start();
+    server.faults().failing.insert("GetActionResult", (Code::Unavailable, usize::MAX));
+    server.faults().failing.insert("UpdateActionResult", (Code::PermissionDenied, usize::MAX));
+    let machine = Machine::with("many", |folder| many(folder, 150));
+    let begun = Instant::now();
+    let built = machine.fine(&server.endpoint(), &[]);
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert_eq!(built.summary["executed"], 150);
+    for method in ["GetActionResult", "UpdateActionResult"] {
+        let calls = server.calls(method).len();
+        assert!((1..=20).contains(&calls), "{method}: {calls}");
+    }
+    // Once about reading, once about writing.
+    assert_eq!(built.said.matches("dscript: warning").count(), 2, "{}", built.said);
+}
+
+#[test]
+fn a_server_that_dies_in_the_middle_ends_no_build() {
+    let server = Server::start();
+    let endpoint = server.endpoint();
+    let first = Machine::new("shared-opaque", "first");
+    first.fine(&endpoint, &[]);
+    let second = Machine::new("shared-opaque", "second");
+    second.fine(&endpoint, &["--outputs", "none"]);
+    second.edit("scripts/gather.sh", "\n", "\n# changed\n");
+    first.edit("scripts/gather.sh", "\n", "\n# changed\n");
+    // It says that all is well, and then knows nothing any more.
+    server.state.blobs.lock().unwrap().clear();
+    let built = second.fine(&endpoint, &["--outputs", "none", "-j", "4", "--remote-upload", "no"]);
+    assert!(built.processes.values().any(|(result, _)| result == "executed"));
+    drop(server);
+    second.fine(&endpoint, &[]);
+    first.fine(&endpoint, &[]);
+    assert_eq!(second.outputs(), first.outputs());
+}
+
+#[test]
+fn contents_that_are_not_what_they_should_be_are_not_used() {
+    let server = Server::start();
+    let endpoint = server.endpoint();
+    let first = Machine::new("hello", "first");
+    first.fine(&endpoint, &[]);
+    let wrong: Vec<_> = {
+        let results = server.state.results.lock().unwrap();
+        let files = results.values().flat_map(|result| &result.output_files);
+        files.filter_map(|file| dscript::cas::Digest::try_from(file.digest.as_ref()?).ok()).collect()
+    };
+    for digest in wrong {
+        server.faults().altered.insert(digest, vec![b'?'; usize::try_from(digest.size).unwrap()]);
+    }
+    let second = Machine::new("hello", "second");
+    let built = second.fine(&endpoint, &["--remote-cache-read-only"]);
+    assert!(built.processes.values().all(|(result, _)| result == "executed"), "{:?}", built.processes);
+    assert_eq!(second.outputs(), first.outputs());
+}
+
+struct Casd {
+    child: Child,
+    endpoint: String,
+    folder: TempDir,
+}
+
+impl Casd {
+    /// Starts one, if there is one.
+    fn start() -> Option<Self> {
+        let Some(folder) = std::env::var_os("BUILDBOX") else {
+            eprintln!("skipped: `BUILDBOX` does not name the folder of buildbox-casd");
+            return None;
+        };
+        let program = PathBuf::from(folder).join("buildbox-casd");
+        let folder = tempfile::tempdir().unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let child = Command::new(&program)
+            .arg(format!("--bind={free}"))
+            .arg(folder.path().join("store"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", program.display()));
+        let casd = Self { child, endpoint: format!("grpc://{free}"), folder };
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            match Remote::connect(RemoteOptions::new(casd.endpoint.clone())) {
+                Ok(_) => return Some(casd),
+                Err(RemoteError::Unreachable { .. }) if Instant::now() < end => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+impl Drop for Casd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_second_machine_finds_everything_on_casd() {
+    let Some(casd) = Casd::start() else { return };
+    second_machines(&casd.endpoint);
+}
+
+#[test]
+fn what_casd_has_expired_is_made_again() {
+    let Some(casd) = Casd::start() else { return };
+    let first = Machine::new("shared-opaque", "first");
+    first.fine(&casd.endpoint, &[]);
+    let second = Machine::new("shared-opaque", "second");
+    second.fine(&casd.endpoint, &["--outputs", "none"]).assert_all_remote("casd");
+    for machine in [&first, &second] {
+        machine.edit("scripts/gather.sh", "\n", "\n# changed\n");
+    }
+    let objects = casd.folder.path().join("store/cas/objects");
+    for file in support::files_below(&objects, "") {
+        fs::remove_file(file).unwrap();
+    }
+    let built = second.fine(&casd.endpoint, &["--outputs", "none"]);
+    assert!(built.processes.values().any(|(result, _)| result == "executed"));
+    second.fine(&casd.endpoint, &[]);
+    first.fine(&casd.endpoint, &[]);
+    assert_eq!(second.outputs(), first.outputs());
+}
