@@ -4,6 +4,9 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "tests look at files, and say what they skip")]
 
+#[path = "support/executor.rs"]
+#[allow(dead_code, reason = "these tests need a part of it")]
+mod executor;
 #[path = "remote/server.rs"]
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod server;
@@ -186,6 +189,16 @@ fn a_second_machine_finds_everything() {
 }
 
 #[test]
+fn a_second_machine_finds_everything_on_our_own_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let bound = dscript::cas::server::Server::bind(dscript::cas::server::ServerOptions::new(folder.path())).unwrap();
+    let endpoint = bound.url();
+    let running = bound.start().unwrap();
+    second_machines(&endpoint);
+    running.stop().unwrap();
+}
+
+#[test]
 fn an_edit_is_built_from_what_stays_away() {
     let server = Server::start();
     let endpoint = server.endpoint();
@@ -214,6 +227,56 @@ fn an_edit_is_built_from_what_stays_away() {
         second.fine(&endpoint, &["--remote-upload", "no"]);
         assert_eq!(second.outputs(), all, "{outputs}, and then all");
     }
+}
+
+#[test]
+fn what_runs_on_the_server_finds_its_inputs_there() {
+    let server = executor::Executor::start();
+    let endpoint = server.url();
+    let remote = ["--remote-executor", endpoint.as_str(), "--outputs", "none"];
+    let first = Machine::new("shared-opaque", "first");
+    first.fine(&endpoint, &remote[..2]);
+    let second = Machine::new("shared-opaque", "second");
+    second.fine(&endpoint, &remote).assert_all_remote("with an executor");
+    let edit = |machine: &Machine| {
+        let script = machine.folder.join("scripts/gather.sh");
+        fs::write(&script, fs::read_to_string(&script).unwrap() + "\n# Another comment.\n").unwrap();
+    };
+    edit(&first);
+    edit(&second);
+    let built = second.fine(&endpoint, &remote);
+    let executed = built.processes.values().filter(|(result, _)| result == "executed").count();
+    assert!(executed > 0, "{:?}", built.processes);
+    assert_eq!(built.summary["executedRemotely"], executed, "{}", built.said);
+    // What the processes there read never came here.
+    assert_eq!(built.summary["remote"]["blobsDown"], 0, "{}", built.summary);
+    first.fine(&endpoint, &["--no-cache"]);
+    let all = first.outputs();
+    for (name, found) in second.outputs() {
+        assert_eq!(all.get(&name), Some(&found), "{name}");
+    }
+    assert!(second.outputs().len() < all.len());
+    second.fine(&endpoint, &[]);
+    assert_eq!(second.outputs(), all);
+}
+
+#[test]
+fn what_another_server_has_goes_to_the_one_that_runs_processes() {
+    let (cache, server) = (Server::start(), executor::Executor::start());
+    let endpoint = cache.endpoint();
+    Machine::new("shared-opaque", "first").fine(&endpoint, &[]);
+    let second = Machine::new("shared-opaque", "second");
+    second.fine(&endpoint, &["--outputs", "none"]).assert_all_remote("two servers");
+    second.edit("scripts/gather.sh", "\n", "\n# changed\n");
+    let server = server.url();
+    let built = second.fine(&endpoint, &["--outputs", "none", "--remote-executor", &server]);
+    assert!(built.summary["executedRemotely"].as_u64().is_some_and(|count| count > 0), "{}", built.summary);
+    assert!(built.summary["remote"]["blobsDown"].as_u64().is_some_and(|count| count > 0), "{}", built.summary);
+    let third = Machine::new("shared-opaque", "third");
+    third.edit("scripts/gather.sh", "\n", "\n# changed\n");
+    third.fine(&endpoint, &["--no-cache"]);
+    second.fine(&endpoint, &[]);
+    assert_eq!(second.outputs(), third.outputs());
 }
 
 #[test]

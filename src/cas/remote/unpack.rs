@@ -54,7 +54,12 @@ mod tests {
             let mut unpack = Unpack::new().unwrap();
             let mut all = Vec::new();
             for part in twice.chunks(size) {
-                let taken: Result<(), ()> = unpack.take(part, |piece| Ok(all.extend_from_slice(piece))).unwrap();
+                let taken: Result<(), ()> = unpack
+                    .take(part, |piece| {
+                        all.extend_from_slice(piece);
+                        Ok(())
+                    })
+                    .unwrap();
                 taken.unwrap();
             }
             assert!(all == [&bytes[..], &bytes].concat());

@@ -1,7 +1,7 @@
 //! `ByteStream.Read`.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,14 +56,19 @@ impl Reading {
         }
         let Some(at) = offset else {
             // An offset makes sense only in what is there.
-            self.open(digest).await?;
+            self.open(digest, 0).await?;
             return Err(Status::out_of_range(format!("the blob has {} bytes", digest.size)));
         };
         let end = if limit == 0 { digest.size } else { digest.size.min(at.saturating_add(limit)) };
         let (sender, receiver) = mpsc::channel(1);
         let stream = ReceiverStream::new(receiver);
-        if digest == Digest::EMPTY || (at == end && !name.zstd) {
-            self.open(digest).await?;
+        if at == end {
+            self.open(digest, at).await?;
+            if name.zstd {
+                let nothing = zstd::bulk::compress(b"", LEVEL).map_err(|_| Status::internal("zstd cannot be used"))?;
+                // There is a place for one.
+                let _ = sender.try_send(Ok(ReadResponse { data: nothing.into() }));
+            }
             return Ok(stream);
         }
         if digest.size <= PAYLOAD && !name.zstd {
@@ -76,7 +81,7 @@ impl Reading {
             let _ = sender.try_send(Ok(ReadResponse { data: bytes }));
             return Ok(stream);
         }
-        let Some(file) = self.open(digest).await? else { return Ok(stream) };
+        let Some(file) = self.open(digest, at).await? else { return Ok(stream) };
         let part = Part { digest, file, at, end };
         let patience = self.patience;
         tokio::spawn(async move {
@@ -86,14 +91,19 @@ impl Reading {
         Ok(stream)
     }
 
-    // `None` for the blob that has no file.
-    async fn open(&self, digest: Digest) -> Result<Option<File>, Status> {
+    // A file at an offset; `None` for the blob that has no file.
+    async fn open(&self, digest: Digest, at: u64) -> Result<Option<File>, Status> {
         if digest == Digest::EMPTY {
             return Ok(None);
         }
         let storage = Arc::clone(&self.storage);
-        let opened = blocking(move || storage.open_blob(&digest)).await?;
-        opened.map(Some).map_err(|error| requests::store_error(&self.storage, &error))
+        let opened = blocking(move || {
+            let mut file = storage.open_blob(&digest).map_err(|error| requests::store_error(&storage, &error))?;
+            let lost = |_| Status::data_loss(format!("{digest} can no longer be read"));
+            file.seek(SeekFrom::Start(at)).map_err(lost)?;
+            Ok(Some(file))
+        });
+        opened.await?
     }
 }
 
@@ -106,7 +116,7 @@ async fn send(part: Part, sender: &Sender, patience: Duration) {
         let from = Arc::clone(&part);
         let count = PAYLOAD.min(part.end - at);
         // The next piece is read while the last one is being sent.
-        let piece = match blocking(move || from.piece(at, count)).await {
+        let piece = match blocking(move || from.piece(count)).await {
             Ok(piece) => piece,
             Err(error) => Err(error),
         };
@@ -165,11 +175,14 @@ async fn pass(sender: &Sender, piece: Result<ReadResponse, Status>, patience: Du
 }
 
 impl Part {
-    fn piece(&self, at: u64, count: u64) -> Result<Vec<u8>, Status> {
-        let mut bytes = vec![0; usize::try_from(count).unwrap_or(0)];
-        let lost = |_| Status::data_loss(format!("{} can no longer be read", self.digest));
-        self.file.read_exact_at(&mut bytes, at).map_err(lost)?;
-        Ok(bytes)
+    // From where the file stands: it is nobody else's.
+    fn piece(&self, count: u64) -> Result<Vec<u8>, Status> {
+        // With room for one more read that finds nothing.
+        let mut bytes = Vec::with_capacity(usize::try_from(count).unwrap_or(0) + 1);
+        match (&self.file).take(count).read_to_end(&mut bytes) {
+            Ok(read) if read as u64 == count => Ok(bytes),
+            _ => Err(Status::data_loss(format!("{} can no longer be read", self.digest))),
+        }
     }
 }
 
@@ -201,7 +214,7 @@ impl Packer {
                 self.ended = rest == 0;
                 continue;
             }
-            let bytes = self.part.piece(self.part.at, count)?;
+            let bytes = self.part.piece(count)?;
             let mut from = InBuffer::around(&bytes);
             let mut to = OutBuffer::around(&mut buffer[..]);
             self.encoder.run(&mut from, &mut to).map_err(wrong)?;

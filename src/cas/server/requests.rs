@@ -60,6 +60,9 @@ pub(super) fn store_error(storage: &Storage, error: &StoreError) -> Status {
             Status::not_found(format!("this server does not have {digest}"))
         }
         StoreError::Unlike { .. } => Status::invalid_argument(error.to_string()),
+        error if error.is_too_large() => {
+            Status::resource_exhausted("the disk of this server takes no file of that size")
+        }
         error if error.is_full() => Status::resource_exhausted("the disk of this server is full"),
         error => {
             storage.tell(&super::Event::Failed(error.to_string()));

@@ -195,7 +195,7 @@ impl Storage {
             let mut table = lock(&self.results.table);
             match self.store.replace_file(&path, &bytes) {
                 Ok(()) => {}
-                Err(error) if error.is_full() && tries > 0 => {
+                Err(error) if error.is_full() && !error.is_too_large() && tries > 0 => {
                     tries -= 1;
                     drop(table);
                     drop(gate);
@@ -279,6 +279,7 @@ pub(super) fn needs(result: &reapi::ActionResult) -> Result<Needs, String> {
             needs.directories.push(digest(&directory.path, Some(part))?);
         }
     }
+    #[expect(deprecated, reason = "older clients still send them")]
     for links in [&result.output_symlinks, &result.output_file_symlinks, &result.output_directory_symlinks] {
         for link in links {
             path(&link.path)?;

@@ -183,7 +183,7 @@ impl Bound {
 
         let listener = tokio::net::TcpListener::from_std(listener).map_err(|error| failed(&error))?;
         let incoming = listen::accept(listener, options.max_connections);
-        let upkeep = tokio::spawn(upkeep(Arc::clone(&storage), uploads, keys));
+        let upkeep = tokio::spawn(upkeep(Arc::clone(&storage), uploads, options.keep_uploads, keys));
         let (told, heard) = oneshot::channel();
         let signal = async move {
             shutdown.await;
@@ -242,9 +242,9 @@ fn end(runtime: Runtime) {
 }
 
 // What has to be done from time to time.
-async fn upkeep(storage: Arc<Storage>, uploads: Arc<Uploads>, keys: Arc<Keys>) {
+async fn upkeep(storage: Arc<Storage>, uploads: Arc<Uploads>, keep: Duration, keys: Arc<Keys>) {
     let mut save = tokio::time::interval(SAVE);
-    let mut clean = tokio::time::interval(CLEAN);
+    let mut clean = tokio::time::interval(keep.clamp(Duration::from_secs(1), CLEAN));
     let mut reload = tokio::time::interval(RELOAD);
     save.tick().await;
     loop {

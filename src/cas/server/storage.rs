@@ -298,7 +298,7 @@ impl Storage {
         let mut tries = 3;
         loop {
             match write() {
-                Err(error) if error.is_full() && tries > 0 => {
+                Err(error) if error.is_full() && !error.is_too_large() && tries > 0 => {
                     tries -= 1;
                     // More than that, or the next one has the same trouble.
                     let wanted = room_of(size).saturating_mul(2).max(self.index.room() / 20);

@@ -269,7 +269,12 @@ impl Sink {
     fn feed(&mut self, storage: &Storage, piece: &[u8]) -> Result<(), Status> {
         let Self { incoming, unpack } = self;
         let mut write = |bytes: &[u8]| -> Result<(), StoreError> {
-            storage.with_room(bytes.len() as u64, || incoming.write(bytes))
+            let before = incoming.arrived();
+            storage.with_room(bytes.len() as u64, || {
+                // The first time a part of them may have been taken.
+                let taken = usize::try_from(incoming.arrived() - before).unwrap_or(usize::MAX);
+                incoming.write(bytes.get(taken..).unwrap_or_default())
+            })
         };
         let Some(Unpack { decoder, buffer }) = unpack else {
             return write(piece).map_err(|error| requests::store_error(storage, &error));

@@ -90,6 +90,11 @@ impl StoreError {
         matches!(self, Self::Missing { .. } | Self::Corrupt { .. })
     }
 
+    /// Whether the file would have been larger than a file may be, so that more room is of no use.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge)
+    }
+
     /// Whether there was no room, or the file would have been too large.
     pub fn is_full(&self) -> bool {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};

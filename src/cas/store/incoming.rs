@@ -12,6 +12,8 @@ use super::error::{During as _, StoreError};
 use super::temporary::Unfinished;
 use crate::cas::Digest;
 
+const PIECE: usize = 128 * 1024;
+
 /// A content on its way into the store. It is hashed as it arrives, and is in the store only if it turns out to be what
 /// it was said to be. Dropping it removes what has arrived.
 #[derive(Debug)]
@@ -37,11 +39,17 @@ impl Incoming {
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// [`StoreError::Unlike`] when they are more than there should be, and when the file system refuses.
+    /// [`StoreError::Unlike`] when they are more than there should be, and when the file system refuses. Then some of
+    /// them may have been taken: [`Incoming::arrived`] says how many. It may be tried again with the others.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         if self.arrived + bytes.len() as u64 > self.digest.size {
             return Err(StoreError::Unlike { digest: self.digest, size: self.arrived + bytes.len() as u64 });
         }
+        // In pieces that stay in the processor's cache between the two.
+        bytes.chunks(PIECE).try_for_each(|piece| self.append(piece))
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         if let Err(error) = self.file.write_all(bytes) {
             // A part may have been written. It may be tried again, when there is room.
             let path = self.unfinished.path();

@@ -1,3 +1,5 @@
+#![allow(clippy::disallowed_methods, reason = "tests make real directories")]
+
 use std::fs;
 use std::sync::Arc;
 

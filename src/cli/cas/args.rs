@@ -55,6 +55,13 @@ pub(super) enum CasCommand {
     Gc(GcArgs),
     /// Read every content, and remove what is damaged; the exit code is 1 if anything was, or is lacking
     Verify(VerifyArgs),
+    /// Serve contents and results of actions to other machines, by the Remote Execution API
+    #[command(after_help = "Examples:\n  \
+        dscript cas serve --dir /var/cache/dscript                        on loopback, for this machine only\n  \
+        dscript cas serve --listen 0.0.0.0:8980 --token-file tokens --dir /var/cache/dscript --max-size 500GB\n\n\
+        Prints `listening on grpc://ADDRESS:PORT` when it is ready, and serves until it is interrupted. Whoever can\n\
+        be reached from other machines must ask for a token or a certificate. Nothing else may use the folder.")]
+    Serve(super::serve::ServeArgs),
 }
 
 /// Which store.

@@ -7,6 +7,7 @@ mod missing;
 mod place;
 mod progress;
 mod put;
+mod serve;
 mod stat;
 mod tree;
 mod verify;
@@ -24,6 +25,7 @@ pub(super) fn run(args: CasArgs) -> Result<Outcome, Failure> {
         CasCommand::Stat(args) => stat::run(&args),
         CasCommand::Gc(args) => gc::run(&args),
         CasCommand::Verify(args) => verify::run(&args),
+        CasCommand::Serve(args) => serve::run(args),
     }
 }
 

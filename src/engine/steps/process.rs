@@ -54,6 +54,7 @@ pub(in crate::engine) struct Attempt<'a> {
     /// What is done before the process is run, where it must be.
     pub(in crate::engine) before_run: &'a dyn Fn() -> io::Result<()>,
     /// Called when a process runs here that was expected to run on another machine; waits until there is room for it.
+    #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "without other machines all stay"))]
     pub(in crate::engine) stays_here: &'a dyn Fn(),
 }
 

@@ -309,7 +309,7 @@ fn the_log_has_an_object_for_everything() {
             "event": "pip", "id": id("a"), "kind": "process", "value": "a", "spec": "build.dsc", "line": 6,
             "description": "Compile a.c", "result": "executed", "start": 0.2, "end": 1.2, "user": 0.5, "system": 0.0,
             "peakMemory": 1024, "exitCode": 0, "command": "cc", "weak": null, "strong": null,
-            "reason": "it has no earlier result", "uncached": null, "origin": null, "retries": 1,
+            "reason": "it has no earlier result", "uncached": null, "origin": null, "remote": false, "local": null, "retries": 1,
             "reads": [{ "path": "Out/Objects/a.c.o", "how": ["content", "probe", "link"] }],
             "outputs": [
                 { "path": "Out/Objects/a.c.o", "hash": Digest::of(b"").hex(), "size": 0, "executable": true },
@@ -323,7 +323,8 @@ fn the_log_has_an_object_for_everything() {
     assert_eq!(
         summary,
         &json!({
-            "event": "summary", "pips": 3, "executed": 1, "hits": 1, "skipped": 1, "failed": 0, "cancelled": false,
+            "event": "summary", "pips": 3, "executed": 1, "hits": 1, "executedRemotely": 0,
+            "remoteHits": 0, "skipped": 1, "failed": 0, "cancelled": false,
             "scrubbed": 0, "warnings": 1, "remote": null, "seconds": 1.5, "violations": [violation],
         })
     );

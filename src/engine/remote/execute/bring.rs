@@ -39,14 +39,14 @@ pub(super) enum BringError {
     /// The server gives something that cannot be.
     Wrong(String),
     /// The client says so.
-    Remote(RemoteError),
+    Remote(Box<RemoteError>),
 }
 
 impl From<RemoteError> for BringError {
     fn from(error: RemoteError) -> Self {
         match error {
             RemoteError::Missing { .. } => Self::Missing(error.to_string()),
-            error => Self::Remote(error),
+            error => Self::Remote(Box::new(error)),
         }
     }
 }
@@ -105,7 +105,8 @@ pub(super) fn bring(
     }
     let declared = |artifact: Option<FileArtifact>, bytes: &[u8]| -> Result<Option<(PathId, Content)>, BringError> {
         let Some(artifact) = artifact else { return Ok(None) };
-        let digest = world.store.add_bytes(bytes).map_err(|error| BringError::Remote(RemoteError::Store(error)))?;
+        let digest =
+            world.store.add_bytes(bytes).map_err(|error| BringError::Remote(Box::new(RemoteError::Store(error))))?;
         Ok(Some((artifact.path, Content::File { digest, executable: false })))
     };
     if let Some(rare) = &errand.process.rare {

@@ -220,7 +220,7 @@ impl Executor {
     ) -> Result<Run, Trouble> {
         let brought = match bring::bring(&self.remote, errand, action, result) {
             Err(bring::BringError::Missing(what)) => return Err(Trouble::Missing(what)),
-            Err(bring::BringError::Remote(error)) => return Err(self.trouble(errand, error)),
+            Err(bring::BringError::Remote(error)) => return Err(self.trouble(errand, *error)),
             Err(bring::BringError::Wrong(what)) => return Err(self.failed(errand, &what)),
             Ok(brought) => brought,
         };

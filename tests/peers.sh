@@ -1,0 +1,294 @@
+#!/usr/bin/env bash
+# peers.sh: speaks with programs of the Remote Execution API that others wrote, as far as they are here.
+#
+# Bazel as a client of `dscript cas serve`: a workspace is built, cleaned and built again, with a server that was started
+# anew in between; everything must come from it. Debian has Bazel as `bazel-bootstrap`.
+#
+# NativeLink and BuildGrid as servers of our client: trees go up and come down again, and a workspace is built twice with
+# them as its remote cache. NATIVELINK is the program `nativelink`, BUILDGRID the program `bgd`; without them they are looked
+# for on PATH. BUILDBOX is the folder of buildbox-casd, which is put through the same.
+#
+# DSCRIPT names our program, else it is built. What is not here is skipped, and said so.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+if [ -z "${DSCRIPT:-}" ]; then
+    (cd "$root" && cargo build --quiet)
+    DSCRIPT=$root/target/debug/dscript
+fi
+
+work=$(mktemp -d)
+running=()
+finish() {
+    for id in "${running[@]}"; do
+        kill "$id" 2> /dev/null || true
+    done
+    for id in "${running[@]}"; do
+        wait "$id" 2> /dev/null || true
+    done
+    chmod -R u+w "$work"
+    rm -rf "$work"
+}
+trap finish EXIT
+done_with=()
+skipped=()
+
+die() {
+    echo "peers.sh: $*" >&2
+    exit 1
+}
+
+# free_port: a port that nobody listens on.
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# wait_for PORT ID: until the process listens there.
+wait_for() {
+    for _ in $(seq 300); do
+        kill -0 "$2" 2> /dev/null || return 1
+        if python3 -c "import socket; socket.create_connection(('127.0.0.1', $1), 1)" 2> /dev/null; then
+            return 0
+        fi
+        sleep 0.1
+    done
+    return 1
+}
+
+# serve OPTION…: our server; sets `url` and `server`.
+serve() {
+    "$DSCRIPT" cas serve --dir "$work/served" "$@" > "$work/listening" &
+    server=$!
+    running+=("$server")
+    for _ in $(seq 100); do
+        url=$(sed -n 's/^listening on //p' "$work/listening")
+        [ -n "$url" ] && return
+        sleep 0.1
+    done
+    die "our server does not start"
+}
+
+bazel_as_client() {
+    local workspace=$work/bazel
+    mkdir -p "$workspace"
+    echo 'workspace(name = "peers")' > "$workspace/WORKSPACE"
+    echo "an input" > "$workspace/input.txt"
+    cat > "$workspace/rules.bzl" << 'END'
+def _folder(ctx):
+    out = ctx.actions.declare_directory(ctx.label.name)
+    ctx.actions.run_shell(
+        outputs = [out],
+        inputs = ctx.files.srcs,
+        command = "mkdir -p {0}/deep/er && cp {1} {0}/deep/er/copy && : > {0}/empty && echo x > {0}/run && chmod +x {0}/run"
+            .format(out.path, ctx.files.srcs[0].path),
+    )
+    return [DefaultInfo(files = depset([out]))]
+
+folder = rule(implementation = _folder, attrs = {"srcs": attr.label_list(allow_files = True)})
+END
+    cat > "$workspace/BUILD" << 'END'
+load(":rules.bzl", "folder")
+
+[genrule(
+    name = "part%d" % number,
+    srcs = ["input.txt"],
+    outs = ["part%d.txt" % number],
+    cmd = "for i in $$(seq 1 500); do echo %d $$i; done > $@; cat $(location input.txt) >> $@" % number,
+) for number in range(20)]
+
+# Larger than a batch, so that it goes as a stream.
+genrule(
+    name = "large",
+    srcs = [],
+    outs = ["large.txt"],
+    cmd = "seq 1 800000 > $@",
+)
+
+folder(
+    name = "folder",
+    srcs = [":part3"],
+)
+
+genrule(
+    name = "whole",
+    srcs = [":part%d" % number for number in range(20)] + [":large", ":folder"],
+    outs = ["whole.txt"],
+    cmd = "for f in $(SRCS); do if [ -d $$f ]; then cat $$f/deep/er/copy; ls -l $$f | cut -c1-10 | sort; else cat $$f; fi; done > $@",
+)
+END
+    build() {
+        (cd "$workspace" && bazel --output_user_root="$work/bazel-root" --batch build --spawn_strategy=local \
+            --noshow_progress --remote_cache="$url" --remote_header="authorization=Bearer let-me-in" "$@" //:whole) > "$work/bazel.log" 2>&1 || {
+            cat "$work/bazel.log" >&2
+            die "bazel does not build with our server"
+        }
+    }
+    clean() {
+        (cd "$workspace" && bazel --output_user_root="$work/bazel-root" --batch clean) > /dev/null 2>&1
+    }
+    hits() {
+        sed -n 's/.*processes:.* \([0-9]*\) remote cache hit.*/\1/p' "$work/bazel.log"
+    }
+
+    echo let-me-in > "$work/token"
+    serve --token-file "$work/token"
+    build
+    [ -z "$(hits)" ] || die "there were hits before anything was there"
+    local before
+    before=$(sha256sum < "$workspace/bazel-bin/whole.txt")
+    for more in "" "--remote_download_toplevel"; do
+        clean
+        # What it knows must outlive it.
+        kill "$server"
+        wait "$server" || die "our server did not end well"
+        serve --token-file "$work/token"
+        # shellcheck disable=SC2086
+        build $more
+        [ "$(hits)" = 23 ] || { cat "$work/bazel.log" >&2; die "23 hits were expected"; }
+        [ "$before" = "$(sha256sum < "$workspace/bazel-bin/whole.txt")" ] || die "what came back is something else"
+    done
+    # And without the token nothing comes.
+    clean
+    (cd "$workspace" && bazel --output_user_root="$work/bazel-root" --batch build --spawn_strategy=local --noshow_progress \
+        --remote_cache="$url" //:whole) > "$work/bazel.log" 2>&1 || true
+    [ -z "$(hits)" ] || die "somebody without a token got something"
+    kill "$server"
+    wait "$server" || die "our server did not end well"
+    done_with+=("Bazel as a client of our server: 23 of 23 actions from the cache after \`clean\` and a restart, twice")
+}
+
+# our_client NAME URL OPTION…: what our client does with a server of somebody else.
+our_client() {
+    local name=$1 url=$2
+    shift 2
+    local tree=$work/tree-$name
+    mkdir -p "$tree/many" "$tree/empty" "$tree/deep/er"
+    for number in $(seq 300); do
+        echo "$name $number" > "$tree/many/$number"
+    done
+    seq 1 600000 > "$tree/large"
+    : > "$tree/nothing"
+    printf '#!/bin/sh\n' > "$tree/deep/er/program"
+    chmod +x "$tree/deep/er/program"
+    ln -s ../large "$tree/deep/link"
+    local digest
+    digest=$("$DSCRIPT" cas put --remote "$url" "$@" --dir "$work/store-$name" "$tree")
+    "$DSCRIPT" cas missing --remote "$url" "$@" "$digest"
+    "$DSCRIPT" cas get --remote "$url" "$@" --dir "$work/empty-$name" "$digest" "$work/back-$name"
+    diff -r "$tree" "$work/back-$name" || die "what comes back from $name is something else"
+    [ -x "$work/back-$name/deep/er/program" ] || die "a program that comes back from $name cannot be executed"
+    local line="$name as a server of our client: a tree of 304 files up and down"
+    if "$DSCRIPT" build --help | grep -q -- --remote-cache; then
+        for machine in one two; do
+            cp -r "$root/examples/hello" "$work/$machine-$name"
+            rm -rf "$work/$machine-$name/.dscript" "$work/$machine-$name/Out" "$work/$machine-$name/out"
+            "$DSCRIPT" build --remote-cache "$url" "$@" --quiet --format json "$work/$machine-$name" > "$work/summary-$machine"
+        done
+        python3 - "$work/summary-one" "$work/summary-two" << 'END' || die "a second machine does not get everything from $name"
+import json, sys
+one, two = [json.load(open(path))["remote"] for path in sys.argv[1:]]
+sys.exit(0 if two["hits"] == one["resultsUp"] > 0 and two["resultsUp"] == 0 else 1)
+END
+        line="$line; a second machine got the result of each process of an example"
+    fi
+    done_with+=("$line")
+}
+
+casd() {
+    local port
+    port=$(free_port)
+    "$BUILDBOX/buildbox-casd" --bind="127.0.0.1:$port" --log-level=error "$work/casd" > "$work/casd.log" 2>&1 &
+    running+=("$!")
+    wait_for "$port" "$!" || { cat "$work/casd.log" >&2; die "buildbox-casd does not start"; }
+    our_client buildbox-casd "grpc://127.0.0.1:$port"
+}
+
+nativelink() {
+    local port
+    port=$(free_port)
+    cat > "$work/nativelink.json" << END
+{
+  "stores": [
+    {"name": "CAS", "filesystem": {"content_path": "$work/nativelink/cas", "temp_path": "$work/nativelink/tmp-cas"}},
+    {"name": "AC", "filesystem": {"content_path": "$work/nativelink/ac", "temp_path": "$work/nativelink/tmp-ac"}}
+  ],
+  "servers": [{
+    "listener": {"http": {"socket_address": "127.0.0.1:$port"}},
+    "services": {
+      "cas": [{"instance_name": "main", "cas_store": "CAS"}],
+      "ac": [{"instance_name": "main", "ac_store": "AC"}],
+      "capabilities": [{"instance_name": "main"}],
+      "bytestream": [{"instance_name": "main", "cas_store": "CAS"}]
+    }
+  }]
+}
+END
+    "$1" "$work/nativelink.json" > "$work/nativelink.log" 2>&1 &
+    running+=("$!")
+    wait_for "$port" "$!" || { cat "$work/nativelink.log" >&2; die "NativeLink does not start"; }
+    our_client NativeLink "grpc://127.0.0.1:$port" --instance main
+}
+
+buildgrid() {
+    local port
+    port=$(free_port)
+    mkdir -p "$work/buildgrid"
+    cat > "$work/buildgrid.yml" << END
+server:
+  - !channel
+    address: 127.0.0.1:$port
+    insecure-mode: true
+storages:
+  - !disk-storage &storage
+    path: $work/buildgrid/cas
+caches:
+  - !lru-action-cache &cache
+    storage: *storage
+    max-cached-refs: 1000
+    cache-failed-actions: true
+    allow-updates: true
+instances:
+  - name: ''
+    services:
+      - !cas
+        storage: *storage
+      - !bytestream
+        storage: *storage
+      - !action-cache
+        cache: *cache
+END
+    "$1" server start "$work/buildgrid.yml" > "$work/buildgrid.log" 2>&1 &
+    running+=("$!")
+    wait_for "$port" "$!" || { cat "$work/buildgrid.log" >&2; die "BuildGrid does not start"; }
+    our_client BuildGrid "grpc://127.0.0.1:$port"
+}
+
+if command -v bazel > /dev/null; then
+    bazel_as_client
+else
+    skipped+=("Bazel: there is no \`bazel\` on PATH (Debian: bazel-bootstrap)")
+fi
+if ! "$DSCRIPT" cas put --help > /dev/null 2>&1; then
+    skipped+=("servers of others: this program has no \`cas put\`")
+else
+    if [ -n "${BUILDBOX:-}" ]; then
+        casd
+    else
+        skipped+=("buildbox-casd: BUILDBOX does not name its folder")
+    fi
+    if program=${NATIVELINK:-$(type -P nativelink)}; then
+        nativelink "$program"
+    else
+        skipped+=("NativeLink: there is no \`nativelink\` on PATH, and NATIVELINK does not name it")
+    fi
+    if program=${BUILDGRID:-$(type -P bgd)}; then
+        buildgrid "$program"
+    else
+        skipped+=("BuildGrid: there is no \`bgd\` on PATH, and BUILDGRID does not name it")
+    fi
+fi
+for line in "${done_with[@]}"; do
+    echo "fine: $line"
+done
+for line in "${skipped[@]}"; do
+    echo "skipped: $line"
+done
