@@ -30,6 +30,8 @@ mod server;
 mod services;
 #[path = "remote/streams.rs"]
 mod streams;
+#[path = "remote/table.rs"]
+mod table;
 #[path = "remote/trees.rs"]
 mod trees;
 #[path = "remote/uploads.rs"]

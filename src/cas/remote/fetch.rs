@@ -144,6 +144,8 @@ impl Client {
         wanted: &[Wanted],
         progress: &dyn Progress,
     ) -> Result<Transfer, RemoteError> {
+        // Nothing that is found to be here may go before it is used.
+        let _hold = store.hold()?;
         let fetch = Fetch::new(self, store, progress, FxHashMap::default());
         {
             let mut state = lock(&fetch.state);
@@ -178,6 +180,8 @@ impl Client {
         given: FxHashMap<Digest, Vec<u8>>,
         progress: &dyn Progress,
     ) -> Result<Transfer, RemoteError> {
+        // Nothing that is found to be here may go before what refers to it is here, too.
+        let _hold = store.hold()?;
         let fetch = Fetch::new(self, store, progress, given);
         let node = lock(&fetch.state).met(*root, None, "");
         fetch.find(vec![node])?;

@@ -309,8 +309,8 @@ pub(super) fn create(unfinished: &Unfinished) -> Result<File, StoreError> {
     create_as(unfinished, 0o600)
 }
 
-// With the mode that it is to have in the end, as far as the umask lets it: then it need not be changed.
-fn create_as(unfinished: &Unfinished, mode: u32) -> Result<File, StoreError> {
+/// With the mode that it is to have in the end, as far as the umask lets it: then it need not be changed.
+pub(super) fn create_as(unfinished: &Unfinished, mode: u32) -> Result<File, StoreError> {
     let path = unfinished.path();
     OpenOptions::new().write(true).create_new(true).mode(mode).open(path).during("create", path)
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::Store;
-use super::add::create;
+use super::add::{create, create_as};
 use super::error::{During as _, StoreError};
 use super::temporary::Unfinished;
 use crate::cas::Digest;
@@ -134,9 +134,10 @@ impl Store {
             return Err(StoreError::Unlike { digest: *digest, size: bytes.len() as u64 });
         }
         let unfinished = self.temporary.unused();
-        let mut file = create(&unfinished)?;
+        let mode = if executable { 0o555 } else { 0o444 };
+        let mut file = create_as(&unfinished, mode)?;
         file.write_all(bytes).during("write", unfinished.path())?;
-        self.publish(unfinished, &file, digest, Permissions::from_mode(if executable { 0o555 } else { 0o444 }))
+        self.publish(unfinished, &file, digest, Permissions::from_mode(mode))
     }
 }
 
