@@ -156,11 +156,13 @@ mod linux {
                 let binary = std::env::var("DSCRIPT").unwrap_or_else(|_| env!("CARGO_BIN_EXE_dscript").to_owned());
                 let mut command = Command::new(binary);
                 command.args(["cas", "serve", "--max-size", "100GB", "--dir"]).arg(folder).stdout(Stdio::piped());
-                let mut child = command.spawn().expect("our server starts");
+                let mut running = Self { child: command.spawn().expect("our server starts"), url: String::new() };
                 let mut line = String::new();
-                BufReader::new(child.stdout.take()?).read_line(&mut line).expect("it says where");
+                let output = running.child.stdout.take().expect("a pipe");
+                BufReader::new(output).read_line(&mut line).expect("it says where");
                 let url = line.trim().strip_prefix("listening on grpc://").expect("it says where");
-                return Some(Self { child, url: format!("http://{url}") });
+                running.url = format!("http://{url}");
+                return Some(running);
             }
             let casd = PathBuf::from(std::env::var_os("BUILDBOX")?).join("buildbox-casd");
             let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
