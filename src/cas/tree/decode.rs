@@ -101,7 +101,7 @@ fn check(directory: &reapi::Directory) -> Result<(), TreeError> {
     let below = directory.directories.iter().map(|below| (below.name.as_str(), below.digest.as_ref()));
     let mut names = Vec::with_capacity(directory.files.len() + directory.directories.len() + directory.symlinks.len());
     for (name, digest) in files.chain(below) {
-        if !digest.is_some_and(|digest| Digest::try_from(digest).is_ok()) {
+        if digest.is_none_or(|digest| Digest::try_from(digest).is_err()) {
             return Err(TreeError::BadDigest { name: name.to_owned() });
         }
         names.push(name);

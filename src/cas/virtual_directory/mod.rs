@@ -181,7 +181,7 @@ impl VirtualDirectory {
         // What happens, happens to a copy first.
         let mut root = Arc::clone(&self.root);
         let mut conflicts = Vec::new();
-        at(&mut root, &self.store, &names, 0, "", &mut |node| {
+        at(&mut root, &self.store, &names, "", &mut |node| {
             merge(node, &other.root, &self.store, path, 0, &mut conflicts)
         })?;
         if !conflicts.is_empty() {
@@ -205,7 +205,7 @@ impl VirtualDirectory {
             return Err(not_found());
         }
         let mut root = Arc::clone(&self.root);
-        at(&mut root, &self.store, &names(folder)?, 0, "", &mut |node| {
+        at(&mut root, &self.store, &names(folder)?, "", &mut |node| {
             node.edit(&self.store, folder, |entries| entries.remove(name).map(drop).ok_or_else(not_found))
         })?;
         self.root = root;
@@ -241,7 +241,7 @@ impl VirtualDirectory {
         let conflict = || VirtualError::Conflict { paths: vec![path.to_owned()] };
         let (folder, name) = parent(path)?.ok_or_else(conflict)?;
         let mut entry = Some(entry);
-        at(&mut self.root, &self.store, &names(folder)?, 0, "", &mut |node| {
+        at(&mut self.root, &self.store, &names(folder)?, "", &mut |node| {
             node.edit(&self.store, folder, |entries| match (entries.get(name), entry.take()) {
                 (None, Some(entry)) => {
                     entries.insert(name.to_owned(), entry);
@@ -277,7 +277,6 @@ fn at(
     node: &mut Arc<Node>,
     store: &Store,
     names: &[&str],
-    depth: usize,
     here: &str,
     act: &mut dyn FnMut(&mut Arc<Node>) -> Result<(), VirtualError>,
 ) -> Result<(), VirtualError> {
@@ -286,7 +285,7 @@ fn at(
     node.edit(store, here, |entries| {
         let entry = entries.entry((*first).to_owned());
         match entry.or_insert_with(|| Entry::Directory(Node::of(Entries::new()))) {
-            Entry::Directory(below) => at(below, store, rest, depth + 1, &path, act),
+            Entry::Directory(below) => at(below, store, rest, &path, act),
             _ => Err(VirtualError::Unfit { path: path.clone(), wanted: "directory" }),
         }
     })
