@@ -1,4 +1,4 @@
-#![allow(clippy::disallowed_methods, reason = "tests make real directories")]
+#![allow(clippy::disallowed_methods, reason = "tests look at what was made")]
 
 use std::fs;
 use std::sync::Arc;
