@@ -241,6 +241,7 @@ fn small_disk(folder: &Path) -> Option<Process> {
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn a_full_disk_costs_what_was_used_least_lately() {
     let folder = tempfile::tempdir().unwrap();
     let Some(process) = small_disk(folder.path()) else {

@@ -43,8 +43,11 @@ fn what_was_used_least_lately_goes() {
         // All that went is older than all that stayed.
         assert_eq!(missing, digests[2..2 + missing.len()]);
         assert!(used(&scene) <= 4 * MIB as u64);
-        let events = events.lock().unwrap();
-        assert!(events.iter().any(|event| matches!(event, Event::Expired { blobs, .. } if *blobs > 0)), "{events:?}");
+        {
+            let events = events.lock().unwrap();
+            let expired = |event: &Event| matches!(event, Event::Expired { blobs, .. } if *blobs > 0);
+            assert!(events.iter().any(expired), "{events:?}");
+        }
         // What never fits is refused at once, and costs nothing that is there.
         assert_eq!(
             client
