@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use dscript::cas::api::reapi::{self, ActionResult, OutputDirectory, OutputFile};
 use dscript::cas::server::{Event, Listener, Server, ServerOptions};
 use dscript::cas::{Digest, Store};
-use prost::Message as _;
 use tonic::Code;
 
 use super::scene::{Client, MIB, Scene, block, directory, noise, pieces};
@@ -327,6 +326,13 @@ fn a_folder_is_served_by_one_server() {
     let store = Store::open(scene.store()).unwrap();
     assert!(store.try_hold().is_err());
     assert!(store.gc(&|_| false, Duration::ZERO).is_err());
-    let tree = reapi::Directory::default().encode_to_vec();
-    assert!(tree.is_empty());
+}
+
+#[test]
+fn a_store_that_somebody_else_keeps_is_not_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let digest = Store::open(folder.path()).unwrap().add_bytes(b"of a build").unwrap();
+    let refused = Server::bind(ServerOptions::new(folder.path())).unwrap_err();
+    assert!(refused.to_string().ends_with("give it a folder of its own"), "{refused}");
+    assert!(Store::open(folder.path()).unwrap().contains(&digest).unwrap());
 }

@@ -23,6 +23,16 @@ pub enum ServerError {
     /// A limit is zero.
     #[error("a server that may keep or serve nothing is of no use")]
     NoLimit,
+    /// The folder is somebody else's.
+    #[error(
+        "`{}` holds contents that builds or `dscript cas put` keep, and a server would let them expire: give it a folder \
+         of its own",
+        folder.display()
+    )]
+    Foreign {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The folder cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),

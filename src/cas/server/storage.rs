@@ -6,7 +6,7 @@
 //! index                         last uses, when the server last wrote them down
 //! ```
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
@@ -14,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 
+use super::error::ServerError;
 use super::event::{Event, Listener};
 use super::index::{Entry, Hash, Index, lock, room_of};
 use super::kind::{self, Kind, Needs};
@@ -72,12 +73,21 @@ impl Storage {
     /// Opens a folder.
     ///
     /// # Errors
-    /// When another process uses it, or the file system refuses.
-    pub(super) fn open(folder: &Path, most: u64, listener: Listener) -> Result<Self, StoreError> {
+    /// When another process uses it, when it is the store of builds or of people, or when the file system refuses.
+    pub(super) fn open(folder: &Path, most: u64, listener: Listener) -> Result<Self, ServerError> {
         let store = Store::open(folder)?;
-        let hold = store.hold_exclusively()?;
+        let hold = store.hold_alone()?;
+        let actions = folder.join("actions");
+        if !actions.is_dir() {
+            // What expires here would be lacking there.
+            if store.stats()?.blobs > 0 || !store.roots()?.is_empty() {
+                return Err(ServerError::Foreign { folder: folder.to_owned() });
+            }
+            let failed = |source| StoreError::Io { action: "create", path: actions.clone(), source };
+            fs::create_dir_all(&actions).map_err(failed)?;
+        }
         let storage = Self {
-            results: Results::new(folder.join("actions")),
+            results: Results::new(actions),
             store,
             index: Index::new(),
             most,

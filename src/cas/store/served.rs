@@ -13,7 +13,7 @@ use super::error::{During as _, StoreError};
 use super::incoming::Incoming;
 use super::inspect::is_untouched;
 use super::temporary::Unfinished;
-use super::{Hold, Store, stamp};
+use super::{Store, stamp};
 use crate::cas::Digest;
 
 /// A content that is complete, verified and on the disk, but has no name yet. Dropping it removes it.
@@ -79,14 +79,6 @@ pub struct Opened {
 }
 
 impl Store {
-    /// Keeps every build and everyone who removes contents away as long as the answer lives.
-    ///
-    /// # Errors
-    /// [`StoreError::InUse`] while somebody else holds the store.
-    pub fn hold_exclusively(&self) -> Result<Hold, StoreError> {
-        self.hold_alone()
-    }
-
     /// Writes bytes that somebody claims to have a digest.
     ///
     /// # Errors
