@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use super::super::content::Content;
 use super::super::judge::{Left, Verdict};
@@ -13,10 +14,15 @@ use super::super::state::remove_all;
 use super::super::violation::{Rule, Violation, pip_name};
 use super::super::world::World;
 use super::pip_error;
-use crate::cas::Keep;
+use crate::cas::{Digest, Keep, StoreError};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::graph::{DoubleWritePolicy, Existence, PipId, ProcessPip, SourceRewritePolicy};
 use crate::paths::PathId;
+
+/// How often a file is tried to be kept that another pip writes at that moment, and how long is waited in between: half a
+/// second in all, which is long for a file of which both know the content.
+const MOST_TRIES: u32 = 50;
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// What a process made.
 #[derive(Debug, Default)]
@@ -138,9 +144,24 @@ fn take(world: &World<'_>, path: PathId, writable: bool, keep: bool) -> io::Resu
         fs::set_permissions(&text, fs::Permissions::from_mode(metadata.permissions().mode() | 0o400))?;
     }
     let how = if writable { Keep::Copy } else { Keep::Link };
-    let digest = world.store.add_file(&text, how).map_err(io::Error::other)?;
+    let digest = add(world, &text, how)?;
     world.learn(&text, &digest)?;
     Ok(Content::File { digest, executable: metadata.permissions().mode() & 0o111 != 0 })
+}
+
+/// Puts a file into the store. Another pip that may write the same content may be at it just now: then it is tried again
+/// until that one is done.
+fn add(world: &World<'_>, text: &Path, how: Keep) -> io::Result<Digest> {
+    let mut tries = 0;
+    loop {
+        match world.store.add_file(text, how) {
+            Err(StoreError::Changed { .. }) if tries < MOST_TRIES => {
+                tries += 1;
+                std::thread::sleep(BETWEEN_TRIES);
+            }
+            answer => return answer.map_err(io::Error::other),
+        }
+    }
 }
 
 /// Claims a file in a shared output directory for a pip, and gives what is there in the end. Two pips with one file are
