@@ -495,13 +495,25 @@ impl<'a> Fetch<'a> {
     // Puts directories into the store below which everything is there, and those above them whose last entry that was.
     fn complete(&self, mut nodes: Vec<Node>) -> Result<(), RemoteError> {
         while let Some(node) = nodes.pop() {
-            let Some(pending) = lock(&self.state).nodes[node].take() else { continue };
-            if !pending.stored {
-                self.add(&pending.digest, &pending.bytes, false)
-                    .map_err(|error| self.unlike(error, pending.above, &pending.name))?;
+            let whole = |pending: &mut Pending| {
+                (
+                    pending.digest,
+                    std::mem::take(&mut pending.bytes),
+                    pending.stored,
+                    pending.above,
+                    pending.name.clone(),
+                )
+            };
+            let Some((digest, bytes, stored, above, name)) = lock(&self.state).nodes[node].as_mut().map(whole) else {
+                continue;
+            };
+            if !stored {
+                self.add(&digest, &bytes, false).map_err(|error| self.unlike(error, above, &name))?;
             }
+            // It stays known until now: another directory that has it may have been walked while it was stored, and waits.
             let mut state = lock(&self.state);
-            state.held -= pending.bytes.len() as u64;
+            let Some(pending) = state.nodes[node].take() else { continue };
+            state.held -= bytes.len() as u64;
             state.known.remove(&pending.digest);
             state.done.insert(pending.digest.hash);
             state.free.push(node);
