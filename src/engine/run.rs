@@ -55,6 +55,8 @@ pub(super) struct Engine<'g> {
     on_disk: Option<Vec<bool>>,
     /// Pips that are done once more, because the shared cache lost what they made.
     again: DashMap<PipId, u32, FxBuildHasher>,
+    /// Whether there are any: most builds have none.
+    repeats: AtomicBool,
     /// The server that runs processes, where there is one and it answers.
     #[cfg(feature = "remote")]
     pub(super) executor: Option<super::remote::Executor>,
@@ -118,6 +120,7 @@ impl<'g> Engine<'g> {
                 options.selection.as_ref().is_none_or(|wanted| wanted.get(pip.0 as usize).copied().unwrap_or(false))
             }),
             again: DashMap::default(),
+            repeats: AtomicBool::new(false),
             #[cfg(feature = "remote")]
             executor,
             _hold: hold,
@@ -227,7 +230,7 @@ impl<'g> Engine<'g> {
 
     /// Whether a pip is done once more, because what it made was lost.
     pub(super) fn is_again(&self, pip: PipId) -> bool {
-        self.again.contains_key(&pip)
+        self.repeats.load(Ordering::Acquire) && self.again.contains_key(&pip)
     }
 
     /// Brings contents from the shared cache. Gives those that cannot be had.
@@ -627,6 +630,7 @@ impl<'t> Crew<'t, '_> {
         if result.waits_for.is_empty() {
             return self.finish(pip, slot, result, begun);
         }
+        engine.repeats.store(true, Ordering::Release);
         let times = result.waits_for.iter().map(|maker| *engine.again.entry(*maker).or_default()).max();
         if times.is_some_and(|times| times > TIMES) {
             // Its diagnostic says what is lost.
@@ -637,15 +641,19 @@ impl<'t> Crew<'t, '_> {
     }
 
     fn finish(&self, pip: PipId, slot: usize, mut result: PipResult, begun: Duration) {
-        if let Some(mut times) = self.engine.again.get_mut(&pip) {
+        let repeats = self.engine.repeats.load(Ordering::Acquire);
+        if repeats && let Some(mut times) = self.engine.again.get_mut(&pip) {
             *times += 1;
-            result.again = true;
+            // What it was told as the first time is taken back once.
+            result.again = *times == 1;
         }
         self.reported[pip.0 as usize].store(true, Ordering::Relaxed);
         self.engine.listener.finished(pip, slot, &result, begun, self.start.elapsed());
         let (done, skips) = (result.done, result.skips_dependents);
         self.tell(pip, result);
-        self.schedule.done_again(pip, matches!(done, Done::Executed | Done::Hit));
+        if repeats {
+            self.schedule.done_again(pip, matches!(done, Done::Executed | Done::Hit));
+        }
         match done {
             Done::Executed | Done::Hit if !skips => self.hand_out(self.schedule.settle(pip), slot),
             Done::Failed | Done::Cancelled if !self.engine.options.keep_going => self.schedule.stop(),

@@ -35,6 +35,8 @@ struct Queue {
     ready: [BinaryHeap<Ready>; 2],
     /// Pips that are ready but for a semaphore.
     blocked: Vec<Ready>,
+    /// How many wait for slots here that were taken to run elsewhere.
+    coming_back: usize,
     /// Free slots of each side.
     free: [i64; 2],
     semaphores: FxHashMap<Symbol, i64>,
@@ -110,6 +112,7 @@ impl<'g> Schedule<'g> {
             queue: Mutex::new(Queue {
                 ready: SIDES.map(|_| BinaryHeap::new()),
                 blocked: Vec::new(),
+                coming_back: 0,
                 free: slots.map(|slots| slots as i64),
                 semaphores: FxHashMap::default(),
                 left,
@@ -143,8 +146,10 @@ impl<'g> Schedule<'g> {
             let priority = self.priorities[pip.0 as usize];
             queue.ready[self.side(*pip)].push(Ready { priority, pip: std::cmp::Reverse(pip.0) });
         }
+        let others_wait = queue.coming_back > 0;
         drop(queue);
-        if pips.len() == 1 { self.changed.notify_one() } else { self.changed.notify_all() }
+        // One alone may be told only where nobody waits for something else.
+        if pips.len() == 1 && !others_wait { self.changed.notify_one() } else { self.changed.notify_all() }
     }
 
     /// The next pip to work on; none when there is nothing left to do. Waits where others must finish first.
@@ -178,7 +183,9 @@ impl<'g> Schedule<'g> {
         while let Some(best) = queue.ready[side].pop() {
             let pip = PipId(best.pip.0);
             let needs = self.needs(pip);
-            if needs.slots > queue.free[side] {
+            // Those that came back from elsewhere were taken before.
+            let is_behind = side == 0 && needs.slots > 0 && queue.coming_back > 0;
+            if needs.slots > queue.free[side] || is_behind {
                 queue.ready[side].push(best);
                 return None;
             }
@@ -268,21 +275,25 @@ impl<'g> Schedule<'g> {
         self.changed.notify_all();
     }
 
-    /// A pip that was taken to run elsewhere runs here after all: waits for slots here.
-    pub(super) fn keep_here(&self, pip: PipId) {
-        if self.side(pip) == 0 {
-            return;
-        }
+    /// A pip that was taken to run elsewhere runs here after all: waits for slots here. Whether it may begin: not where the
+    /// build is ending.
+    pub(super) fn keep_here(&self, pip: PipId) -> bool {
         let mut queue = self.lock();
-        queue.free[1] += self.needs(pip).slots;
-        self.elsewhere[pip.0 as usize].store(false, Ordering::Release);
-        let slots = self.needs(pip).slots;
-        // The slot elsewhere is free for another one.
-        self.changed.notify_all();
-        while queue.free[0] < slots && !queue.stopped {
-            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        if self.side(pip) == 1 {
+            queue.free[1] += self.needs(pip).slots;
+            self.elsewhere[pip.0 as usize].store(false, Ordering::Release);
+            let slots = self.needs(pip).slots;
+            // The slot elsewhere is free for another one.
+            self.changed.notify_all();
+            queue.coming_back += 1;
+            while queue.free[0] < slots && !queue.stopped {
+                queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            queue.coming_back -= 1;
+            // Given back when the pip is released, whether it runs or not.
+            queue.free[0] -= slots;
         }
-        queue.free[0] -= slots;
+        !queue.stopped
     }
 
     /// Where a pip is to run: 0 here, 1 elsewhere.

@@ -64,15 +64,24 @@ impl State {
     /// is killed.
     pub(super) fn place(&self, target: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let temporary = self.folder.join("tmp").join(format!("unfinished-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-        make(&temporary)?;
-        match fs::rename(&temporary, target) {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let temporary = self.folder.join("tmp").join(format!("unfinished-{number}"));
+        let placed = make(&temporary).and_then(|()| match fs::rename(&temporary, target) {
+            // On another file system it has to be unfinished beside its place, which must not be written to: it may be
+            // read-only, and the cache may have a link to it.
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                fs::copy(&temporary, target)?;
-                fs::remove_file(&temporary)
+                let beside = target.with_file_name(format!(".dscript-{}-{number}", std::process::id()));
+                let moved = fs::copy(&temporary, &beside).and_then(|_| fs::rename(&beside, target));
+                if moved.is_err() {
+                    remove_leaf(&beside)?;
+                }
+                moved
             }
             renamed => renamed,
-        }
+        });
+        // Nothing is left of it where it was renamed.
+        remove_leaf(&temporary)?;
+        placed
     }
 
     /// A new empty folder for what a pip leaves behind while it runs, by a name that is its own.
@@ -139,4 +148,31 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("new");
     fs::write(&temporary, bytes)?;
     fs::rename(&temporary, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_comes_whole_onto_another_file_system() {
+        let workspace = tempfile::tempdir().unwrap();
+        let state = State::open(workspace.path()).unwrap();
+        for folder in [tempfile::tempdir_in(workspace.path()), tempfile::tempdir_in("/dev/shm")] {
+            let Ok(folder) = folder else { continue };
+            let (target, link) = (folder.path().join("out"), folder.path().join("of-the-cache"));
+            fs::write(&target, "old").unwrap();
+            fs::hard_link(&target, &link).unwrap();
+            fs::set_permissions(&target, std::os::unix::fs::PermissionsExt::from_mode(0o444)).unwrap();
+            state.place(&target, |unfinished| fs::write(unfinished, "new")).unwrap();
+            assert_eq!((fs::read(&target).unwrap(), fs::read(&link).unwrap()), (b"new".to_vec(), b"old".to_vec()));
+            let refused = state.place(&target, |unfinished| {
+                fs::write(unfinished, "half")?;
+                Err(io::Error::other("no"))
+            });
+            assert!(refused.is_err());
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+            assert_eq!(fs::read_dir(state.path("tmp")).unwrap().count(), 0);
+        }
+    }
 }

@@ -12,6 +12,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dashmap::DashMap;
@@ -37,6 +38,8 @@ pub(super) struct Away {
 
 /// The outputs that are away.
 pub(super) struct VirtualOutputs {
+    /// Whether there has been any, so that builds without a shared cache pay for none of this.
+    any: AtomicBool,
     away: DashMap<PathId, Away, FxBuildHasher>,
     of: Mutex<FxHashMap<PipId, Vec<PathId>>>,
     /// Who puts something at a path has its turn, so that nobody puts it there twice.
@@ -48,25 +51,26 @@ const TURNS: usize = 64;
 impl Default for VirtualOutputs {
     fn default() -> Self {
         let turns = (0..TURNS).map(|_| Mutex::default()).collect();
-        Self { away: DashMap::default(), of: Mutex::default(), turns }
+        Self { any: AtomicBool::new(false), away: DashMap::default(), of: Mutex::default(), turns }
     }
 }
 
 impl VirtualOutputs {
     /// Notes that an output is away.
     pub(super) fn leave_away(&self, path: PathId, away: Away) {
+        self.any.store(true, Ordering::Release);
         lock(&self.of).entry(away.pip).or_default().push(path);
         self.away.insert(path, away);
     }
 
     /// Whether an output is away.
     pub(super) fn is_away(&self, path: PathId) -> bool {
-        self.away.contains_key(&path)
+        self.has_any() && self.away.contains_key(&path)
     }
 
-    /// Whether none is.
-    pub(super) fn is_empty(&self) -> bool {
-        self.away.is_empty()
+    /// Whether there has been any in this build.
+    fn has_any(&self) -> bool {
+        self.any.load(Ordering::Acquire)
     }
 
     /// How many files and links are away.
@@ -76,6 +80,9 @@ impl VirtualOutputs {
 
     /// Forgets what a pip left away: it is about to be run.
     pub(super) fn forget(&self, pip: PipId) {
+        if !self.has_any() {
+            return;
+        }
         let Some(paths) = lock(&self.of).remove(&pip) else { return };
         for path in paths {
             self.away.remove_if(&path, |_, away| away.pip == pip);
@@ -141,7 +148,7 @@ pub(super) fn bring(engine: &Engine<'_>, process: &ProcessPip, slot: usize) -> i
             needed.push(Needed { path, content: away.content.clone(), maker: away.pip, away: Some(away) });
         }
     };
-    if !world.virtual_outputs.is_empty() {
+    if world.virtual_outputs.has_any() {
         for input in process.inputs.iter().filter(|input| !input.is_source()) {
             add(input.path);
         }
@@ -230,6 +237,10 @@ fn bring_all(engine: &Engine<'_>, needed: &[Needed], slot: usize) -> io::Result<
         let _turn = lock(&world.virtual_outputs.turns[one.path.0 as usize % TURNS]);
         if !world.virtual_outputs.is_away(one.path) {
             continue;
+        }
+        if world.leads_elsewhere(one.path) {
+            let shown = world.graph.display(one.path);
+            return Err(io::Error::other(format!("`{shown}` would lie behind a link that another pip made")));
         }
         if world.is_below_shared(one.path) {
             engine.note_shared(slot, one.path)?;

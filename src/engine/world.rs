@@ -297,6 +297,13 @@ impl<'g> World<'g> {
             || self.made.is_known(path)
     }
 
+    /// Whether a folder above a path is a link that a pip made: nobody may write through it to a place that is not its own.
+    pub(super) fn leads_elsewhere(&self, path: PathId) -> bool {
+        let root = self.graph.workspace_root();
+        let mut above = self.graph.paths().ancestors(path).skip(1).take_while(|at| *at != root);
+        above.any(|at| self.is_made(at) && fs::symlink_metadata(self.disk_path(at)).is_ok_and(|it| it.is_symlink()))
+    }
+
     /// Whether a folder holds declared outputs or output directories, or is one: it exists whenever a pip runs.
     pub(super) fn is_output_folder(&self, path: PathId) -> bool {
         self.statics.output_folders.contains(&path)

@@ -216,6 +216,45 @@ fn unfinished_uploads_count_and_make_room_for_others() {
 }
 
 #[test]
+fn a_small_blob_goes_before_an_upload_that_nobody_goes_on_with() {
+    let scene = Scene::with(|options| options.max_size = 4 * MIB as u64);
+    block(async {
+        let mut client = scene.client().await;
+        for number in 0..3 {
+            let bytes = noise(3 * MIB, 60 + number);
+            let mut messages = pieces(&format!("uploads/u/blobs/{}", Digest::of(&bytes)), &bytes, 0, MIB);
+            messages.truncate(2);
+            client.write(messages).await.unwrap();
+            // In one message.
+            let small = noise(900_000, 70 + number);
+            client.upload(&format!("uploads/v/blobs/{}", Digest::of(&small)), &small, 0, MIB).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn what_unpacks_to_much_takes_no_more_room_than_there_is() {
+    let scene = Scene::with(|options| options.max_size = 8 * MIB as u64);
+    block(async {
+        let mut client = scene.client().await;
+        client.put(&noise(MIB / 2, 1)).await;
+        let zeros = vec![0; 7 * MIB];
+        let packed = zstd::encode_all(&zeros[..], 3).unwrap();
+        for number in 0..4 {
+            // Each is another blob, and none comes to its end.
+            let digest = Digest { size: zeros.len() as u64, ..Digest::of(&[number]) };
+            let name = format!("uploads/u/compressed-blobs/zstd/{digest}");
+            let mut messages = pieces(&name, &packed, 0, MIB);
+            messages.last_mut().unwrap().finish_write = false;
+            let _ = client.write(messages).await;
+            let folder = std::fs::read_dir(scene.store().join("tmp")).unwrap();
+            let taken: u64 = folder.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+            assert!(taken + used(&scene) <= 8 * MIB as u64, "{taken}");
+        }
+    });
+}
+
+#[test]
 fn many_clients_are_served_at_once() {
     let scene = Scene::with(|options| options.max_requests = 32);
     block(async {
@@ -283,7 +322,7 @@ fn a_server_ends_with_what_it_has_begun() {
     block(async {
         let running = running.unwrap();
         let url = running.url().to_owned();
-        let client = Client::connect(&url).await;
+        let mut client = Client::connect(&url).await;
         let (sender, receiver) = tokio::sync::mpsc::channel(1);
         let mut streams = client.streams.clone();
         let writing =
@@ -291,6 +330,13 @@ fn a_server_ends_with_what_it_has_begun() {
         let messages = pieces(&format!("uploads/u/blobs/{digest}"), &bytes, 0, MIB);
         sender.send(messages[0].clone()).await.unwrap();
         sender.send(messages[1].clone()).await.unwrap();
+        // It has begun once something has arrived.
+        let name = format!("uploads/u/blobs/{digest}");
+        let begun = Instant::now();
+        while client.status(&name).await.map_or(0, |(arrived, _)| arrived) == 0 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "nothing arrives");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         let ending = tokio::task::spawn_blocking(move || running.stop());
         tokio::time::sleep(Duration::from_millis(300)).await;
         for message in &messages[2..] {

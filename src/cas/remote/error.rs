@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 use tonic::Code;
 
+use super::LARGEST_IN_MEMORY;
 use crate::cas::api::reapi;
 use crate::cas::tree::TreeError;
 use crate::cas::{Digest, StoreError};
@@ -137,6 +138,18 @@ pub enum RemoteError {
     /// The caller no longer wants it.
     #[error("cancelled")]
     Cancelled,
+    /// A directory was left undone: a fault of this program, told before anything relies on it.
+    #[error("the directory {digest} was left unfinished, which is a fault of dscript")]
+    Unfinished {
+        /// The directory.
+        digest: Digest,
+    },
+    /// A content is too large for memory.
+    #[error("{digest} is larger than what is read into memory, {} MiB", LARGEST_IN_MEMORY >> 20)]
+    HugeBlob {
+        /// The content.
+        digest: Digest,
+    },
     /// The threads that do the talking could not be started.
     #[error("cannot start threads for connections: {0}")]
     Threads(std::io::Error),

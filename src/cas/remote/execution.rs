@@ -1,6 +1,6 @@
 //! Having an action executed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prost::Message;
 use tonic::{Code, Status, Streaming};
@@ -16,6 +16,9 @@ use crate::cas::api::rpc;
 
 // How often the caller is asked whether it still wants it.
 const ASK_EVERY: Duration = Duration::from_millis(100);
+
+// A stream that has lasted so long was none of several failures in a row: a proxy cuts it from time to time.
+const LASTED: Duration = Duration::from_secs(10);
 
 // How long the server gets to learn that nobody wants it any more.
 const CANCEL_WITHIN: Duration = Duration::from_secs(2);
@@ -80,10 +83,11 @@ impl Client {
     ) -> Result<reapi::ExecuteResponse, RemoteError> {
         let mut backoff = Backoff::new(self.options.retries);
         loop {
+            let begun = Instant::now();
             let stream = self.operations(action, skip_cache_lookup, operation).await;
             let was_known = !operation.is_empty();
             let watched = match stream {
-                Ok(stream) => self.watch(stream, operation, &mut backoff).await?,
+                Ok(stream) => self.watch(stream, operation).await?,
                 Err(status) => Watched::Broken(status),
             };
             let status = match watched {
@@ -104,7 +108,12 @@ impl Client {
                     }
                     continue;
                 }
-                Watched::Broken(status) => status,
+                Watched::Broken(status) => {
+                    if begun.elapsed() >= LASTED {
+                        backoff.reset();
+                    }
+                    status
+                }
             };
             if was_known && matches!(status.code(), Code::NotFound | Code::Unimplemented) {
                 // The server does not know of it any more, or cannot tell how it goes.
@@ -144,22 +153,14 @@ impl Client {
 
     // Until it is done, which may be hours during which nothing is said: that the server is still there is seen by the
     // pings of the connection.
-    async fn watch(
-        &self,
-        mut stream: Streaming<Operation>,
-        operation: &mut String,
-        backoff: &mut Backoff,
-    ) -> Result<Watched, RemoteError> {
+    async fn watch(&self, mut stream: Streaming<Operation>, operation: &mut String) -> Result<Watched, RemoteError> {
         loop {
             let now = match stream.message().await {
                 Ok(Some(now)) => now,
                 Ok(None) => return Ok(Watched::Broken(Status::unavailable("it stopped saying how the action goes"))),
                 Err(status) => return Ok(Watched::Broken(status)),
             };
-            if *operation != now.name {
-                operation.clone_from(&now.name);
-                backoff.reset();
-            }
+            operation.clone_from(&now.name);
             if !now.done {
                 continue;
             }

@@ -100,7 +100,7 @@ struct State {
     // Directories that are not done, by digest.
     known: FxHashMap<Digest, Node>,
     // Directories that are done.
-    done: FxHashSet<[u8; 32]>,
+    done: FxHashSet<Digest>,
     // Files that are on their way, and which directories wait for them.
     coming: FxHashMap<Digest, Vec<Node>>,
     // The queues.
@@ -117,6 +117,7 @@ struct State {
     finding: usize,
     missing: Vec<(Digest, String)>,
     error: Option<RemoteError>,
+    panicked: bool,
     transfer: Transfer,
 }
 
@@ -282,6 +283,18 @@ impl Job {
     }
 }
 
+// A thread that panics must not keep the others waiting for what it had under way.
+struct Panic<'f, 'a>(&'f Fetch<'a>);
+
+impl Drop for Panic<'_, '_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            lock(&self.0.state).panicked = true;
+            self.0.changed.notify_all();
+        }
+    }
+}
+
 impl<'a> Fetch<'a> {
     fn new(
         client: &'a Client,
@@ -304,7 +317,10 @@ impl<'a> Fetch<'a> {
             state.missing.sort_by(|one, other| (&one.1, &one.0).cmp(&(&other.1, &other.0)));
             return Err(RemoteError::Missing { missing: state.missing });
         }
-        Ok(state.transfer)
+        match state.known.keys().min() {
+            Some(digest) => Err(RemoteError::Unfinished { digest: *digest }),
+            None => Ok(state.transfer),
+        }
     }
 
     fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
@@ -318,6 +334,7 @@ impl<'a> Fetch<'a> {
                 }
             }
             let finds = job.finds();
+            let _panic = Panic(self);
             let answer = match job {
                 Job::Walk(node) => self.walk(node),
                 Job::Batch(wants) => self.batch(wants),
@@ -339,7 +356,7 @@ impl<'a> Fetch<'a> {
     fn next(&self) -> Option<(Job, bool)> {
         let mut state = lock(&self.state);
         loop {
-            if state.error.is_some() {
+            if state.error.is_some() || state.panicked {
                 self.changed.notify_all();
                 return None;
             }
@@ -459,7 +476,7 @@ impl<'a> Fetch<'a> {
             state.transfer.present += present;
             let mut waiting = 0;
             for (name, digest) in directories {
-                if state.done.contains(&digest.hash) {
+                if state.done.contains(&digest) {
                     continue;
                 }
                 waiting += 1;
@@ -514,8 +531,8 @@ impl<'a> Fetch<'a> {
             let mut state = lock(&self.state);
             let Some(pending) = state.nodes[node].take() else { continue };
             state.held -= bytes.len() as u64;
-            state.known.remove(&pending.digest);
-            state.done.insert(pending.digest.hash);
+            state.known.remove(&digest);
+            state.done.insert(digest);
             state.free.push(node);
             nodes.extend(pending.parents.into_iter().filter(|parent| state.came(*parent)).collect::<Vec<_>>());
         }

@@ -34,6 +34,9 @@ use super::api::reapi;
 use super::tree::decode_tree;
 use super::{Digest, Store};
 
+/// What a server says that a content has is read into memory up to this size.
+pub const LARGEST_IN_MEMORY: u64 = 256 << 20;
+
 /// A server that has been spoken to, with what was agreed on with it. Clones share the connections.
 ///
 /// The methods wait, so they must not be called from asynchronous code; from any number of threads they may.
@@ -150,8 +153,11 @@ impl Remote {
     /// The bytes of a blob, not kept in a store.
     ///
     /// # Errors
-    /// As for [`Remote::fetch`].
+    /// As for [`Remote::fetch`], and [`RemoteError::HugeBlob`] for more than [`LARGEST_IN_MEMORY`].
     pub fn read(&self, digest: &Digest) -> Result<Vec<u8>, RemoteError> {
+        if digest.size > LARGEST_IN_MEMORY {
+            return Err(RemoteError::HugeBlob { digest: *digest });
+        }
         let missing = || RemoteError::Missing { missing: vec![(*digest, String::new())] };
         self.client.read_small(digest)?.ok_or_else(missing)
     }

@@ -56,7 +56,7 @@ impl ActionCache for Actions {
         let key = results::key(&request.instance_name, &action);
         let (storage, uploads) = (Arc::clone(&self.storage), Arc::clone(&self.uploads));
         let stored = blocking(move || {
-            let kept = keep_contents(&storage, result.clone())?;
+            let kept = keep_contents(&uploads, result.clone())?;
             let put = match storage.put_result(&key, &kept) {
                 Err(results::Unfit::Refused(Refused::NoRoom)) => {
                     uploads.drop_idle();
@@ -72,10 +72,9 @@ impl ActionCache for Actions {
 }
 
 // Contents that came with the result become blobs of their own.
-fn keep_contents(storage: &Storage, mut result: ActionResult) -> Result<ActionResult, Status> {
+fn keep_contents(uploads: &Uploads, mut result: ActionResult) -> Result<ActionResult, Status> {
     let add = |digest: Option<&reapi::Digest>, bytes: &[u8]| -> Result<(), Status> {
-        let digest = requests::digest(digest)?;
-        storage.add(&digest, bytes).map_err(|error| requests::refused(storage, &error))
+        uploads.add(&requests::digest(digest)?, bytes)
     };
     for file in &mut result.output_files {
         if !file.contents.is_empty() {

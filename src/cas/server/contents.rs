@@ -9,7 +9,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::auth::Rights;
 use super::requests::{self, MESSAGE, blocking};
-use super::storage::{Refused, Storage, Touched};
+use super::storage::{Storage, Touched};
 use super::tree::{self, Pages};
 use super::uploads::Uploads;
 use crate::cas::Digest;
@@ -76,10 +76,10 @@ impl ContentAddressableStorage for Contents {
         let request = request.into_inner();
         requests::function(request.digest_function)?;
         let digests = requests::batch(request.requests.iter().map(|one| one.digest.as_ref()))?;
-        let (storage, uploads) = (Arc::clone(&self.storage), Arc::clone(&self.uploads));
+        let uploads = Arc::clone(&self.uploads);
         let responses = blocking(move || {
             let one = |(digest, one): (Digest, reapi::batch_update_blobs_request::Request)| {
-                let status = match update(&storage, &uploads, &digest, &one) {
+                let status = match update(&uploads, &digest, &one) {
                     Ok(()) => rpc::Status::default(),
                     Err(status) => failed(&status),
                 };
@@ -188,7 +188,6 @@ fn failed(status: &Status) -> rpc::Status {
 }
 
 fn update(
-    storage: &Storage,
     uploads: &Uploads,
     digest: &Digest,
     request: &reapi::batch_update_blobs_request::Request,
@@ -205,14 +204,7 @@ fn update(
         }
         _ => return Err(Status::invalid_argument("this server knows no such compressor")),
     };
-    let added = match storage.add(digest, bytes) {
-        Err(Refused::NoRoom) => {
-            uploads.drop_idle();
-            storage.add(digest, bytes)
-        }
-        answer => answer,
-    };
-    added.map_err(|error| requests::refused(storage, &error))
+    uploads.add(digest, bytes)
 }
 
 fn read(storage: &Storage, digest: &Digest, packs: bool) -> batch_read_blobs_response::Response {

@@ -5,6 +5,7 @@
 //! has 64 hexadecimal digits, so a wrong guess is next to impossible, and would only keep some blobs a little longer.
 
 use prost::Message as _;
+use prost::encoding::{WireType, decode_key, decode_varint};
 
 use crate::cas::Digest;
 use crate::cas::api::reapi;
@@ -46,6 +47,9 @@ pub(super) struct Needs {
 /// Larger blobs are not looked at.
 pub(super) const LARGEST: u64 = 64 << 20;
 
+// A tree names each directory once, but some who write them do not know.
+const EMPTY_DIRECTORIES: usize = 100_000;
+
 /// Whether a blob that begins with this byte could be a directory or a tree with something in it.
 pub(super) fn may_need(first: u8) -> bool {
     // The tags of the first fields: files or the root, directories or children, symbolic links, properties.
@@ -82,8 +86,55 @@ impl Needs {
     }
 }
 
+/// Whether bytes can be a directory, without decoding them: a message of a few bytes for each of its nodes would take
+/// sixty times as much in memory. Each node that makes sense has a digest, and each link a name and a target.
+pub(super) fn may_be_directory(mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        let Some((tag, field)) = field(&mut bytes) else { return false };
+        let least = match tag {
+            1 | 2 => 64,
+            3 => 4,
+            _ => 0,
+        };
+        if field.len() < least {
+            return false;
+        }
+    }
+    true
+}
+
+/// The same of a tree. Empty directories take next to no bytes, so there is a limit to them.
+fn may_be_tree(mut bytes: &[u8]) -> bool {
+    let mut empty = 0;
+    while !bytes.is_empty() {
+        let Some((tag, field)) = field(&mut bytes) else { return false };
+        if matches!(tag, 1 | 2) {
+            empty += usize::from(field.is_empty());
+            if empty > EMPTY_DIRECTORIES || !may_be_directory(field) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// The next field of a message and its bytes; all fields of these messages have some.
+fn field<'b>(bytes: &mut &'b [u8]) -> Option<(u32, &'b [u8])> {
+    let (tag, wire_type) = decode_key(bytes).ok()?;
+    if wire_type != WireType::LengthDelimited {
+        return None;
+    }
+    let length = usize::try_from(decode_varint(bytes).ok()?).ok()?;
+    let (field, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    Some((tag, field))
+}
+
 /// What a blob needs, if it is a directory.
 pub(super) fn directory(bytes: &[u8]) -> Option<Needs> {
+    if !may_be_directory(bytes) {
+        return None;
+    }
     let mut needs = Needs::default();
     needs.add(&reapi::Directory::decode(bytes).ok()?)?;
     Some(needs)
@@ -91,6 +142,9 @@ pub(super) fn directory(bytes: &[u8]) -> Option<Needs> {
 
 /// The files that a blob needs, if it is a tree. Its directories are part of it.
 pub(super) fn tree(bytes: &[u8]) -> Option<Needs> {
+    if !may_be_tree(bytes) {
+        return None;
+    }
     let tree = reapi::Tree::decode(bytes).ok()?;
     let mut needs = Needs::default();
     for directory in tree.root.iter().chain(&tree.children) {
@@ -157,6 +211,9 @@ mod tests {
         for bytes in others {
             assert_eq!(recognise(&bytes), (Kind::Leaf, Needs::default()), "{bytes:?}");
         }
+        // Two bytes for each of its nodes: many times as much in memory, if it were decoded.
+        let bombs = [[0x0a, 0].repeat(1 << 20), [0x12, 2, 0x0a, 0].repeat(1 << 19), [0x12, 0].repeat(1 << 20)];
+        assert!(bombs.iter().all(|bytes| !may_be_directory(bytes) && !may_be_tree(bytes)));
         // Whatever the bytes are, looking at them does no harm.
         let whole = sample().encode_to_vec();
         for cut in 0..whole.len() {

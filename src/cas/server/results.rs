@@ -76,8 +76,13 @@ impl Results {
     /// # Errors
     /// When the file system refuses.
     pub(super) fn remove(&self, key: &Hash) -> Result<Option<u64>, StoreError> {
+        self.remove_if(key, |_| true)
+    }
+
+    // Another one may have come in its place.
+    fn remove_if(&self, key: &Hash, is_it: impl FnOnce(&Known) -> bool) -> Result<Option<u64>, StoreError> {
         let mut table = lock(&self.table);
-        let Some(known) = table.get(key).copied() else { return Ok(None) };
+        let Some(known) = table.get(key).copied().filter(is_it) else { return Ok(None) };
         let path = self.path(key);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -126,14 +131,13 @@ impl Storage {
     /// When the file system refuses.
     pub(super) fn result(&self, key: &Hash) -> Result<Option<reapi::ActionResult>, StoreError> {
         let _gate = self.hold_expiry();
-        if !lock(&self.results.table).contains_key(key) {
-            return Ok(None);
-        }
+        let Some(known) = lock(&self.results.table).get(key).copied() else { return Ok(None) };
         let result = match self.read_result(key)? {
             Some(result) => result,
             None => {
-                self.tell(&Event::CorruptResult);
-                self.forget(key)?;
+                if self.forget(key, known)? {
+                    self.tell(&Event::CorruptResult);
+                }
                 return Ok(None);
             }
         };
@@ -142,7 +146,7 @@ impl Storage {
             Err(_) => Err(Vec::new()),
         };
         let Ok(bound) = bound else {
-            self.forget(key)?;
+            self.forget(key, known)?;
             return Ok(None);
         };
         if let Some(known) = lock(&self.results.table).get_mut(key) {
@@ -166,11 +170,14 @@ impl Storage {
         Ok(reapi::ActionResult::decode(rest).ok())
     }
 
-    fn forget(&self, key: &Hash) -> Result<(), StoreError> {
-        if let Some(size) = self.results.remove(key)? {
+    // Forgets a result unless another one has come in its place; whether it did.
+    fn forget(&self, key: &Hash, known: Known) -> Result<bool, StoreError> {
+        // A use moves the time only on.
+        let removed = self.results.remove_if(key, |now| now.size == known.size && now.used == known.used)?;
+        if let Some(size) = removed {
             self.index().shrank(size);
         }
-        Ok(())
+        Ok(removed.is_some())
     }
 
     /// Takes a result in, if all of its blobs are there.
@@ -215,6 +222,9 @@ impl Storage {
     // What is said to be a tree must be one: clients that get the result will read it as one.
     fn check_tree(&self, tree: &reapi::Digest) -> Result<(), Unfit> {
         let digest = Digest::try_from(tree).map_err(|error| Unfit::Wrong(error.to_string()))?;
+        if digest.size > kind::LARGEST {
+            return Err(Unfit::Wrong(format!("{digest} is no tree")));
+        }
         match self.read_unmarked(&digest) {
             Ok(bytes) if kind::tree(&bytes).is_some() => Ok(()),
             Ok(_) => Err(Unfit::Wrong(format!("{digest} is no tree"))),

@@ -7,6 +7,7 @@ use prost::Message as _;
 use tonic::Status;
 
 use super::index::Hash;
+use super::kind;
 use super::requests::{self, PAYLOAD};
 use super::storage::Storage;
 use crate::cas::Digest;
@@ -48,12 +49,18 @@ impl Pages {
         let mut page = GetTreeResponse::default();
         let mut bytes = 0;
         while let Some(digest) = self.queue.pop_front() {
+            if digest.size > kind::LARGEST {
+                return Err(Status::invalid_argument(format!("{digest} is no directory")));
+            }
             let content = match self.storage.read_unmarked(&digest) {
                 Ok(content) => content,
                 Err(error) if error.is_miss() => continue,
                 Err(error) => return Err(requests::store_error(&self.storage, &error)),
             };
             let wrong = || Status::invalid_argument(format!("{digest} is no directory"));
+            if !kind::may_be_directory(&content) {
+                return Err(wrong());
+            }
             let directory = Directory::decode(&content[..]).map_err(|_| wrong())?;
             for child in &directory.directories {
                 let child = child.digest.as_ref().and_then(|child| Digest::try_from(child).ok()).ok_or_else(wrong)?;

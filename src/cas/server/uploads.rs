@@ -13,9 +13,9 @@ use zstd::stream::raw::{Decoder, InBuffer, Operation as _, OutBuffer};
 use super::index::lock;
 use super::names::Name;
 use super::requests;
-use super::storage::Storage;
+use super::storage::{Refused, Storage};
+use crate::cas::Digest;
 use crate::cas::store::Incoming;
-use crate::cas::{Digest, StoreError};
 
 // Unfinished uploads without a client: more than these, and the oldest go.
 const MOST_IDLE: usize = 256;
@@ -152,6 +152,32 @@ impl Uploads {
         self.remove(self.idle().into_iter().map(|(resource, _)| resource).collect());
     }
 
+    // What nobody goes on with takes room too.
+    fn make_room(&self, size: u64) -> Result<(), Status> {
+        let storage = &self.storage;
+        let made = storage.make_room(size).or_else(|_| {
+            self.drop_idle();
+            storage.make_room(size)
+        });
+        made.map_err(|error| requests::refused(storage, &error))
+    }
+
+    /// Takes a blob in, if need be in the place of uploads that nobody goes on with.
+    ///
+    /// # Errors
+    /// When it is not what it is said to be, and when there is no room.
+    pub(super) fn add(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Status> {
+        let storage = &self.storage;
+        let added = match storage.add(digest, bytes) {
+            Err(Refused::NoRoom) => {
+                self.drop_idle();
+                storage.add(digest, bytes)
+            }
+            answer => answer,
+        };
+        added.map_err(|error| requests::refused(storage, &error))
+    }
+
     fn idle(&self) -> Vec<(String, Instant)> {
         let table = lock(&self.table);
         let mut idle = Vec::new();
@@ -193,30 +219,20 @@ impl Writer {
     /// When they are too many or no compressed stream, when another client has taken over, and when there is no room.
     pub(super) fn feed(&self, uploads: &Uploads, pieces: &[Bytes]) -> Result<(), Status> {
         let upload = &self.upload;
-        let storage = &upload.storage;
         let mut state = lock(&upload.state);
         if !self.owns() {
             return Err(Status::aborted("another client goes on with this upload"));
         }
-        let size: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
-        if let Err(error) = storage.make_room(size) {
-            // What nobody goes on with takes room too.
-            uploads.drop_idle();
-            storage.make_room(size).map_err(|_| requests::refused(storage, &error))?;
-        }
+        let state = &mut *state;
         state.touched = Instant::now();
         let Some(sink) = &mut state.sink else {
             return Err(Status::failed_precondition("this upload has ended"));
         };
-        let before = sink.incoming.arrived();
-        let fed = pieces.iter().try_for_each(|piece| sink.feed(storage, piece));
-        let arrived = sink.incoming.arrived() - before;
-        storage.arriving.fetch_add(arrived, Ordering::Relaxed);
-        state.charged += arrived;
-        state.received += size;
+        let fed = pieces.iter().try_for_each(|piece| sink.feed(uploads, &mut state.charged, piece));
+        state.received += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         if fed.is_err() {
             // It is not known how much of it was taken.
-            upload.reset(&mut state);
+            upload.reset(state);
         }
         fed
     }
@@ -266,25 +282,30 @@ impl Drop for Upload {
 }
 
 impl Sink {
-    fn feed(&mut self, storage: &Storage, piece: &[u8]) -> Result<(), Status> {
+    // A few bytes may unpack to very many, so room is made for each piece that is written, and `charged` grows with it.
+    fn feed(&mut self, uploads: &Uploads, charged: &mut u64, piece: &[u8]) -> Result<(), Status> {
+        let storage = &uploads.storage;
         let Self { incoming, unpack } = self;
-        let mut write = |bytes: &[u8]| -> Result<(), StoreError> {
+        let mut write = |bytes: &[u8]| -> Result<(), Status> {
+            uploads.make_room(bytes.len() as u64)?;
             let before = incoming.arrived();
-            storage.with_room(bytes.len() as u64, || {
+            let done = storage.with_room(bytes.len() as u64, || {
                 // The first time a part of them may have been taken.
                 let taken = usize::try_from(incoming.arrived() - before).unwrap_or(usize::MAX);
                 incoming.write(bytes.get(taken..).unwrap_or_default())
-            })
+            });
+            let arrived = incoming.arrived() - before;
+            storage.arriving.fetch_add(arrived, Ordering::Relaxed);
+            *charged += arrived;
+            done.map_err(|error| requests::store_error(storage, &error))
         };
-        let Some(Unpack { decoder, buffer }) = unpack else {
-            return write(piece).map_err(|error| requests::store_error(storage, &error));
-        };
+        let Some(Unpack { decoder, buffer }) = unpack else { return write(piece) };
         let mut from = InBuffer::around(piece);
         loop {
             let mut to = OutBuffer::around(&mut buffer[..]);
             decoder.run(&mut from, &mut to).map_err(|_| Status::invalid_argument("this is no zstd stream"))?;
             let filled = to.pos();
-            write(&buffer[..filled]).map_err(|error| requests::store_error(storage, &error))?;
+            write(&buffer[..filled])?;
             // A full buffer may mean that there is more to come without further input.
             if from.pos() == piece.len() && filled < buffer.len() {
                 return Ok(());

@@ -51,10 +51,9 @@ impl Writing {
         }
         if offset == 0 && first.finish_write && !name.zstd {
             // The usual case of a small blob: nothing of it needs to be kept between messages.
-            let (storage, data) = (Arc::clone(&self.storage), first.data);
+            let (uploads, data) = (Arc::clone(&self.uploads), first.data);
             let size = name.digest.size.cast_signed();
-            let added =
-                blocking(move || storage.add(&name.digest, &data).map_err(|error| requests::refused(&storage, &error)));
+            let added = blocking(move || uploads.add(&name.digest, &data));
             return added.await?.map(|()| WriteResponse { committed_size: size });
         }
         let writer = {

@@ -291,7 +291,7 @@ impl Store {
     }
 
     // Does something that needs the folder of a file, and makes that folder if it was missing.
-    fn in_folder(&self, target: &Path, act: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    pub(super) fn in_folder(&self, target: &Path, act: impl Fn() -> io::Result<()>) -> io::Result<()> {
         match act() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if let Some(folder) = target.parent() {

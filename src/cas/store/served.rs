@@ -3,12 +3,13 @@
 //! It keeps a table of what is there, so a file has to come and go in one step that the server can put under a lock:
 //! [`Ready`] and [`Withdrawn`].
 
-use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::add::create_as;
 use super::error::{During as _, StoreError};
 use super::incoming::Incoming;
 use super::inspect::is_untouched;
@@ -49,16 +50,8 @@ impl Ready {
     /// When the file system refuses.
     pub fn put(self, store: &Store) -> Result<(), StoreError> {
         let target = store.place(&self.digest, false);
-        match fs::rename(self.unfinished.path(), &target) {
-            Ok(()) => self.unfinished.moved(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if let Some(folder) = target.parent() {
-                    fs::create_dir_all(folder).during("create", folder)?;
-                }
-                self.unfinished.rename(&target).during("create", &target)?;
-            }
-            Err(error) => return Err(error).during("create", &target),
-        }
+        store.in_folder(&target, || fs::rename(self.unfinished.path(), &target)).during("create", &target)?;
+        self.unfinished.was_moved();
         Ok(())
     }
 }
@@ -89,7 +82,7 @@ impl Store {
         }
         let unfinished = self.temporary.unused();
         let path = unfinished.path();
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(path).during("create", path)?;
+        let mut file = create_as(&unfinished, 0o444)?;
         file.write_all(bytes).during("write", path)?;
         seal(&file, digest).during("set the time of", path)?;
         Ok(Ready { digest: *digest, unfinished })
@@ -213,19 +206,9 @@ impl Store {
     pub fn replace_file(&self, target: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         let unfinished = self.temporary.unused();
         fs::write(unfinished.path(), bytes).during("write", unfinished.path())?;
-        match fs::rename(unfinished.path(), target) {
-            Ok(()) => {
-                unfinished.moved();
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if let Some(folder) = target.parent() {
-                    fs::create_dir_all(folder).during("create", folder)?;
-                }
-                unfinished.rename(target).during("create", target)
-            }
-            Err(error) => Err(error).during("create", target),
-        }
+        self.in_folder(target, || fs::rename(unfinished.path(), target)).during("create", target)?;
+        unfinished.was_moved();
+        Ok(())
     }
 }
 
@@ -233,7 +216,7 @@ impl Store {
 fn seal(file: &File, digest: &Digest) -> io::Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
-    file.set_times(FileTimes::new().set_modified(stamp::time(stamp::stamped(digest, now))))
+    stamp::set_modified(file, stamp::stamped(digest, now))
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ pub(super) fn is_kept(probe: &File) -> io::Result<bool> {
 }
 
 /// The time that is so many nanoseconds after 1970.
-pub(super) fn time(nanoseconds: i64) -> SystemTime {
+fn time(nanoseconds: i64) -> SystemTime {
     let distance = Duration::from_nanos(nanoseconds.unsigned_abs());
     if nanoseconds < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
 }

@@ -95,11 +95,6 @@ impl Unfinished {
         &self.path
     }
 
-    /// The file has been moved away by somebody else.
-    pub(super) fn moved(mut self) {
-        self.there = false;
-    }
-
     /// Moves the file to its name, over whatever file is there.
     pub(super) fn rename(mut self, target: &Path) -> io::Result<()> {
         fs::rename(&self.path, target)?;

@@ -18,7 +18,7 @@ mod disk_tests;
 mod error;
 #[cfg(test)]
 mod tests;
-mod walk;
+pub(in crate::cas) mod walk;
 
 pub use build::{Built, TreeBuilder};
 pub use capture::{Captured, capture, capture_file};

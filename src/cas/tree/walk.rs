@@ -221,7 +221,12 @@ fn levels<E>(
     Ok(())
 }
 
-fn read(store: &Store, digest: &Digest, path: &str, depth: usize) -> Result<reapi::Directory, WalkError> {
+pub(in crate::cas) fn read(
+    store: &Store,
+    digest: &Digest,
+    path: &str,
+    depth: usize,
+) -> Result<reapi::Directory, WalkError> {
     if depth > MAX_DEPTH {
         return Err(WalkError::TooDeep { path: path.to_owned() });
     }
@@ -238,7 +243,7 @@ fn read(store: &Store, digest: &Digest, path: &str, depth: usize) -> Result<reap
 }
 
 /// A path in a tree.
-pub(super) fn join(folder: &str, name: &str) -> String {
+pub(in crate::cas) fn join(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
 

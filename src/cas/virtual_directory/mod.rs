@@ -19,9 +19,10 @@ pub use staging::{Staging, View};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::tree::walk::join;
 use super::tree::{CheckedOut, EntryKind, MAX_DEPTH, TreeError, capture, capture_file, checkout, is_name};
 use super::{Digest, Keep, Store};
-use node::{Entries, Entry, Node, join};
+use node::{Entries, Entry, Node};
 
 /// A directory in memory. Copies are cheap. Paths are relative, with `/` between names; the empty path is the directory
 /// itself. Symbolic links are never followed.

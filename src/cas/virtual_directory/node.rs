@@ -8,7 +8,8 @@ use prost::Message as _;
 
 use super::VirtualError;
 use crate::cas::api::reapi;
-use crate::cas::tree::{EntryKind, MAX_DEPTH, TreeError, WalkError, decode_directory};
+use crate::cas::tree::walk::{self, join};
+use crate::cas::tree::{EntryKind, MAX_DEPTH, TreeError, WalkError};
 use crate::cas::{Digest, Store};
 
 /// What is in a directory. The order of the names is that of their bytes, which is the canonical one.
@@ -139,25 +140,9 @@ impl Entry {
     }
 }
 
-/// A path below another.
-pub(super) fn join(folder: &str, name: &str) -> String {
-    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
-}
-
 fn read(store: &Store, digest: &Digest, path: &str) -> Result<Entries, VirtualError> {
-    // Every store has that, whether it was put there or not.
-    if *digest == Digest::EMPTY {
-        return Ok(Entries::new());
-    }
-    let bytes = match store.read(digest) {
-        Ok(bytes) => bytes,
-        Err(error) if error.is_miss() => {
-            return Err(WalkError::Missing { digest: *digest, path: path.to_owned() }.into());
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let message = walk::read(store, digest, path, 0)?;
     let unfit = |error| WalkError::NotADirectory { digest: *digest, path: path.to_owned(), error };
-    let message = decode_directory(&bytes).map_err(unfit)?;
     let mut entries = Entries::new();
     let digest_of = |digest: Option<&reapi::Digest>, name: &str| {
         let digest = digest.and_then(|digest| Digest::try_from(digest).ok());

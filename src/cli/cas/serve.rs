@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
@@ -61,9 +61,22 @@ pub(in crate::cli) struct ServeArgs {
 
 pub(super) fn run(args: ServeArgs) -> Result<Outcome, Failure> {
     let bound = Server::bind(options(args)?).map_err(failed)?;
-    Output::standard().write_all(format!("listening on {}\n", bound.url()).as_bytes())?;
-    bound.run(interrupted()).map_err(failed)?;
-    Ok(Outcome::Fine)
+    let line = format!("listening on {}\n", bound.url());
+    let told = Arc::new(Mutex::new(Ok(())));
+    let tell = Arc::clone(&told);
+    bound
+        .run(async move {
+            // Whoever reads the line may send a signal at once.
+            let interrupted = interrupted();
+            let written = Output::standard().write_all(line.as_bytes());
+            if written.is_ok() {
+                interrupted.await;
+            }
+            *tell.lock().unwrap_or_else(PoisonError::into_inner) = written;
+        })
+        .map_err(failed)?;
+    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::replace(&mut *told, Ok(())).map(|()| Outcome::Fine)
 }
 
 fn options(args: ServeArgs) -> Result<ServerOptions, Failure> {
@@ -97,15 +110,17 @@ fn address(text: &str) -> Result<SocketAddr, Failure> {
     found.next().ok_or_else(|| wrong("it is no address"))
 }
 
-// Done when this process is told to end.
-async fn interrupted() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        // Without them the process ends as any other does.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+// Done when this process is told to end: from now on, so within the runtime.
+fn interrupted() -> impl Future<Output = ()> {
+    let both = signal(SignalKind::interrupt()).and_then(|one| Ok((one, signal(SignalKind::terminate())?)));
+    async {
+        let Ok((mut interrupt, mut terminate)) = both else {
+            // Without them the process ends as any other does.
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }

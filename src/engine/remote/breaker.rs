@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tonic::Code;
 
-use crate::cas::remote::RemoteError;
+use crate::cas::remote::{RemoteError, Transfer};
 
 /// How many requests in a row may fail.
 const FAILURES: u32 = 3;
@@ -14,6 +14,9 @@ const FAILURES: u32 = 3;
 /// An answer that takes longer is slow, and how many of these in a row are too many.
 const SLOW: Duration = Duration::from_secs(3);
 const SLOW_ANSWERS: u32 = 8;
+
+/// Who moves so many bytes may take long.
+const LARGE: u64 = 1 << 20;
 
 /// How long nobody asks. Then one request finds out whether the server is back.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -43,7 +46,7 @@ impl Breaker {
     }
 
     /// Whether the server may be asked.
-    pub(super) fn allows(&self) -> bool {
+    fn allows(&self) -> bool {
         let mut state = self.lock();
         match state.closed_until {
             None => true,
@@ -63,18 +66,28 @@ impl Breaker {
 
     /// Makes a request, unless the server is not asked at the moment, and notes how it went.
     pub(super) fn ask<T>(&self, request: impl FnOnce() -> Result<T, RemoteError>) -> Option<T> {
+        self.ask_for(|_| 0, request)
+    }
+
+    /// Makes a request that moves contents. Large ones take their time, which says nothing about the server.
+    pub(super) fn transfer(&self, request: impl FnOnce() -> Result<Transfer, RemoteError>) -> Option<Transfer> {
+        self.ask_for(|transfer| transfer.bytes, request)
+    }
+
+    fn ask_for<T>(&self, bytes: impl FnOnce(&T) -> u64, request: impl FnOnce() -> Result<T, RemoteError>) -> Option<T> {
         if !self.allows() {
             return None;
         }
         let begun = Instant::now();
         match request() {
             Ok(answer) => {
-                self.went_well(begun.elapsed());
+                self.went_well(if bytes(&answer) < LARGE { begun.elapsed() } else { Duration::ZERO });
                 Some(answer)
             }
-            // The server answered; what it answered is for the caller to see. Or it is not its fault.
-            Err(RemoteError::Missing { .. } | RemoteError::Store(_)) => {
-                self.went_well(begun.elapsed());
+            // The server answered; what it answered is for the caller to see. Or it is not its fault. Nobody knows how much
+            // was moved meanwhile.
+            Err(RemoteError::Missing { .. } | RemoteError::Store(_) | RemoteError::TooLarge { .. }) => {
+                self.went_well(Duration::ZERO);
                 None
             }
             Err(RemoteError::Cancelled) => None,
@@ -86,7 +99,7 @@ impl Breaker {
     }
 
     /// A request was answered after so long.
-    pub(super) fn went_well(&self, after: Duration) {
+    fn went_well(&self, after: Duration) {
         self.failures.store(0, Ordering::Relaxed);
         if after < SLOW {
             self.slow.store(0, Ordering::Relaxed);
@@ -97,7 +110,7 @@ impl Breaker {
     }
 
     /// A request failed.
-    pub(super) fn failed(&self, error: &RemoteError) {
+    fn failed(&self, error: &RemoteError) {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
         let closed = self.lock().closed_until.is_some();
         // A client that cannot reach a server has tried again by itself.

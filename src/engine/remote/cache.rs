@@ -131,24 +131,29 @@ impl RemoteCache {
         &self,
         question: impl FnOnce(&Remote) -> Result<T, RemoteError> + Send + 'static,
     ) -> Option<T> {
-        self.reads.ask(|| {
-            let remote = self.remote.clone();
-            let (sender, answer) = mpsc::channel();
-            let thread = thread::Builder::new().name("remote-cache".to_owned());
-            thread
-                .spawn(move || {
-                    // Nobody listens any more when the build has been ended.
-                    let _ = sender.send(question(&remote));
-                })
-                .map_err(RemoteError::Threads)?;
-            loop {
-                match answer.recv_timeout(TICK) {
-                    Ok(answer) => return answer,
-                    Err(RecvTimeoutError::Timeout) if !self.cancellation.is_cancelled() => {}
-                    Err(_) => return Err(RemoteError::Cancelled),
-                }
+        self.reads.ask(|| self.answer(question))
+    }
+
+    fn answer<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Remote) -> Result<T, RemoteError> + Send + 'static,
+    ) -> Result<T, RemoteError> {
+        let remote = self.remote.clone();
+        let (sender, answer) = mpsc::channel();
+        let thread = thread::Builder::new().name("remote-cache".to_owned());
+        thread
+            .spawn(move || {
+                // Nobody listens any more when the build has been ended.
+                let _ = sender.send(question(&remote));
+            })
+            .map_err(RemoteError::Threads)?;
+        loop {
+            match answer.recv_timeout(TICK) {
+                Ok(answer) => return answer,
+                Err(RecvTimeoutError::Timeout) if !self.cancellation.is_cancelled() => {}
+                Err(_) => return Err(RemoteError::Cancelled),
             }
-        })
+        }
     }
 
     /// The body of a record.
@@ -189,10 +194,27 @@ impl RemoteCache {
             .map(|one| Wanted { digest: one.digest, path: one.path.clone(), executable: one.executable })
             .collect();
         let store = Arc::clone(&self.store);
-        if let Some(transfer) = self.ask(move |remote| remote.fetch(&store, &list, &())) {
+        if let Some(transfer) = self.reads.transfer(|| self.answer(move |remote| remote.fetch(&store, &list, &()))) {
             self.counts.blobs_down.fetch_add(transfer.blobs, Ordering::Relaxed);
             self.counts.bytes_down.fetch_add(transfer.bytes, Ordering::Relaxed);
         }
+    }
+}
+
+/// Contents that somebody is bringing: those who wait for them go on, whatever becomes of it.
+struct Landing<'l> {
+    cache: &'l RemoteCache,
+    digests: &'l [&'l WantedBlob],
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        let mut flying = self.cache.flying.lock().unwrap_or_else(PoisonError::into_inner);
+        for one in self.digests {
+            flying.remove(&one.digest);
+        }
+        drop(flying);
+        self.cache.landed.notify_all();
     }
 }
 
@@ -239,17 +261,17 @@ impl SharedCache for RemoteCache {
             open.iter().partition(|one| flying.insert(one.digest))
         };
         if !mine.is_empty() {
+            let _landing = Landing { cache: self, digests: &mine };
             self.bring(&mine);
-            let mut flying = flying();
-            for one in &mine {
-                flying.remove(&one.digest);
-            }
-            drop(flying);
-            self.landed.notify_all();
         }
         if !others.is_empty() {
             let in_the_air = |flying: &mut FxHashSet<Digest>| others.iter().any(|one| flying.contains(&one.digest));
             drop(self.landed.wait_while(flying(), in_the_air).unwrap_or_else(PoisonError::into_inner));
+            // What came with them may have been at fault.
+            let rest: Vec<&WantedBlob> = others.into_iter().filter(|one| !has(&one.digest)).collect();
+            if !rest.is_empty() {
+                self.bring(&rest);
+            }
         }
         open.iter().map(|one| one.digest).filter(|digest| !has(digest)).collect()
     }

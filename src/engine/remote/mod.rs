@@ -13,4 +13,4 @@ mod uploads;
 
 pub use cache::{RemoteCache, RemoteCacheError, RemoteCacheOptions, Upload};
 pub use execute::ExecutorOptions;
-pub(super) use execute::{Answer, Errand, Executor, stays};
+pub(super) use execute::{Answer, Errand, Executor, cancelled, stays};

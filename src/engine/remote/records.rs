@@ -16,7 +16,7 @@ use super::super::shared::Finding;
 use super::keys::Kind;
 use crate::cas::Digest;
 use crate::cas::api::reapi;
-use crate::cas::remote::Blob;
+use crate::cas::remote::{Blob, LARGEST_IN_MEMORY};
 
 /// What every record begins with; the last byte is the version.
 const MAGIC: [u8; 8] = *b"DSCTWO\0\x01";
@@ -26,7 +26,7 @@ const CHECKSUM: usize = 32;
 const INLINE: usize = 64 << 10;
 
 /// The longest record that is read.
-pub(super) const LONGEST: u64 = 256 << 20;
+pub(super) const LONGEST: u64 = LARGEST_IN_MEMORY;
 
 /// How many files are named one by one, so that the message stays below what servers take.
 const NAMED: usize = 4_000;

@@ -17,7 +17,7 @@ use super::cache::{Counts, record};
 use super::keys::{Key, Kind};
 use super::records;
 use crate::cas::Store;
-use crate::cas::remote::{Blob, Remote, RemoteError};
+use crate::cas::remote::{Blob, Remote};
 
 /// How many bytes of results wait at most. Their contents wait in the cache of this machine.
 const HEAVIEST: usize = 64 << 20;
@@ -182,24 +182,7 @@ impl Inner {
 
     /// Sends contents; none where one of them is not in the cache of this machine, or the server does not take them.
     fn upload(&self, blobs: &[Blob]) -> Option<()> {
-        if !self.breaker.allows() {
-            return None;
-        }
-        let begun = Instant::now();
-        match self.remote.upload(&self.store, blobs, &()) {
-            Ok(transfer) => {
-                self.counts.went(transfer);
-                // Large contents take their time, which says nothing about the server.
-                let small = transfer.bytes < 1 << 20;
-                self.breaker.went_well(if small { begun.elapsed() } else { Duration::ZERO });
-                Some(())
-            }
-            Err(RemoteError::Store(_) | RemoteError::Missing { .. } | RemoteError::TooLarge { .. }) => None,
-            Err(error) => {
-                self.breaker.failed(&error);
-                None
-            }
-        }
+        self.breaker.transfer(|| self.remote.upload(&self.store, blobs, &())).map(|transfer| self.counts.went(transfer))
     }
 
     /// Adds a path set to those of its weak fingerprint.

@@ -89,11 +89,17 @@ impl CachedResult {
         if wanted.iter().any(is_taken) {
             return Ok(false);
         }
+        // Who recorded it elsewhere says nothing about links that other pips made here.
+        if self.shared && wanted.iter().any(|(path, ..)| world.leads_elsewhere(*path)) {
+            return Ok(false);
+        }
         let (changed, missing) = self.changes(world, process, &wanted)?;
         let brought = if missing.is_empty() { Brought::Here } else { bring(&missing) };
         if brought == Brought::Lost {
             return Ok(false);
         }
+        // A result that was tried before this one and did not fit has left nothing that counts.
+        world.virtual_outputs.forget(pip);
         let keep: rustc_hash::FxHashSet<PathId> = wanted.iter().map(|(path, ..)| *path).collect();
         let is_of_another = |path| world.claim_of(path).is_some_and(|claim| claim.pip != pip);
         world.made.remove_before(pip, graph, |path| keep.contains(&path) || is_of_another(path))?;

@@ -16,7 +16,7 @@ use super::super::fingerprint::{Ingredient, PathSet, strong, weak};
 use super::super::judge::{Verdict, judge};
 use super::super::outcome::{Done, Origin, PipResult};
 #[cfg(feature = "remote")]
-use super::super::remote::{Answer, Errand};
+use super::super::remote::{Answer, Errand, cancelled};
 use super::super::run::Engine;
 use super::super::sandbox::{Exit, Report, Worker};
 use super::super::state::{remove_all, remove_leaf, touched_since};
@@ -53,9 +53,10 @@ pub(in crate::engine) struct Attempt<'a> {
     pub(in crate::engine) worker: &'a mut Option<Worker>,
     /// What is done before the process is run, where it must be.
     pub(in crate::engine) before_run: &'a dyn Fn() -> io::Result<()>,
-    /// Called when a process runs here that was expected to run on another machine; waits until there is room for it.
+    /// Called when a process runs here that was expected to run on another machine; waits until there is room for it, and
+    /// says whether it may begin.
     #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "without other machines all stay"))]
-    pub(in crate::engine) stays_here: &'a dyn Fn(),
+    pub(in crate::engine) stays_here: &'a dyn Fn() -> bool,
 }
 
 /// What a run gave, wherever it was.
@@ -159,10 +160,15 @@ impl<'s, 'g> Step<'s, 'g> {
         !again && !self.process.flags.disable_cache_lookup && options.use_cache && options.config.cache.incremental
     }
 
+    /// How many path sets are tried, of each cache.
+    pub(super) fn most_path_sets(&self) -> usize {
+        self.engine.options.config.cache.max_path_sets.map_or(usize::MAX, |most| most as usize)
+    }
+
     /// Looks for a result under each path set that runs with the same weak fingerprint had.
     fn look_up(&self, slot: usize) -> io::Result<Option<PipResult>> {
         let world = &self.engine.world;
-        let most = self.engine.options.config.cache.max_path_sets.map_or(usize::MAX, |most| most as usize);
+        let most = self.most_path_sets();
         let mut known = Vec::new();
         for (_, bytes) in world.entries.path_sets(self.weak).into_iter().take(most) {
             let Ok(paths) = postcard::from_bytes::<PathSet>(&bytes) else { continue };
@@ -176,7 +182,9 @@ impl<'s, 'g> Step<'s, 'g> {
                 self.give_old(&cached, &bytes, strong, result);
                 return Ok(Some(PipResult { origin: Some(Origin::Local), ..hit }));
             }
-            known.push((strong, paths, bytes));
+            if self.engine.options.shared.is_some() {
+                known.push((strong, paths, bytes));
+            }
         }
         self.look_up_shared(slot, known)
     }
@@ -412,7 +420,9 @@ impl<'s, 'g> Step<'s, 'g> {
             return match executor.run(&errand)? {
                 Answer::Ran(run) => Ok(*run),
                 Answer::Here(reason) => {
-                    (attempt.stays_here)();
+                    if !(attempt.stays_here)() {
+                        return Ok(Run { stays: Some(reason), ..cancelled(&errand) });
+                    }
                     Ok(Run { stays: Some(reason), ..self.run_here(attempt, scratch, number)? })
                 }
             };

@@ -64,7 +64,13 @@ impl Step<'_, '_> {
             }
         }
         if matches!(found, Ok(None)) {
+            // Each costs a look at all its paths, and one that this machine does not know a question more.
+            let mut left = TRIES.min(self.most_path_sets());
             shared.path_sets(self.weak, &mut |bytes| {
+                if left == 0 {
+                    return true;
+                }
+                left -= 1;
                 found = match postcard::from_bytes::<PathSet>(bytes) {
                     Ok(paths) if paths.entries.len() <= MOST_PATHS => {
                         strong(&self.view, self.weak, &paths, None).and_then(|strong| attempt(strong, &paths, bytes))

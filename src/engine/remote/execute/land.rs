@@ -74,7 +74,7 @@ impl Landing<'_, '_, '_, '_> {
 
     /// A declared file, whose place was cleared before.
     fn declared(&mut self, path: PathId, content: &Content) -> io::Result<()> {
-        if self.leads_elsewhere(path) {
+        if self.engine().world.leads_elsewhere(path) {
             self.deny(path, Operation::Write, None);
             return Ok(());
         }
@@ -97,7 +97,7 @@ impl Landing<'_, '_, '_, '_> {
         if is_folder && there == Some(Kind::Directory) && is_excluded(self.engine(), process, path) {
             return Ok(());
         }
-        if is_excluded(self.engine(), process, path) || self.leads_elsewhere(path) {
+        if is_excluded(self.engine(), process, path) || self.engine().world.leads_elsewhere(path) {
             self.deny(path, operation, there.or(before));
             return Ok(());
         }
@@ -167,15 +167,6 @@ impl Landing<'_, '_, '_, '_> {
     fn deny(&mut self, path: PathId, operation: Operation, before: Option<Kind>) {
         let path = self.engine().world.disk_path(path);
         self.landed.denied.push(Denied { path, operation, before, process: 0 });
-    }
-
-    /// Whether a folder above is a link that a pip made: nobody may write through it to a place that is not its own.
-    fn leads_elsewhere(&self, path: PathId) -> bool {
-        let world = &self.engine().world;
-        let graph = world.graph;
-        let above = graph.paths().ancestors(path).skip(1);
-        let mut above = above.take_while(|at| *at != graph.workspace_root());
-        above.any(|at| world.is_made(at) && fs::symlink_metadata(world.disk_path(at)).is_ok_and(|it| it.is_symlink()))
     }
 
     fn is_temporary(&self, path: PathId) -> bool {

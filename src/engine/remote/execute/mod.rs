@@ -327,6 +327,11 @@ fn is_fine(errand: &Errand<'_, '_, '_>, result: &reapi::ActionResult) -> bool {
     super::super::steps::is_success(errand.process, result.exit_code)
 }
 
+/// The run of a process that was not begun, because the build was ending.
+pub(in crate::engine) fn cancelled(errand: &Errand<'_, '_, '_>) -> Run {
+    Run { elsewhere: false, ..ended(errand, Exit::Cancelled, Duration::ZERO) }
+}
+
 /// A run that left nothing.
 fn ended(errand: &Errand<'_, '_, '_>, exit: Exit, wall: Duration) -> Run {
     let world = &errand.engine.world;
