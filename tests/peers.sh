@@ -4,9 +4,10 @@
 # Bazel as a client of `dscript cas serve`: a workspace is built, cleaned and built again, with a server that was started
 # anew in between; everything must come from it. Debian has Bazel as `bazel-bootstrap`.
 #
-# NativeLink and BuildGrid as servers of our client: trees go up and come down again, and a workspace is built twice with
-# them as its remote cache. NATIVELINK is the program `nativelink`, BUILDGRID the program `bgd`; without them they are looked
-# for on PATH. BUILDBOX is the folder of buildbox-casd, which is put through the same.
+# NativeLink, BuildGrid and buildbox-casd as servers: the program brings trees up and down again and builds with them as its
+# remote cache, and the tests that need a server of others have this one (`support/peer.rs`), the examples on the execution
+# services of those that have one included. NATIVELINK is the program `nativelink`, BUILDGRID the program `bgd`; without them
+# they are looked for on PATH. BUILDBOX is the folder of buildbox-casd.
 #
 # DSCRIPT names our program, else it is built. What is not here is skipped, and said so.
 set -euo pipefail
@@ -193,47 +194,78 @@ END
     done_with+=("$line")
 }
 
+# our_tests NAME URL TARGET…: those of the tests that speak with a server of others, with this one.
+our_tests() {
+    local name=$1 url=$2 target passed=0
+    shift 2
+    for target in "$@"; do
+        (cd "$root" && PEER=$url cargo test --quiet --test "$target" -- peer) > "$work/tests.log" 2>&1 || {
+            cat "$work/tests.log" >&2
+            die "the tests \`$target\` fail with $name"
+        }
+        count=$(sed -n 's/^test result: ok\. \([0-9]*\) passed.*/\1/p' "$work/tests.log")
+        [ "${count:-0}" -gt 0 ] || die "no test of \`$target\` was run with $name"
+        passed=$((passed + count))
+    done
+    done_with+=("$name in $passed tests of: $*")
+}
+
 casd() {
     local port
     port=$(free_port)
-    "$BUILDBOX/buildbox-casd" --bind="127.0.0.1:$port" --log-level=error "$work/casd" > "$work/casd.log" 2>&1 &
+    "$root/tests/tools/casd.sh" "$port" "$work/casd" > "$work/casd.log" 2>&1 &
     running+=("$!")
     wait_for "$port" "$!" || { cat "$work/casd.log" >&2; die "buildbox-casd does not start"; }
     our_client buildbox-casd "grpc://127.0.0.1:$port"
+    our_tests buildbox-casd "grpc://127.0.0.1:$port" remote remote_cache remote_execution
 }
 
-# nativelink_config PORT SERVICES: what NativeLink is told.
-nativelink_config() {
-    cat > "$work/nativelink.json" << END
-{
-  "stores": [
-    {"name": "CAS", "filesystem": {"content_path": "$work/nativelink/cas", "temp_path": "$work/nativelink/tmp-cas"}},
-    {"name": "AC", "filesystem": {"content_path": "$work/nativelink/ac", "temp_path": "$work/nativelink/tmp-ac"}}
-  ],
-  "servers": [{"listener": {"http": {"socket_address": "127.0.0.1:$1"}}, "services": $2}]
-}
-END
-}
-
+# nativelink PROGRAM: with two instances, and a worker that runs actions on this machine.
 nativelink() {
-    local port services
-    # Its later versions want lists where the earlier ones had objects.
-    for services in \
-        '{"cas": [{"instance_name": "main", "cas_store": "CAS"}], "ac": [{"instance_name": "main", "ac_store": "AC"}],
-          "capabilities": [{"instance_name": "main"}], "bytestream": [{"instance_name": "main", "cas_store": "CAS"}]}' \
-        '{"cas": {"main": {"cas_store": "CAS"}}, "ac": {"main": {"ac_store": "AC"}}, "capabilities": {"main": {}},
-          "bytestream": {"cas_stores": {"main": "CAS"}}}'; do
-        port=$(free_port)
-        nativelink_config "$port" "$services"
-        "$1" "$work/nativelink.json" > "$work/nativelink.log" 2>&1 &
-        running+=("$!")
-        if wait_for "$port" "$!"; then
-            our_client NativeLink "grpc://127.0.0.1:$port" --instance main
-            return
-        fi
-    done
-    cat "$work/nativelink.log" >&2
-    die "NativeLink does not start"
+    local port workers
+    port=$(free_port)
+    workers=$(free_port)
+    python3 - "$work" "$port" "$workers" > "$work/nativelink.json" << 'END'
+import json, sys
+
+work, port, workers = sys.argv[1:]
+files = lambda name: {"content_path": f"{work}/nativelink/{name}", "temp_path": f"{work}/nativelink/tmp-{name}"}
+instances = lambda **fields: [{"instance_name": name, **fields} for name in ("", "main")]
+listen = lambda port: {"http": {"socket_address": f"127.0.0.1:{port}"}}
+stores = [
+    # Workers link files from the fast one of two; what they keep is what the server has.
+    {"name": "CAS", "fast_slow": {"fast": {"filesystem": files("cas")}, "slow": {"noop": {}}}},
+    {"name": "AC", "filesystem": files("ac")},
+]
+services = {
+    "cas": instances(cas_store="CAS"),
+    "ac": instances(ac_store="AC"),
+    "bytestream": instances(cas_store="CAS"),
+    "capabilities": instances(remote_execution={"scheduler": "ALL"}),
+    "execution": instances(cas_store="CAS", scheduler="ALL"),
+}
+worker = {
+    "worker_api_endpoint": {"uri": f"grpc://127.0.0.1:{workers}"},
+    "cas_fast_slow_store": "CAS",
+    "upload_action_result": {"ac_store": "AC"},
+    "work_directory": f"{work}/nativelink/work",
+    "platform_properties": {},
+}
+print(json.dumps({
+    "stores": stores,
+    "schedulers": [{"name": "ALL", "simple": {}}],
+    "workers": [{"local": worker}],
+    "servers": [
+        {"name": "public", "listener": listen(port), "services": services},
+        {"name": "workers", "listener": listen(workers), "services": {"worker_api": {"scheduler": "ALL"}, "health": {}}},
+    ],
+}))
+END
+    "$1" "$work/nativelink.json" > "$work/nativelink.log" 2>&1 &
+    running+=("$!")
+    wait_for "$port" "$!" || { cat "$work/nativelink.log" >&2; die "NativeLink does not start"; }
+    our_client NativeLink "grpc://127.0.0.1:$port" --instance main
+    our_tests NativeLink "grpc://127.0.0.1:$port" remote remote_cache remote_execution
 }
 
 buildgrid() {
@@ -268,6 +300,7 @@ END
     running+=("$!")
     wait_for "$port" "$!" || { cat "$work/buildgrid.log" >&2; die "BuildGrid does not start"; }
     our_client BuildGrid "grpc://127.0.0.1:$port"
+    our_tests BuildGrid "grpc://127.0.0.1:$port" remote remote_cache
 }
 
 if command -v bazel > /dev/null; then

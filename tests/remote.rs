@@ -1,5 +1,5 @@
 //! The client of the Remote Execution API, against a server in the same process that can be told to misbehave, and
-//! against buildbox-casd where there is one.
+//! against one that others wrote.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -14,12 +14,12 @@ mod actions;
 mod batches;
 #[path = "remote/capabilities.rs"]
 mod capabilities;
-#[path = "remote/casd.rs"]
-mod casd;
 #[path = "remote/execution.rs"]
 mod execution;
 #[path = "remote/failures.rs"]
 mod failures;
+#[path = "remote/peer.rs"]
+mod peer;
 #[path = "remote/proxy.rs"]
 mod proxy;
 #[path = "remote/security.rs"]
@@ -30,6 +30,8 @@ mod server;
 mod services;
 #[path = "remote/streams.rs"]
 mod streams;
+#[path = "support/peer.rs"]
+mod support_peer;
 #[path = "remote/table.rs"]
 mod table;
 #[path = "remote/trees.rs"]

@@ -7,6 +7,8 @@
 #[path = "support/executor.rs"]
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod executor;
+#[path = "support/peer.rs"]
+mod peer;
 #[path = "remote/server.rs"]
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod server;
@@ -17,13 +19,11 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use dscript::cas::remote::{Remote, RemoteError, RemoteOptions};
+use peer::Peer;
 use serde_json::Value;
 use server::Server;
 use tempfile::TempDir;
@@ -375,71 +375,28 @@ fn contents_that_are_not_what_they_should_be_are_not_used() {
     assert_eq!(second.outputs(), first.outputs());
 }
 
-struct Casd {
-    child: Child,
-    endpoint: String,
-    folder: TempDir,
-}
-
-impl Casd {
-    /// Starts one, if there is one.
-    fn start() -> Option<Self> {
-        let Some(folder) = std::env::var_os("BUILDBOX") else {
-            eprintln!("skipped: `BUILDBOX` does not name the folder of buildbox-casd");
-            return None;
-        };
-        let program = PathBuf::from(folder).join("buildbox-casd");
-        let folder = tempfile::tempdir().unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let child = Command::new(&program)
-            .arg(format!("--bind={free}"))
-            .arg(folder.path().join("store"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", program.display()));
-        let casd = Self { child, endpoint: format!("grpc://{free}"), folder };
-        let end = Instant::now() + Duration::from_secs(20);
-        loop {
-            match Remote::connect(RemoteOptions::new(casd.endpoint.clone())) {
-                Ok(_) => return Some(casd),
-                Err(RemoteError::Unreachable { .. }) if Instant::now() < end => {}
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-}
-
-impl Drop for Casd {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+#[test]
+fn a_second_machine_finds_everything_on_a_peer() {
+    let Some(peer) = Peer::start() else { return };
+    second_machines(&peer.url);
 }
 
 #[test]
-fn a_second_machine_finds_everything_on_casd() {
-    let Some(casd) = Casd::start() else { return };
-    second_machines(&casd.endpoint);
-}
-
-#[test]
-fn what_casd_has_expired_is_made_again() {
-    let Some(casd) = Casd::start() else { return };
+fn what_a_peer_has_expired_is_made_again() {
+    let Some(peer) = Peer::alone() else { return };
     let first = Machine::new("shared-opaque", "first");
-    first.fine(&casd.endpoint, &[]);
+    first.fine(&peer.url, &[]);
     let second = Machine::new("shared-opaque", "second");
-    second.fine(&casd.endpoint, &["--outputs", "none"]).assert_all_remote("casd");
+    second.fine(&peer.url, &["--outputs", "none"]).assert_all_remote("a peer");
     for machine in [&first, &second] {
         machine.edit("scripts/gather.sh", "\n", "\n# changed\n");
     }
-    let objects = casd.folder.path().join("store/cas/objects");
-    for file in support::files_below(&objects, "") {
+    for file in support::files_below(&peer.objects(), "") {
         fs::remove_file(file).unwrap();
     }
-    let built = second.fine(&casd.endpoint, &["--outputs", "none"]);
+    let built = second.fine(&peer.url, &["--outputs", "none"]);
     assert!(built.processes.values().any(|(result, _)| result == "executed"));
-    second.fine(&casd.endpoint, &[]);
-    first.fine(&casd.endpoint, &[]);
+    second.fine(&peer.url, &[]);
+    first.fine(&peer.url, &[]);
     assert_eq!(second.outputs(), first.outputs());
 }

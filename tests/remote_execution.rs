@@ -2,27 +2,30 @@
 //!
 //! Every story of `tests/cases/build/` is told twice, in two folders: here, and by way of a server in this process
 //! (`support/executor.rs`) that really runs actions. What comes out must be the same: violations, exit codes, messages,
-//! files. The examples are built with that server, and with buildbox-casd where the environment variable `BUILDBOX` names
-//! the folder that has it. The rest is about servers that do not keep to the rules.
+//! files. The examples are built with that server, and with one that others wrote (`support/peer.rs`). The rest is about
+//! servers that do not keep to the rules.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods, reason = "tests read their data")]
 
 #[path = "support/executor.rs"]
 mod executor;
+#[path = "support/peer.rs"]
+mod peer;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Output, Stdio};
+use std::process::{Command, ExitCode, Output, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use executor::{Executor, Fault};
 use libtest_mimic::{Arguments, Failed, Trial};
+use peer::Peer;
 use regex::Regex;
 use serde_json::Value;
 use tonic::Code;
@@ -49,9 +52,9 @@ fn main() -> ExitCode {
             let server = Executor::start();
             example_everywhere(example, &server.url())
         }));
-        let has_casd = std::env::var_os("BUILDBOX").is_some_and(|folder| !folder.is_empty());
-        let name = format!("example {example} with buildbox-casd (needs BUILDBOX)");
-        trials.push(Trial::test(name, move || with_casd(example)).with_ignored_flag(!has_casd));
+        let name = format!("example {example} with a peer ({})", peer::NEEDS);
+        let with_a_peer = move || Peer::start().map_or(Ok(()), |peer| example_everywhere(example, &peer.url));
+        trials.push(Trial::test(name, with_a_peer).with_ignored_flag(!peer::is_here()));
     }
     for (name, test) in TESTS {
         trials.push(Trial::test(*name, test));
@@ -367,41 +370,6 @@ fn example_everywhere(example: &str, url: &str) -> Result<(), Failed> {
         return Err(format!("not everything was known: {missed:#?}").into());
     }
     if there != again { Err("the results of the server are not the same".into()) } else { Ok(()) }
-}
-
-/// A process that is ended when it is not needed any more.
-struct Daemon(Child);
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn with_casd(example: &str) -> Result<(), Failed> {
-    let place = place()?;
-    // A port that was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let script = support::project().join("tests/tools/casd.sh");
-    let log = fs::File::create(place.path().join("casd.log"))?;
-    let mut command = Command::new(script);
-    command
-        .arg(port.to_string())
-        .arg(place.path().join("casd"))
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log);
-    let _daemon = Daemon(command.spawn()?);
-    let begun = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        if begun.elapsed() > Duration::from_secs(20) {
-            let said = fs::read_to_string(place.path().join("casd.log"))?;
-            return Err(format!("buildbox-casd does not listen: {said}").into());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    example_everywhere(example, &format!("grpc://127.0.0.1:{port}"))
 }
 
 // ---- single builds ----

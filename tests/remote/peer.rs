@@ -1,66 +1,17 @@
-//! The same against buildbox-casd, a server that others wrote. `BUILDBOX` is the folder that holds it.
-
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+//! The same against a server that others wrote: buildbox-casd, or whichever `PEER` names.
 
 use dscript::cas::Digest;
 use dscript::cas::api::reapi;
-use dscript::cas::remote::{Blob, Remote, RemoteError, RemoteOptions};
+use dscript::cas::remote::{Blob, Remote, RemoteError};
 use prost::Message as _;
 
 use super::server::{assert_tidy, noise, options, store};
-
-struct Casd {
-    child: Child,
-    endpoint: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Casd {
-    // Starts one, if there is one.
-    fn start() -> Option<Self> {
-        let Some(folder) = std::env::var_os("BUILDBOX") else {
-            eprintln!("skipped: `BUILDBOX` does not name the folder of buildbox-casd");
-            return None;
-        };
-        let program = PathBuf::from(folder).join("buildbox-casd");
-        let folder = tempfile::tempdir().unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let child = Command::new(&program)
-            .arg(format!("--bind={free}"))
-            .arg(folder.path().join("store"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", program.display()));
-        Some(Self { child, endpoint: format!("grpc://{free}"), _folder: folder })
-    }
-
-    fn connect(&self) -> Remote {
-        let end = Instant::now() + Duration::from_secs(20);
-        loop {
-            match Remote::connect(RemoteOptions { retries: 5, ..options(&self.endpoint) }) {
-                Ok(remote) => return remote,
-                Err(RemoteError::Unreachable { .. }) if Instant::now() < end => {}
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-}
-
-impl Drop for Casd {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use super::support_peer::Peer;
 
 #[test]
-fn casd_gives_back_what_it_was_given() {
-    let Some(casd) = Casd::start() else { return };
-    let remote = casd.connect();
+fn a_peer_gives_back_what_it_was_given() {
+    let Some(peer) = Peer::start() else { return };
+    let remote = Remote::connect(options(&peer.url)).unwrap();
     let (_folder, store) = store();
     let mut blobs = Vec::new();
     let mut below = Vec::new();
@@ -100,9 +51,9 @@ fn casd_gives_back_what_it_was_given() {
 }
 
 #[test]
-fn casd_keeps_results_of_actions() {
-    let Some(casd) = Casd::start() else { return };
-    let remote = casd.connect();
+fn a_peer_keeps_results_of_actions() {
+    let Some(peer) = Peer::start() else { return };
+    let remote = Remote::connect(options(&peer.url)).unwrap();
     let (_folder, store) = store();
     let command = reapi::Command { arguments: vec!["true".to_owned()], ..reapi::Command::default() }.encode_to_vec();
     let action = reapi::Action {
