@@ -382,7 +382,7 @@ fn a_second_machine_finds_everything_on_a_peer() {
 }
 
 #[test]
-fn what_a_peer_has_expired_is_made_again() {
+fn what_casd_has_expired_is_made_again() {
     let Some(peer) = Peer::alone() else { return };
     let first = Machine::new("shared-opaque", "first");
     first.fine(&peer.url, &[]);

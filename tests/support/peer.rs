@@ -28,15 +28,12 @@ struct Own {
 impl Peer {
     /// The server that `PEER` names, else one of its own.
     pub fn start() -> Option<Self> {
-        match given("PEER") {
-            Some(url) => Some(Self { url, own: None }),
-            None => Self::alone(),
-        }
+        given("PEER").map(|url| Self { url, own: None }).or_else(Self::alone)
     }
 
-    /// One that nobody else uses.
+    /// One that nobody else uses; never the one that `PEER` names.
     pub fn alone() -> Option<Self> {
-        if given("BUILDBOX").is_none() {
+        if given("BUILDBOX").is_none() || given("PEER").is_some() {
             skipped();
             return None;
         }
