@@ -3,14 +3,72 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use clap::{Args, Subcommand, ValueHint};
+use serde_json::json;
 
-use super::args::{CacheArgs, CacheCommand, SummaryFormat};
-use super::output::Output;
-use super::report::grouped;
+use super::figures::{grouped, parse_size, size};
+use super::output::FormatArgs;
 use super::{Failure, Outcome};
 use crate::engine::{self, Keep};
 use crate::workspace::{OpenOptions, Workspace};
+
+/// Arguments of `cache`.
+#[derive(Args, Debug)]
+pub(super) struct CacheArgs {
+    #[command(subcommand)]
+    command: CacheCommand,
+}
+
+/// What is done with a cache.
+#[derive(Debug, Subcommand)]
+enum CacheCommand {
+    /// Say what the cache has
+    Stats(CachePlace),
+    /// Read everything in the cache, and remove what is damaged; the exit code is 1 if anything was
+    Verify(CachePlace),
+    /// Remove results that are no longer wanted, and the blobs that no other result needs
+    #[command(after_help = "Examples:\n  \
+        dscript cache gc --unused-days 30     results that no build used for a month\n  \
+        dscript cache gc --max-size 10GB      the latest used results stay, as far as they fit\n\n\
+        Without an option only blobs go that no result needs.")]
+    Gc(CacheGc),
+}
+
+impl CacheCommand {
+    /// Which cache.
+    fn place(&self) -> &CachePlace {
+        match self {
+            Self::Stats(place) | Self::Verify(place) => place,
+            Self::Gc(gc) => &gc.place,
+        }
+    }
+}
+
+/// Which cache.
+#[derive(Args, Debug)]
+struct CachePlace {
+    /// The workspace: a folder, its config.dsc, or a single spec
+    #[arg(value_name = "PATH", default_value = ".", value_hint = ValueHint::AnyPath)]
+    path: PathBuf,
+    /// The cache in this folder instead of that of the workspace
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+/// Arguments of `cache gc`.
+#[derive(Args, Debug)]
+struct CacheGc {
+    #[command(flatten)]
+    place: CachePlace,
+    /// Keep the latest used results whose blobs fit into this size, such as 10GB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    max_size: Option<u64>,
+    /// Keep only results that were used within this many days
+    #[arg(long, value_name = "DAYS")]
+    unused_days: Option<u32>,
+}
 
 pub(super) fn run(args: CacheArgs) -> Result<Outcome, Failure> {
     let place = args.command.place();
@@ -100,17 +158,8 @@ pub(super) fn run(args: CacheArgs) -> Result<Outcome, Failure> {
             (value, lines, Outcome::Fine)
         }
     };
-    report(place.format, &value, &lines)?;
+    place.format.write(&value, &lines)?;
     Ok(outcome)
-}
-
-/// Writes a result to standard output: an object, or lines.
-pub(super) fn report(format: SummaryFormat, value: &Value, lines: &[String]) -> Result<(), Failure> {
-    let text = match format {
-        SummaryFormat::Json => format!("{value}\n"),
-        SummaryFormat::Text => lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect(),
-    };
-    Output::standard().write_all(text.as_bytes())
 }
 
 /// The cache of a workspace: where its configuration says, else in its state folder.
@@ -119,49 +168,4 @@ pub(super) fn cache_of(path: &Path) -> Result<PathBuf, Failure> {
     let workspace =
         Workspace::open(&path, OpenOptions::default()).map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(super::build::cache_folder(&workspace, None))
-}
-
-/// A size with a unit that people read.
-pub(super) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1000.0 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
-}
-
-/// Reads a size such as `10GB` or `500 MB`; without a unit it is bytes.
-pub(super) fn parse_size(text: &str) -> Result<u64, String> {
-    let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let wrong = || format!("`{text}` is no size: write bytes, or a number with KB, MB, GB or TB");
-    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
-    let power = match text[digits..].trim().to_ascii_uppercase().as_str() {
-        "" | "B" => 0,
-        "K" | "KB" => 1,
-        "M" | "MB" => 2,
-        "G" | "GB" => 3,
-        "T" | "TB" => 4,
-        _ => return Err(wrong()),
-    };
-    number.checked_mul(1000_u64.pow(power)).ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_read_and_written() {
-        assert_eq!(parse_size("10GB"), Ok(10_000_000_000));
-        assert_eq!(parse_size(" 500 mb "), Ok(500_000_000));
-        assert_eq!(parse_size("7"), Ok(7));
-        for wrong in ["", "GB", "-1", "1.5GB", "1 parsec", "99999999999999999999", "99999999999TB"] {
-            assert!(parse_size(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!([size(0), size(999), size(1500), size(2_000_000_000)], ["0 B", "999 B", "1.5 KB", "2.0 GB"]);
-    }
 }

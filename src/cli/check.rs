@@ -1,9 +1,23 @@
 //! `dscript check`: every mistake in a workspace.
 
-use super::args::CheckArgs;
-use super::report::{Reporter, grouped, statistics};
+use clap::Args;
+
+use super::figures::grouped;
+use super::options::{EvaluationArgs, MessageArgs, WorkspaceArg};
+use super::report::{Reporter, statistics};
 use super::{Failure, Outcome, library};
 use crate::source::system::Stopwatch;
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) workspace: WorkspaceArg,
+    #[command(flatten)]
+    pub(super) options: EvaluationArgs,
+    #[command(flatten)]
+    pub(super) messages: MessageArgs,
+}
 
 pub(super) fn run(args: CheckArgs) -> Result<Outcome, Failure> {
     let reporter = Reporter::new(&args.messages)?;

@@ -2,11 +2,39 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{EvalArgs, MessageFormat, ValueFormat};
+use clap::{Args, ValueHint};
+
+use super::options::{EvaluationArgs, MessageArgs, MessageFormat, QualifierArgs};
 use super::output::Output;
+use super::prompt::ValueFormat;
 use super::report::{Reporter, statistics};
 use super::{Failure, Outcome, library, prompt};
 use crate::source::system::{DiskFileSystem, FileSystem, Stopwatch};
+
+/// Arguments of `eval`. [`operands`] decides which of the operands is PATH.
+#[derive(Args, Debug)]
+#[command(override_usage = "dscript eval [OPTIONS] [PATH] [--at SPEC] [EXPR]...")]
+pub(super) struct EvalArgs {
+    /// Expressions to evaluate. The workspace (a folder, its config.dsc, or a spec) may stand before them; otherwise it
+    /// is the current folder. Without an expression there is a prompt
+    #[arg(value_name = "EXPR", allow_negative_numbers = true)]
+    pub(super) operands: Vec<String>,
+    /// Evaluate as if written in this spec: its imports, its values, its private names
+    #[arg(long, value_name = "SPEC", value_hint = ValueHint::FilePath)]
+    pub(super) at: Option<PathBuf>,
+    /// How the values are written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: ValueFormat,
+    #[command(flatten)]
+    pub(super) qualifiers: QualifierArgs,
+    #[command(flatten)]
+    pub(super) options: EvaluationArgs,
+    #[command(flatten)]
+    pub(super) messages: MessageArgs,
+    /// How many operands stand before `--at`.
+    #[arg(skip)]
+    pub(super) before_at: usize,
+}
 
 pub(super) fn run(args: EvalArgs) -> Result<Outcome, Failure> {
     let reporter = Reporter::new(&args.messages)?;
@@ -32,12 +60,7 @@ pub(super) fn run(args: EvalArgs) -> Result<Outcome, Failure> {
     let mut diagnostics = results.diagnostics;
     let mut lines = String::new();
     for result in results.values {
-        match args.format {
-            // A line for each expression, so that results can be told apart even when one fails.
-            ValueFormat::Text => lines.push_str(result.text.as_deref().unwrap_or("<error>")),
-            ValueFormat::Json => lines.push_str(&result.json.to_string()),
-        }
-        lines.push('\n');
+        args.format.line(&result, &mut lines);
         diagnostics.extend(result.diagnostics);
     }
     let outcome = reporter.report(diagnostics, workspace.files());

@@ -1,13 +1,40 @@
 //! `dscript graph`: evaluates a workspace and writes its pip graph.
 
 use std::io::Write;
+use std::path::PathBuf;
 
-use super::args::GraphArgs;
+use clap::{Args, ValueHint};
+
+use super::figures::grouped;
+use super::library::GraphFormat;
+use super::options::{EvaluationArgs, MessageArgs, QualifierArgs, WorkspaceArg};
 use super::output::Output;
-use super::report::{Reporter, grouped, statistics};
+use super::report::{Reporter, statistics};
 use super::{Failure, Outcome, library};
 use crate::graph::Selection;
 use crate::source::system::{Stopwatch, peak_memory};
+
+/// Arguments of `graph`.
+#[derive(Args, Debug)]
+pub(super) struct GraphArgs {
+    #[command(flatten)]
+    pub(super) workspace: WorkspaceArg,
+    /// Show only the pips that a filter selects: `tag='test'`, `output='out/*'`, a path, a tag …
+    #[arg(long, value_name = "FILTER")]
+    pub(super) filter: Option<String>,
+    /// How the graph is written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: GraphFormat,
+    /// Write the graph to this file, whole or not at all, instead of standard output
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) qualifiers: QualifierArgs,
+    #[command(flatten)]
+    pub(super) options: EvaluationArgs,
+    #[command(flatten)]
+    pub(super) messages: MessageArgs,
+}
 
 pub(super) fn run(args: GraphArgs) -> Result<Outcome, Failure> {
     let options = &args.options;

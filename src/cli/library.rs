@@ -5,10 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use serde_json::Value;
 
 use super::Failure;
-use super::args::{EvaluationArgs, GraphFormat, HostSystem};
+use super::options::{EvaluationArgs, HostSystem};
 use crate::diagnostics::{Code, Diagnostic, Levels, Severity, catalogue};
 use crate::graph::export::{self, TextOptions};
 use crate::graph::{FilterError, PipFilter, PipGraph, PipSet, Selection};
@@ -163,6 +164,17 @@ pub(super) fn select(graph: &PipGraph, filter: &PipFilter, note: impl Fn(&str)) 
     }
     selection.notes().iter().for_each(|found| note(&found.to_string()));
     Ok(selection)
+}
+
+/// How a graph is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum GraphFormat {
+    /// A tree for people
+    Text,
+    /// One JSON document
+    Json,
+    /// A Graphviz graph
+    Dot,
 }
 
 /// Writes a graph, or some pips of it.

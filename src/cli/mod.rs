@@ -3,7 +3,6 @@
 //! Exit codes: 0 all is well, 1 diagnostics with an error, 2 wrong usage or a machine that does not play along,
 //! 101 a bug of dscript. Standard output carries only the result that was asked for.
 
-mod args;
 #[cfg(target_os = "linux")]
 mod build;
 #[cfg(target_os = "linux")]
@@ -11,17 +10,18 @@ mod cache;
 #[cfg(target_os = "linux")]
 mod cas;
 mod check;
+mod command_line;
 mod completions;
 mod eval;
 mod explain;
 mod failure;
+mod figures;
 mod graph;
 mod library;
+mod options;
 mod output;
 mod parse;
 mod prompt;
-#[cfg(target_os = "linux")]
-mod remote_args;
 mod report;
 mod test;
 
@@ -29,7 +29,7 @@ use std::ffi::OsString;
 use std::panic;
 use std::process::ExitCode;
 
-use args::{Command, Parsed};
+use command_line::{Command, Parsed};
 pub use failure::Failure;
 use output::Output;
 
@@ -58,7 +58,7 @@ pub fn main() -> ExitCode {
 
 /// Runs a command line, program name first, on the standard streams. Returns the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
-    let ended = match args::parse(args) {
+    let ended = match command_line::parse(args) {
         Ok(Parsed::Command(command)) => dispatch(*command),
         Ok(Parsed::Text(text)) => Output::standard().write_all(text.as_bytes()).map(|()| Outcome::Fine),
         Err(failure) => Err(failure),
@@ -89,6 +89,6 @@ fn dispatch(command: Command) -> Result<Outcome, Failure> {
         Command::Parse(args) => parse::run(args),
         Command::Test(args) => test::run(args),
         Command::Explain(args) => explain::run(args),
-        Command::Completions(args) => completions::run(args),
+        Command::Completions(args) => completions::run(args, command_line::command()),
     }
 }

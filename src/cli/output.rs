@@ -4,6 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Stdout, Write};
 use std::path::{Path, PathBuf};
 
+#[cfg(target_os = "linux")]
+use clap::{Args, ValueEnum};
+#[cfg(target_os = "linux")]
+use serde_json::Value;
+
 use super::Failure;
 
 /// A place for the result of a command.
@@ -87,6 +92,42 @@ impl Drop for Output {
 fn temporary_name(target: &Path) -> Option<PathBuf> {
     let name = target.file_name()?.to_string_lossy();
     Some(target.with_file_name(format!(".{name}.{}.tmp", std::process::id())))
+}
+
+/// How a result is written.
+#[cfg(target_os = "linux")]
+#[derive(Args, Clone, Debug)]
+pub(super) struct FormatArgs {
+    /// How the result is written to standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: SummaryFormat,
+}
+
+/// Whom a result is for.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum SummaryFormat {
+    /// One line for people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+#[cfg(target_os = "linux")]
+impl FormatArgs {
+    /// Whether it is written for programs.
+    pub(super) fn is_json(&self) -> bool {
+        self.format == SummaryFormat::Json
+    }
+
+    /// Writes a result to standard output: an object, or lines.
+    pub(super) fn write(&self, value: &Value, lines: &[String]) -> Result<(), Failure> {
+        let text = match self.format {
+            SummaryFormat::Json => format!("{value}\n"),
+            SummaryFormat::Text => lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect(),
+        };
+        Output::standard().write_all(text.as_bytes())
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! `dscript parse`: the syntax of files, without a workspace.
 
 use std::io::Read;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use clap::{Args, ValueEnum, ValueHint};
 use rayon::prelude::*;
 
-use super::args::ParseArgs;
+use super::figures::grouped;
+use super::options::MessageArgs;
 use super::output::Output;
-use super::report::{Reporter, grouped, statistics};
+use super::report::{Reporter, statistics};
 use super::{Failure, Outcome, library};
 use crate::diagnostics::{Diagnostic, decode};
 use crate::source::system::{DiskFileSystem, EntryKind, FileSystem, Stopwatch};
@@ -15,6 +18,32 @@ use crate::source::{FileId, Files};
 
 /// What a folder is searched for.
 const EXTENSIONS: [&str; 2] = ["dsc", "bm"];
+
+/// Arguments of `parse`.
+#[derive(Args, Debug)]
+pub(super) struct ParseArgs {
+    /// Spec files; a folder means every .dsc and .bm file below it, `-` means standard input
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::AnyPath)]
+    pub(super) files: Vec<PathBuf>,
+    /// Print the syntax trees
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<TreeFormat>,
+    /// Print bytes, time and speed to standard error
+    #[arg(long)]
+    pub(super) stats: bool,
+    /// How many threads parse [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(super) messages: MessageArgs,
+}
+
+/// How syntax trees are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TreeFormat {
+    /// One line a file: {"file":…,"ast":…}
+    Json,
+}
 
 pub(super) fn run(args: ParseArgs) -> Result<Outcome, Failure> {
     let reporter = Reporter::new(&args.messages)?;

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-use super::args::{ColorWhen, MessageArgs, MessageFormat};
+use super::options::{ColorWhen, MessageArgs, MessageFormat};
 use super::{Failure, Outcome, library};
 use crate::diagnostics::render::{Charset, Format, Renderer};
 use crate::diagnostics::{Diagnostic, Hidden, Levels, Severity, sort_and_cap};
@@ -176,27 +176,4 @@ impl Shown {
 /// Writes a line of statistics to standard error.
 pub(super) fn statistics(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
-}
-
-/// A number with its thousands set apart: `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!([0, 999, 1000, 1234567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-    }
 }

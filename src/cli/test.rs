@@ -1,17 +1,59 @@
 //! `dscript test`: runs unit tests and tells what became of each.
 
 use std::io::{self, IsTerminal, Write};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use clap::{Args, ValueEnum, ValueHint};
 use serde_json::json;
 
-use super::args::{ColorWhen, HostSystem, TestArgs, TestFormat};
+use super::options::{ColorWhen, HostSystem};
 use super::output::Output;
 use super::{Failure, Outcome};
 use crate::diagnostics::render::{Charset, Format, Renderer};
-
 use crate::source::system::{DiskFileSystem, FileSystem};
 use crate::testing::{self, Repair, Status, TestError, TestOptions, TestReport, TestResult};
+
+/// Arguments of `test`.
+#[derive(Args, Debug)]
+pub(super) struct TestArgs {
+    /// Where the tests are: workspaces, single specs, or folders of specs
+    #[arg(value_name = "PATH", default_value = ".", value_hint = ValueHint::AnyPath)]
+    pub(super) paths: Vec<PathBuf>,
+    /// Run only the tests whose id, `spec::name`, holds this text
+    #[arg(long, value_name = "TEXT")]
+    pub(super) filter: Option<String>,
+    /// Write golden files that are missing or differ, and delete those of tests that make no pips
+    #[arg(long)]
+    pub(super) update: bool,
+    /// Use the SDK modules in this folder instead of the built-in ones; several folders are searched in order
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) sdk: Vec<PathBuf>,
+    /// Evaluate for a machine with this operating system [default: that of this machine]
+    #[arg(long, value_name = "OS")]
+    pub(super) host: Option<HostSystem>,
+    /// How many tests run at a time; the result is always the same [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<NonZeroUsize>,
+    /// How results are written to standard output, and what is wrong with the workspace to standard error
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) message_format: TestFormat,
+    /// When to use colour; `auto` means on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(super) color: ColorWhen,
+    /// Draw with ASCII characters only
+    #[arg(long)]
+    pub(super) ascii: bool,
+}
+
+/// How results of tests are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TestFormat {
+    /// A line a test, then what is wrong with those that failed
+    Human,
+    /// One JSON object a test, then one that counts them
+    Json,
+}
 
 pub(super) fn run(args: TestArgs) -> Result<Outcome, Failure> {
     for sdk in &args.sdk {

@@ -4,7 +4,7 @@
 //! them on a terminal; `log.rs` and `trace.rs` are the files of `--log` and `--trace`; `summary.rs` is the end.
 //! `unchanged.rs` sees at a glance that there is nothing to do.
 
-mod explain;
+mod args;
 mod log;
 mod progress;
 mod remote;
@@ -13,7 +13,7 @@ mod status;
 mod summary;
 mod trace;
 mod unchanged;
-mod words;
+pub(super) mod words;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, IsTerminal, Stderr, Write as _};
@@ -25,15 +25,15 @@ use std::time::Duration;
 use indicatif::ProgressDrawTarget;
 use serde_json::Value;
 
-use super::args::{BuildArgs, Sandbox, SummaryFormat};
-use super::output::Output;
+use super::output::{Output, SummaryFormat};
 use super::report::{Reporter, statistics};
 use super::{Failure, Outcome, library};
 use crate::engine::sandbox::{Launcher, Method};
 use crate::engine::{self, BuildOptions, BuildOutcome, Cancellation, ExecutorOptions, SharedCache};
 use crate::source::system::{Environment, ProcessEnvironment, Stopwatch};
 use crate::workspace::Workspace;
-pub(super) use explain::explain_pip;
+pub(super) use args::BuildArgs;
+use args::Sandbox;
 use log::Log;
 use progress::{Progress, Sink, Wishes};
 use screen::{DRAWS_PER_SECOND, Live, Plain, Screen};

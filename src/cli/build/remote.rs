@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::args::{BuildRemoteArgs, OutputsWanted, RemoteUpload};
 use crate::cas::remote::{Remote, RemoteError, RemoteOptions};
 use crate::cli::Failure;
-use crate::cli::args::{BuildRemoteArgs, OutputsWanted, RemoteUpload};
 use crate::engine::remote::{RemoteCache, RemoteCacheOptions, Upload};
 use crate::engine::{Cancellation, Outputs};
 use crate::source::system::Environment;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::words::{paint, span};
-use crate::cli::report::grouped;
+use crate::cli::figures::grouped;
 
 /// How many running pips are named.
 pub(super) const NAMED: usize = 8;

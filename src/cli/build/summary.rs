@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::words::{paint, span};
-use crate::cli::report::grouped;
+use crate::cli::figures::grouped;
 use crate::engine::{BuildOutcome, Violation};
 use crate::graph::{PipGraph, PipId};
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cli::args::{BuildArgs, OutputsWanted, Sandbox};
+use super::args::{BuildArgs, OutputsWanted, Sandbox};
 use crate::engine::{BuildError, Snapshot};
 use crate::workspace::{EvaluationInputs, OpenOptions};
 

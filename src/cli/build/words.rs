@@ -7,7 +7,7 @@ use crate::engine;
 use crate::graph::{PipGraph, PipId};
 
 /// What a pip is called in a line of its own.
-pub(super) fn title(graph: &PipGraph, pip: PipId) -> String {
+pub(in crate::cli) fn title(graph: &PipGraph, pip: PipId) -> String {
     let name = engine::pip_name(graph, pip);
     let bare = name.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')).filter(|name| !name.contains('`'));
     shown_line(bare.unwrap_or(&name))

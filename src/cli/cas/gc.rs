@@ -2,15 +2,30 @@
 
 use std::time::Duration;
 
+use clap::Args;
 use serde_json::json;
 
-use super::args::GcArgs;
 use super::failed;
-use super::place::existing;
-use crate::cli::cache::{report, size};
-use crate::cli::report::grouped;
+use super::place::{StoreArgs, existing};
+use crate::cli::figures::{grouped, parse_size, size};
+use crate::cli::output::FormatArgs;
 use crate::cli::{Failure, Outcome};
 use crate::engine::{self, Keep};
+
+/// Arguments of `cas gc`.
+#[derive(Args, Debug)]
+pub(super) struct GcArgs {
+    /// Keep only what was put in or got within this many days
+    #[arg(long, value_name = "DAYS")]
+    unused_days: Option<u32>,
+    /// Keep the latest used that fit into this size, such as 10GB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    max_size: Option<u64>,
+    #[command(flatten)]
+    format: FormatArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
 
 pub(super) fn run(args: &GcArgs) -> Result<Outcome, Failure> {
     let folder = existing(&args.store)?;
@@ -41,6 +56,6 @@ pub(super) fn run(args: &GcArgs) -> Result<Outcome, Failure> {
         grouped(done.blobs.kept),
         size(done.blobs.kept_bytes)
     ));
-    report(args.format.format, &value, &lines)?;
+    args.format.write(&value, &lines)?;
     Ok(Outcome::Fine)
 }

@@ -2,20 +2,49 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::args::GetArgs;
+use clap::{Args, ValueHint};
+
 use super::failed;
-use super::place::{Place, connect};
+use super::place::{Place, StoreArgs, connect};
 use super::progress::Bar;
 use crate::cas::remote::{Remote, Wanted};
 use crate::cas::tree::{checkout, decode_directory};
 use crate::cas::{Digest, Materialize, Store, StoreError};
+use crate::cli::options::RemoteArgs;
 use crate::cli::output::Output;
 use crate::cli::{Failure, Outcome};
 
 /// No message of a directory is larger; it would name a hundred thousand files.
 const LARGEST_DIRECTORY: u64 = 16 << 20;
+
+/// Arguments of `cas get`.
+#[derive(Args, Debug)]
+pub(super) struct GetArgs {
+    /// What to get, as `hash/size`
+    #[arg(value_name = "DIGEST")]
+    digest: Digest,
+    /// Where to put it: nothing may be there, or, for a directory, an empty one; `-` is standard output
+    #[arg(value_name = "DEST", value_hint = ValueHint::AnyPath)]
+    destination: PathBuf,
+    /// It is a directory
+    #[arg(long, conflicts_with = "file")]
+    tree: bool,
+    /// It is a file
+    #[arg(long)]
+    file: bool,
+    /// Make the file executable
+    #[arg(long, conflicts_with = "tree")]
+    executable: bool,
+    /// Make copies, which can be written to
+    #[arg(long)]
+    writable: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
 
 pub(super) fn run(args: &GetArgs) -> Result<Outcome, Failure> {
     let remote = connect(&args.remote)?;

@@ -1,12 +1,29 @@
 //! `dscript cas missing`: which contents are not there.
 
-use super::args::MissingArgs;
+use clap::Args;
+
 use super::failed;
-use super::place::{Place, connect};
+use super::place::{Place, StoreArgs, connect};
 use crate::cas::tree::Reachable;
 use crate::cas::{Digest, Store};
+use crate::cli::options::RemoteArgs;
 use crate::cli::output::Output;
 use crate::cli::{Failure, Outcome};
+
+/// Arguments of `cas missing`.
+#[derive(Args, Debug)]
+pub(super) struct MissingArgs {
+    /// What to look for, as `hash/size`
+    #[arg(value_name = "DIGEST", required = true)]
+    digests: Vec<Digest>,
+    /// They are directories: look for all that is below them too, as the store knows them
+    #[arg(long)]
+    tree: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
 
 pub(super) fn run(args: &MissingArgs) -> Result<Outcome, Failure> {
     let remote = connect(&args.remote)?;

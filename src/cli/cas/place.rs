@@ -3,12 +3,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::args::StoreArgs;
+use clap::{Args, ValueHint};
+
 use super::failed;
 use crate::cas::Store;
 use crate::cas::remote::Remote;
-use crate::cli::remote_args::RemoteArgs;
+use crate::cli::options::RemoteArgs;
 use crate::cli::{Failure, cache};
+
+/// Which store.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct StoreArgs {
+    /// The store in this folder [default: the cache of the workspace in the current folder]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) dir: Option<PathBuf>,
+}
 
 /// A store, which may be there only for as long as one command runs.
 pub(super) struct Place {

@@ -3,17 +3,34 @@
 use std::env;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::args::PutArgs;
+use clap::{Args, ValueHint};
+
 use super::failed;
-use super::place::{Place, connect};
+use super::place::{Place, StoreArgs, connect};
 use super::progress::Bar;
 use crate::cas::remote::Blob;
 use crate::cas::tree::{Reachable, capture, capture_file};
 use crate::cas::{Digest, Keep, Store};
+use crate::cli::options::RemoteArgs;
 use crate::cli::output::Output;
 use crate::cli::{Failure, Outcome};
+
+/// Arguments of `cas put`.
+#[derive(Args, Debug)]
+pub(super) struct PutArgs {
+    /// Files and directories; `-` is standard input
+    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    paths: Vec<PathBuf>,
+    /// Let files share their room on the disk with the store, which makes them read-only
+    #[arg(long)]
+    link: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
 
 pub(super) fn run(args: &PutArgs) -> Result<Outcome, Failure> {
     let remote = connect(&args.remote)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::super::cache::parse_size;
+use super::super::figures::parse_size;
 use super::super::output::Output;
 use super::failed;
 use crate::cas::server::{Listener, Server, ServerOptions, TlsFiles};

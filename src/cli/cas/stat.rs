@@ -1,15 +1,30 @@
 //! `dscript cas stat`: what a store has.
 
+use clap::Args;
 use serde_json::{Value, json};
 
-use super::args::StatArgs;
 use super::failed;
-use super::place::{Place, connect};
+use super::place::{Place, StoreArgs, connect};
 use crate::cas::remote::Remote;
 use crate::cas::{Digest, Store};
-use crate::cli::cache::{report, size};
-use crate::cli::report::grouped;
+use crate::cli::figures::{grouped, size};
+use crate::cli::options::RemoteArgs;
+use crate::cli::output::FormatArgs;
 use crate::cli::{Failure, Outcome};
+
+/// Arguments of `cas stat`.
+#[derive(Args, Debug)]
+pub(super) struct StatArgs {
+    /// A content, as `hash/size`
+    #[arg(value_name = "DIGEST")]
+    digest: Option<Digest>,
+    #[command(flatten)]
+    format: FormatArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
 
 pub(super) fn run(args: &StatArgs) -> Result<Outcome, Failure> {
     let remote = connect(&args.remote)?;
@@ -32,7 +47,7 @@ pub(super) fn run(args: &StatArgs) -> Result<Outcome, Failure> {
             }
         }
     };
-    report(args.format.format, &value, &lines)?;
+    args.format.write(&value, &lines)?;
     Ok(outcome)
 }
 

@@ -2,17 +2,31 @@
 
 use std::env;
 
+use clap::Args;
 use serde_json::json;
 
-use super::args::TreeArgs;
 use super::failed;
-use super::place::{Place, connect};
+use super::place::{Place, StoreArgs, connect};
 use crate::cas::remote::{Remote, Wanted};
 use crate::cas::tree::{Entry, EntryKind, decode_directory, list};
 use crate::cas::{Digest, Store};
-use crate::cli::args::SummaryFormat;
-use crate::cli::output::Output;
+use crate::cli::options::RemoteArgs;
+use crate::cli::output::{FormatArgs, Output};
 use crate::cli::{Failure, Outcome};
+
+/// Arguments of `cas tree`.
+#[derive(Args, Debug)]
+pub(super) struct TreeArgs {
+    /// The directory, as `hash/size`
+    #[arg(value_name = "DIGEST")]
+    digest: Digest,
+    #[command(flatten)]
+    format: FormatArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
 
 pub(super) fn run(args: &TreeArgs) -> Result<Outcome, Failure> {
     let place = match connect(&args.remote)? {
@@ -26,10 +40,7 @@ pub(super) fn run(args: &TreeArgs) -> Result<Outcome, Failure> {
     };
     let mut text = String::new();
     list(&place.store, &args.digest, &mut |entry| {
-        match args.format.format {
-            SummaryFormat::Text => text.push_str(&line(&entry)),
-            SummaryFormat::Json => text.push_str(&object(&entry).to_string()),
-        }
+        text.push_str(&if args.format.is_json() { object(&entry).to_string() } else { line(&entry) });
         text.push('\n');
     })
     .map_err(failed)?;

@@ -1,16 +1,25 @@
 //! `dscript cas verify`: whether a store is sound.
 
+use clap::Args;
 use serde_json::json;
 
-use super::args::VerifyArgs;
 use super::failed;
-use super::place::Place;
+use super::place::{Place, StoreArgs};
 use crate::cas::store::Root;
 use crate::cas::tree::Reachable;
 use crate::cas::{Digest, Store};
-use crate::cli::cache::{report, size};
-use crate::cli::report::grouped;
+use crate::cli::figures::{grouped, size};
+use crate::cli::output::FormatArgs;
 use crate::cli::{Failure, Outcome};
+
+/// Arguments of `cas verify`.
+#[derive(Args, Debug)]
+pub(super) struct VerifyArgs {
+    #[command(flatten)]
+    format: FormatArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
 
 pub(super) fn run(args: &VerifyArgs) -> Result<Outcome, Failure> {
     let place = Place::existing(&args.store)?;
@@ -42,7 +51,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Outcome, Failure> {
     );
     let verdict = if sound { "all is sound" } else { "what was damaged is removed; put it in again" };
     lines.push(format!("{} blobs with {}: {verdict}", grouped(found.blobs), size(found.bytes)));
-    report(args.format.format, &value, &lines)?;
+    args.format.write(&value, &lines)?;
     Ok(if sound { Outcome::Fine } else { Outcome::Errors })
 }
 

@@ -6,12 +6,33 @@ use std::cell::RefCell;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
-use super::args::ValueFormat;
+use clap::ValueEnum;
+
 use super::output::Output;
 use super::report::Reporter;
 use super::{Failure, Outcome};
 use crate::syntax::is_unfinished;
-use crate::workspace::{Prompt, QualifierRequest, Workspace};
+use crate::workspace::{ProbedValue, Prompt, QualifierRequest, Workspace};
+
+/// How values are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum ValueFormat {
+    /// As DScript
+    Text,
+    /// As JSON, one line a value
+    Json,
+}
+
+impl ValueFormat {
+    /// Adds the line of a value. One that could not be computed has a line too, so that results can be told apart.
+    pub(super) fn line(self, value: &ProbedValue, lines: &mut String) {
+        match self {
+            Self::Text => lines.push_str(value.text.as_deref().unwrap_or("<error>")),
+            Self::Json => lines.push_str(&value.json.to_string()),
+        }
+        lines.push('\n');
+    }
+}
 
 /// Reads inputs until there are no more.
 pub(super) fn run(
@@ -64,11 +85,7 @@ impl Session<'_> {
         let outcome = self.reporter.show(entered.diagnostics, self.workspace.files())?;
         let mut lines = String::new();
         for value in entered.values {
-            match self.format {
-                ValueFormat::Text => lines.push_str(value.text.as_deref().unwrap_or("<error>")),
-                ValueFormat::Json => lines.push_str(&value.json.to_string()),
-            }
-            lines.push('\n');
+            self.format.line(&value, &mut lines);
         }
         Output::standard().write_all(lines.as_bytes())?;
         if entered.interrupted {

@@ -11,7 +11,7 @@ use super::super::summary;
 use super::*;
 use crate::Workspace;
 use crate::cas::Digest;
-use crate::cli::args::{self, Command, Parsed};
+use crate::cli::command_line::{self, Command, Parsed};
 use crate::diagnostics::Code;
 use crate::engine::sandbox::Reads;
 use crate::engine::{BuildOutcome, Content, Rule, Violation};
@@ -76,7 +76,7 @@ impl Fixture {
 
 fn reporter(words: &[&str]) -> Reporter {
     let words = [&["dscript", "build", "--color=never", "--ascii"], words].concat();
-    let Ok(Parsed::Command(command)) = args::parse(words.iter().map(Into::into)) else { panic!("refused") };
+    let Ok(Parsed::Command(command)) = command_line::parse(words.iter().map(Into::into)) else { panic!("refused") };
     let Command::Build(args) = *command else { panic!("no build") };
     Reporter::new(&args.messages).unwrap()
 }

@@ -1,18 +1,22 @@
 //! `dscript explain`: the page of a diagnostic code, or why a pip would run.
 
+mod args;
+#[cfg(target_os = "linux")]
+mod pip;
+
 use std::fmt::Write;
 
-use super::args::ExplainArgs;
 use super::output::Output;
 use super::{Failure, Outcome, library};
 use crate::diagnostics::catalogue::{self, Page};
 use crate::diagnostics::{Code, Severity};
+pub(super) use args::ExplainArgs;
 
 pub(super) fn run(args: ExplainArgs) -> Result<Outcome, Failure> {
     let text = match args.what.as_deref() {
         Some(name) if is_code(name) => page(find(name)?),
         #[cfg(target_os = "linux")]
-        Some(name) => return super::build::explain_pip(name, &args),
+        Some(name) => return pip::run(name, &args),
         #[cfg(not(target_os = "linux"))]
         Some(name) => page(find(name)?),
         None => list(),

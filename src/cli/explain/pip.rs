@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use super::options;
-use super::words::title;
-use crate::cli::args::ExplainArgs;
+use super::ExplainArgs;
+use crate::cli::build::options;
+use crate::cli::build::words::title;
 use crate::cli::output::Output;
 use crate::cli::report::Reporter;
 use crate::cli::{Failure, Outcome, library};
@@ -19,7 +19,7 @@ use crate::graph::{Pip, PipGraph, PipId};
 const MOST: usize = 20;
 
 /// Explains the pips that somebody names.
-pub(in crate::cli) fn explain_pip(name: &str, args: &ExplainArgs) -> Result<Outcome, Failure> {
+pub(super) fn run(name: &str, args: &ExplainArgs) -> Result<Outcome, Failure> {
     let reporter = Reporter::new(&args.messages)?;
     let qualifiers = library::qualifiers(&args.qualifiers.qualifiers)?;
     let path = fs::canonicalize(&args.workspace).map_err(|error| Failure::file("read", &args.workspace, error))?;
