@@ -17,6 +17,8 @@ mod explain;
 mod failure;
 mod figures;
 mod graph;
+#[cfg(target_os = "linux")]
+mod interrupt;
 mod library;
 mod options;
 mod output;

@@ -25,6 +25,7 @@ use std::time::Duration;
 use indicatif::ProgressDrawTarget;
 use serde_json::Value;
 
+use super::interrupt::when_told_to_end;
 use super::output::{Output, SummaryFormat};
 use super::report::{Reporter, statistics};
 use super::{Failure, Outcome, library};
@@ -79,8 +80,8 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
     let selection = selection.map(|chosen| graph.ids().map(|id| chosen.contains(id)).collect());
     let cancellation = Cancellation::new();
     let on_signal = cancellation.clone();
-    // Without a handler a signal ends this process at once, and the workers then end what runs.
-    let _ = ctrlc::set_handler(move || on_signal.cancel());
+    // Where it cannot be listened to, a signal ends this process at once, and the workers then end what runs.
+    let _ = when_told_to_end(move || on_signal.cancel());
     let environment = library::environment(&args.options);
     let most = config.schedule.max_processes.map(|most| most as usize).filter(|most| *most > 0);
     let may_skip = config.cache.cache_graph && config.cache.incremental;

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::figures::parse_size;
+use super::super::interrupt::told_to_end;
 use super::super::output::Output;
 use super::failed;
 use crate::cas::server::{Listener, Server, ServerOptions, TlsFiles};
@@ -67,10 +67,13 @@ pub(super) fn run(args: ServeArgs) -> Result<Outcome, Failure> {
     bound
         .run(async move {
             // Whoever reads the line may send a signal at once.
-            let interrupted = interrupted();
+            let told = told_to_end();
             let written = Output::standard().write_all(line.as_bytes());
-            if written.is_ok() {
-                interrupted.await;
+            match (&written, told) {
+                (Ok(()), Ok(told)) => told.await,
+                // Then the process ends as any other does.
+                (Ok(()), Err(_)) => std::future::pending().await,
+                (Err(_), _) => {}
             }
             *tell.lock().unwrap_or_else(PoisonError::into_inner) = written;
         })
@@ -108,19 +111,4 @@ fn address(text: &str) -> Result<SocketAddr, Failure> {
     let wrong = |reason: &str| Failure::Usage(format!("cannot listen on `{text}`: {reason}"));
     let mut found = text.to_socket_addrs().map_err(|error| wrong(&error.to_string()))?;
     found.next().ok_or_else(|| wrong("it is no address"))
-}
-
-// Done when this process is told to end: from now on, so within the runtime.
-fn interrupted() -> impl Future<Output = ()> {
-    let both = signal(SignalKind::interrupt()).and_then(|one| Ok((one, signal(SignalKind::terminate())?)));
-    async {
-        let Ok((mut interrupt, mut terminate)) = both else {
-            // Without them the process ends as any other does.
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    }
 }
