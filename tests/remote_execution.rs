@@ -111,6 +111,7 @@ const DIFFERENT: &[(&str, Different, &str)] = &[
     ("shared-undeclared", Reads, ""),
     ("surviving-children", Children, "servers end what a process leaves behind and say nothing"),
     ("temp-directory-of-another", Writes, ""),
+    ("violations-behind-linked-folder", Reads, ""),
     ("temp-output", Writes, "temporary outputs are nobody's business, so they stay where they are"),
     ("timeout-warning", Words, "a time is said"),
     ("warnings", Words, "a time is said"),

@@ -12,7 +12,7 @@ use super::state;
 use super::view::View;
 use super::violation::{Rule, Violation};
 use super::world::World;
-use crate::graph::{AbsentPathProbe, PipId, ProcessPip, SealKind};
+use crate::graph::{AbsentPathProbe, PipId, ProcessPip};
 use crate::paths::PathId;
 use crate::workspace::{AllowLists, Allowed, UndeclaredAccess};
 
@@ -39,7 +39,7 @@ pub(super) struct Left {
 
 /// Judges one run.
 pub(super) fn judge(view: &View<'_, '_>, process: &ProcessPip, report: &Report, allow_lists: &AllowLists) -> Verdict {
-    let mut judge = Judge { view, process, report, allow_lists, behind_links: None, verdict: Verdict::default() };
+    let mut judge = Judge { view, process, report, allow_lists, real_inputs: None, verdict: Verdict::default() };
     for access in &report.accesses {
         judge.access(access);
     }
@@ -59,16 +59,9 @@ struct Judge<'j, 'w, 'g> {
     process: &'j ProcessPip,
     report: &'j Report,
     allow_lists: &'j AllowLists,
-    /// Where declared inputs lead, once something makes that worth finding out.
-    behind_links: Option<BehindLinks>,
+    /// The declared inputs with links followed, once something makes that worth finding out.
+    real_inputs: Option<FxHashSet<PathBuf>>,
     verdict: Verdict,
-}
-
-/// Where declared inputs lead that are symbolic links, or lie below one.
-struct BehindLinks {
-    files: FxHashSet<PathBuf>,
-    /// The same of sealed source directories, each with the path that the seal has.
-    folders: Vec<(PathBuf, PathId)>,
 }
 
 impl Judge<'_, '_, '_> {
@@ -234,7 +227,7 @@ impl Judge<'_, '_, '_> {
         let is_input = self.process.inputs.iter().any(|input| input.path == path);
         let opaque_of_other = world.output_directories_above(path).iter().find_map(|directory| {
             let directory = graph.directory(*directory);
-            (directory.kind == SealKind::ExclusiveOpaque && directory.producer != Some(self.view.pip))
+            (directory.kind == crate::graph::SealKind::ExclusiveOpaque && directory.producer != Some(self.view.pip))
                 .then_some(directory.producer)
                 .flatten()
         });
@@ -327,33 +320,23 @@ impl Judge<'_, '_, '_> {
 
     /// Whether a declared input leads to this path, or through it, by links.
     fn is_real_input(&mut self, path: PathId) -> bool {
-        if self.as_sealed(path).is_some_and(|sealed| matches!(self.view.find(sealed), Some(Found::Source))) {
-            return true;
-        }
-        let text = self.world().disk_path(path);
-        let files = &self.behind_links().files;
-        !files.is_empty()
-            && (files.contains(&text) || fs::canonicalize(&text).is_ok_and(|target| files.contains(&target)))
-    }
-
-    /// What a path is called from a sealed source directory that leads to it by links.
-    fn as_sealed(&mut self, path: PathId) -> Option<PathId> {
         let world = self.view.world;
+        if self.real_inputs.is_none() {
+            let sources = self.process.inputs.iter().filter(|input| input.is_source());
+            let real = sources.filter_map(|input| {
+                let declared = world.disk_path(input.path);
+                let real = fs::canonicalize(&declared).ok()?;
+                (real != declared).then_some(real)
+            });
+            self.real_inputs = Some(real.collect());
+        }
+        let Some(real) = self.real_inputs.as_ref().filter(|real| !real.is_empty()) else { return false };
         let text = world.disk_path(path);
-        self.behind_links().folders.iter().find_map(|(real, root)| {
-            let below = text.strip_prefix(real).ok()?;
-            world.graph.paths().walk(*root, below.to_str()?).ok()
-        })
-    }
-
-    fn behind_links(&mut self) -> &BehindLinks {
-        let (world, process) = (self.view.world, self.process);
-        self.behind_links.get_or_insert_with(|| BehindLinks::of(world, process))
+        real.contains(&text) || fs::canonicalize(&text).is_ok_and(|target| real.contains(&target))
     }
 
     /// Why a seal that nearly covers a path does not.
-    fn near_seal(&mut self, path: PathId) -> Option<String> {
-        let path = self.as_sealed(path).unwrap_or(path);
+    fn near_seal(&self, path: PathId) -> Option<String> {
         let graph = self.world().graph;
         let near = self
             .process
@@ -363,26 +346,10 @@ impl Judge<'_, '_, '_> {
             .find(|directory| graph.paths().is_within(path, directory.root) && path != directory.root)?;
         let root = graph.display(near.root);
         Some(match near.kind {
-            SealKind::SourceTop => format!("the seal of `{root}` has only the files directly in it"),
-            SealKind::SourceAll => format!("the patterns of the seal of `{root}` leave it out"),
+            crate::graph::SealKind::SourceTop => format!("the seal of `{root}` has only the files directly in it"),
+            crate::graph::SealKind::SourceAll => format!("the patterns of the seal of `{root}` leave it out"),
             _ => format!("it is not among the contents of the sealed directory `{root}`"),
         })
-    }
-}
-
-impl BehindLinks {
-    fn of(world: &World<'_>, process: &ProcessPip) -> Self {
-        let real = |path| {
-            let declared = world.disk_path(path);
-            fs::canonicalize(&declared).ok().filter(|real| *real != declared)
-        };
-        let sources = process.inputs.iter().filter(|input| input.is_source());
-        let seals = process.directory_inputs.iter().map(|id| world.graph.directory(*id));
-        let seals = seals.filter(|directory| matches!(directory.kind, SealKind::SourceTop | SealKind::SourceAll));
-        Self {
-            files: sources.filter_map(|input| real(input.path)).collect(),
-            folders: seals.filter_map(|seal| Some((real(seal.root)?, seal.root))).collect(),
-        }
     }
 }
 

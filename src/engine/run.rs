@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -329,17 +330,29 @@ impl<'g> Engine<'g> {
         (given, differs.then_some(real))
     }
 
+    /// The same of a folder, which is looked at once a build.
+    pub(super) fn real_folder(&self, folder: PathId) -> (PathBuf, Option<PathBuf>) {
+        let given = self.world.disk_path(folder);
+        let real = self.known_folder(folder, &given);
+        let differs = real != given;
+        (given, differs.then_some(real))
+    }
+
+    fn known_folder(&self, folder: PathId, given: &Path) -> PathBuf {
+        if let Some(known) = self.real_folders.get(&folder) {
+            return known.clone();
+        }
+        let real = self.real(folder, given);
+        self.real_folders.insert(folder, real.clone());
+        real
+    }
+
     /// Where a path leads, also when it or the last folders of it are not there yet. Folders are looked at once a build,
     /// so that of each path only its last name is left to ask for.
     fn real(&self, path: PathId, given: &Path) -> PathBuf {
         let paths = self.world.graph.paths();
         let (Some(parent), Some(name)) = (paths.parent(path), given.file_name()) else { return given.to_owned() };
-        let known = self.real_folders.get(&parent).map(|known| known.clone());
-        let folder = known.unwrap_or_else(|| {
-            let real = self.real(parent, given.parent().unwrap_or(given));
-            self.real_folders.insert(parent, real.clone());
-            real
-        });
+        let folder = self.known_folder(parent, given.parent().unwrap_or(given));
         let direct = folder.join(name);
         match fs::read_link(&direct) {
             Ok(_) => fs::canonicalize(&direct).unwrap_or(direct),
@@ -356,11 +369,16 @@ impl<'g> Engine<'g> {
     pub(super) fn is_made_elsewhere(&self, slot: usize, path: PathId) -> io::Result<bool> {
         let own = self.journal(slot);
         let of_this_build = format!("{}-", std::process::id());
-        let text = self.world.graph.paths().display(path);
+        // Workers see where links lead, copies from the cache do not.
+        let (given, real) = self.real_path(path);
+        let is_it = |line: &[u8]| {
+            line == given.as_os_str().as_bytes()
+                || real.as_ref().is_some_and(|real| line == real.as_os_str().as_bytes())
+        };
         for entry in fs::read_dir(self.state.path("journal"))? {
             let entry = entry?;
             let is_other = entry.file_name().to_string_lossy().starts_with(&of_this_build) && entry.path() != own;
-            if is_other && fs::read(entry.path())?.split(|byte| *byte == 0).any(|line| line == text.as_bytes()) {
+            if is_other && fs::read(entry.path())?.split(|byte| *byte == 0).any(is_it) {
                 return Ok(true);
             }
         }

@@ -4,6 +4,7 @@ mod cached;
 mod files;
 mod foresee;
 mod harvest;
+mod linked;
 mod prepare;
 mod process;
 mod seal;

@@ -25,6 +25,7 @@ use super::super::violation::{diagnostics, pip_name};
 use super::super::virtual_outputs::{bring, bring_versions};
 use super::cached::{CachedResult, Missing};
 use super::harvest::{Harvest, harvest};
+use super::linked::Linked;
 use super::prepare::{Scratch, job, make_room, make_writable, temporary_folders};
 use super::{failed_io, lost_or_failed, pip_error};
 use crate::cas::Digest;
@@ -437,7 +438,8 @@ impl<'s, 'g> Step<'s, 'g> {
         if self.is_service {
             job.timeout = None;
         }
-        let report = self.engine.run_job(attempt, &job)?;
+        let mut report = self.engine.run_job(attempt, &job)?;
+        Linked::of(self.engine, self.process).rename(&mut report);
         let (stdout, stderr) = (read_text(&job.stdout)?, read_text(&job.stderr)?);
         Ok(Run { report, stdout, stderr, observed: job.observe, elsewhere: false, cached: false, stays: None })
     }
