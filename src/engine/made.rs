@@ -18,6 +18,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use super::BuildError;
+use super::journal::Journals;
 use super::state::{State, remove_leaf, write_whole};
 use crate::cas::Digest;
 use crate::cas::store::is_stamped;
@@ -147,12 +148,11 @@ impl Made {
             }
             made.before.insert(*pip, record.items);
         }
-        let journals = journals(state)?;
+        let journals = Journals::find(state, graph)?;
         let sources = if journals.is_empty() { FxHashSet::default() } else { sources(graph) };
-        for journal in journals {
+        for journal in journals.all() {
             scrubbed.journals += 1;
-            let bytes = fs::read(&journal).map_err(|error| failed(&journal, error))?;
-            for path in journaled(graph, &bytes) {
+            for path in journals.read(journal)? {
                 // A workspace that was copied brings journals of another place along. And what a spec names as a source
                 // by now is one.
                 if !is_below_outputs(path) || sources.contains(&path) {
@@ -240,25 +240,18 @@ impl Made {
             .flat_map(|record| &record.items)
             .filter_map(|item| Some((token_path(graph, &item.path)?, item.mark)))
             .collect();
-        for journal in journals(state)? {
-            let failed = |error| BuildError::State { path: journal.clone(), error };
-            let bytes = fs::read(&journal).map_err(failed)?;
+        let journals = Journals::find(state, graph)?;
+        for journal in journals.all() {
             let is_settled = |path: PathId| match fs::symlink_metadata(graph.paths().display(path)) {
                 Ok(metadata) => marks.get(&path).is_some_and(|mark| *mark == Mark::of(&metadata)),
                 Err(_) => true,
             };
-            if journaled(graph, &bytes).all(is_settled) {
-                fs::remove_file(&journal).map_err(failed)?;
+            if journals.read(journal)?.into_iter().all(is_settled) {
+                fs::remove_file(journal).map_err(|error| BuildError::State { path: journal.clone(), error })?;
             }
         }
         Ok(())
     }
-}
-
-/// The paths that a journal lists.
-fn journaled<'j>(graph: &'j PipGraph, bytes: &'j [u8]) -> impl Iterator<Item = PathId> + 'j {
-    let texts = bytes.split(|byte| *byte == 0).filter_map(|text| std::str::from_utf8(text).ok());
-    texts.filter(|text| text.starts_with('/')).filter_map(|text| graph.paths().parse_absolute(text).ok())
 }
 
 /// The records of a file; none when it is missing or damaged, as then nothing is known.
@@ -273,17 +266,6 @@ fn read(path: &Path) -> io::Result<Vec<Record>> {
         return Ok(Vec::new());
     }
     Ok(postcard::from_bytes(body).unwrap_or_default())
-}
-
-fn journals(state: &State) -> Result<Vec<PathBuf>, BuildError> {
-    let folder = state.path("journal");
-    let failed = |error| BuildError::State { path: folder.clone(), error };
-    let mut found = Vec::new();
-    for entry in fs::read_dir(&folder).map_err(failed)? {
-        found.push(entry.map_err(failed)?.path());
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// Every file that the graph reads and nobody makes.

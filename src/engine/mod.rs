@@ -14,6 +14,7 @@ mod content;
 mod directories;
 mod explain;
 mod fingerprint;
+mod journal;
 mod judge;
 mod made;
 mod options;
