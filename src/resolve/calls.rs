@@ -83,6 +83,9 @@ impl Lowerer<'_, '_> {
             Operand::Value { decl, .. } => *decl,
             _ => None,
         };
+        if let Some(decl) = decl {
+            self.known_fields_in_call(decl, arguments);
+        }
         let callee_value = self.value(operand);
         let arguments = self.arguments(decl, span, callee, arguments);
         if matches!(self.code.exprs[callee_value.0 as usize], Expr::Error) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dashmap::DashMap;
 use indexmap::IndexMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -80,6 +81,8 @@ fn empty_tables(input: &Input) -> Tables<'_> {
         strays: Vec::new(),
         aliases: Vec::new(),
         signatures: FxHashMap::default(),
+        fields: DashMap::default(),
+        parameters: DashMap::default(),
         qualifier_decls: Vec::new(),
         configurations: Vec::new(),
         probes: Vec::new(),

@@ -76,6 +76,7 @@ impl Lowerer<'_, '_> {
                 if Some(self.viewer) != self.t.program.prelude {
                     self.no_mutable_value(id, declarator);
                 }
+                self.known_fields_in_value(declarator);
                 Some(self.thunk(name, declarator.span, declarator.init, outer))
             }
             (DeclKind::Value { .. }, Node::Expression(expr)) => Some(self.thunk(name, name_span, Some(expr), None)),

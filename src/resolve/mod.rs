@@ -11,6 +11,7 @@ mod declare;
 mod dump;
 mod enums;
 mod expressions;
+mod fields;
 mod imports;
 pub mod ir;
 mod link;

@@ -218,6 +218,7 @@ impl Lowerer<'_, '_> {
 
     fn variable(&mut self, declarator: ast::Declarator, out: &mut Vec<StmtId>) {
         self.maybe_ty(declarator.ty);
+        self.known_fields_in_value(declarator);
         let Pattern::Ident(name) = declarator.pattern else {
             if let Some(init) = declarator.init {
                 let value = self.expr(init);

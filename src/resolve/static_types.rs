@@ -20,8 +20,8 @@ const FAR: u32 = 8;
 /// A type as it is written somewhere.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TypeRef {
-    block: BlockId,
-    ty: ast::TypeId,
+    pub block: BlockId,
+    pub ty: ast::TypeId,
 }
 
 /// What a type means, as far as the rules want to know.
@@ -35,7 +35,7 @@ enum Meaning {
 }
 
 impl Tables<'_> {
-    fn ast_of(&self, block: BlockId) -> &Ast {
+    pub(super) fn ast_of(&self, block: BlockId) -> &Ast {
         self.asts[self.block(block).spec.index()]
     }
 

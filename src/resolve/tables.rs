@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use dashmap::DashMap;
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
+use super::fields::{Fields, Parameters};
 use super::{ConfigurationCall, Input};
 use crate::program::{DeclId, DeclKind, ModuleId, NamespaceId, Origin, Program, Semantics, SpecId};
 use crate::source::{Location, Span, Symbol};
@@ -179,6 +181,9 @@ pub(super) struct Tables<'i> {
     pub strays: Vec<Vec<(BlockId, ast::ExprId)>>,
     pub aliases: Vec<Alias>,
     pub signatures: FxHashMap<DeclId, Signature>,
+    /// The fields of declared types, and what functions take, as far as somebody has asked: files are lowered in parallel.
+    pub fields: DashMap<DeclId, Arc<Fields>, FxBuildHasher>,
+    pub parameters: DashMap<DeclId, Parameters, FxBuildHasher>,
     /// By [`NamespaceId`].
     pub qualifier_decls: Vec<Option<QualifierDecl>>,
     pub configurations: Vec<ConfigurationCall>,
