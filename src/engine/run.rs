@@ -99,7 +99,7 @@ impl<'g> Engine<'g> {
         let is_below_outputs = |path| removes && statics.is_below_outputs(graph, path);
         #[cfg(feature = "remote")]
         let executor = options.executor.as_ref().filter(|_| removes).and_then(|wanted| {
-            let connected = super::remote::Executor::connect(wanted);
+            let connected = super::remote::Executor::connect(wanted, cancellation);
             connected.map_err(|reason| listener.warn(&format!("processes run on this machine: {reason}"))).ok()
         });
         let (made, scrubbed) = Made::open(&state, graph, is_below_shared, is_below_outputs)?;

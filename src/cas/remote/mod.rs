@@ -196,7 +196,7 @@ impl Remote {
         self.client.capabilities.executes
     }
 
-    /// Has an action executed, whose blobs the server has. `is_cancelled` is asked several times a second.
+    /// Has an action executed, whose blobs the server has.
     ///
     /// # Errors
     /// When the server cannot be reached or refuses, when it lacks inputs, when the action could not be executed, or when
@@ -205,8 +205,7 @@ impl Remote {
         &self,
         action: &Digest,
         skip_cache_lookup: bool,
-        is_cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<reapi::ExecuteResponse, RemoteError> {
-        self.client.block(self.client.execute(action, skip_cache_lookup, is_cancelled))
+        self.client.block_to_end(self.client.execute(action, skip_cache_lookup))
     }
 }
