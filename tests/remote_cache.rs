@@ -316,6 +316,49 @@ fn many(folder: &Path, count: usize) {
     fs::write(folder.join("build.dsc"), spec).unwrap();
 }
 
+/// A workspace with so many processes of which each needs what the one before it has made.
+fn chain(folder: &Path, count: usize) {
+    many(folder, 0);
+    let mut spec = fs::read_to_string(folder.join("build.dsc")).unwrap();
+    spec.push_str("const n0 = Shell.run({ command: [\"echo 0 > \", Artifact.output(p`Out/0`)] });\n");
+    for number in 1..count {
+        spec.push_str(&format!(
+            "const n{number} = Shell.run({{ command: [\"cat \", Artifact.input(Shell.onlyFile(n{})), \" > \", \
+             Artifact.output(p`Out/{number}`)] }});\n",
+            number - 1
+        ));
+    }
+    fs::write(folder.join("build.dsc"), spec).unwrap();
+}
+
+#[test]
+fn measure() {
+    const METHODS: [&str; 5] = ["GetActionResult", "BatchReadBlobs", "Read", "FindMissingBlobs", "GetCapabilities"];
+    for (name, fill, count) in
+        [("many", many as fn(&Path, usize), 200), ("chain", chain as fn(&Path, usize), 50)]
+    {
+        let server = Server::start();
+        Machine::with("first", |folder| fill(folder, count)).fine(&server.endpoint(), &["-j2"]);
+        for (what, arguments) in [
+            ("none", &["-j2", "--outputs", "none"][..]),
+            ("all", &["-j2", "--outputs", "all"][..]),
+            ("misses", &["-j2", "--outputs", "none", "--remote-upload", "no"][..]),
+        ] {
+            for method in METHODS {
+                server.faults().slow.insert(method, (Duration::from_millis(20), usize::MAX));
+            }
+            server.forget_calls();
+            if what == "misses" { server.state.results.lock().unwrap().clear(); }
+            let second = Machine::with("second", |folder| fill(folder, count));
+            let begun = Instant::now();
+            let built = second.fine(&server.endpoint(), arguments);
+            let calls: Vec<_> = METHODS.iter().map(|method| (method, server.calls(method).len())).collect();
+            eprintln!("MEASURED {name} {what}: {:?} (build {}) {calls:?} most {:?} executed {}", begun.elapsed(), built.summary["seconds"],
+                server.state.waiting.lock().unwrap(), built.summary["executed"]);
+        }
+    }
+}
+
 #[test]
 fn a_server_that_fails_is_not_asked_for_every_pip() {
     let server = Server::start();

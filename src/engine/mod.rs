@@ -45,7 +45,7 @@ use thiserror::Error;
 pub use content::Content;
 pub use made::Scrubbed;
 pub use options::{BuildOptions, Listener};
-pub use outcome::{BuildOutcome, Done, Origin, PipResult};
+pub use outcome::{BuildOutcome, Done, Ended, Origin, PipResult};
 #[cfg(feature = "remote")]
 pub use remote::ExecutorOptions;
 pub use shared::{Finding, Outputs, SharedCache, Traffic, WantedBlob};

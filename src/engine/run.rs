@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,7 +15,7 @@ use rustc_hash::FxBuildHasher;
 use super::cache::{Entries, EntriesError, FileTable, Repair};
 use super::fingerprint::PathSet;
 use super::made::{Made, Scrubbed};
-use super::outcome::{BuildOutcome, Done, Origin, PipResult};
+use super::outcome::{BuildOutcome, Done, Ended, Origin, PipResult};
 use super::sandbox::{Job, Report, Worker};
 use super::schedule::Schedule;
 use super::services::{self, Services};
@@ -147,7 +147,7 @@ impl<'g> Engine<'g> {
             engine: self,
             services: &services,
             start: Instant::now(),
-            reported: (0..graph.len()).map(|_| AtomicBool::new(false)).collect(),
+            reported: (0..graph.len()).map(|_| Mutex::default()).collect(),
             told: Mutex::default(),
         };
         crew.hand_out(schedule.first(), 0);
@@ -177,8 +177,7 @@ impl<'g> Engine<'g> {
             over.set();
         });
         for pip in graph.order() {
-            let reported = crew.reported[pip.0 as usize].load(Ordering::Relaxed);
-            if !reported && schedule.is_wanted(*pip) && counts(graph, *pip) {
+            if crew.reported(*pip).is_none() && schedule.is_wanted(*pip) && counts(graph, *pip) {
                 self.listener.skipped(*pip);
             }
         }
@@ -452,10 +451,9 @@ fn counts(graph: &PipGraph, pip: PipId) -> bool {
     !matches!(graph.pip(pip), Pip::SealDirectory(_))
 }
 
-/// What the end of the build tells.
-struct Told {
-    /// Whether every pip would be a silent hit if it were all done again.
-    nothing_special: bool,
+/// How many pips ended in which way.
+#[derive(Default)]
+struct Counts {
     executed: usize,
     hits: usize,
     remote_hits: usize,
@@ -463,7 +461,33 @@ struct Told {
     elsewhere: usize,
     hits_elsewhere: usize,
     failed: usize,
-    /// How many seals of those that failed, which do not count as pips otherwise.
+}
+
+impl Counts {
+    /// Everything that a pip counts as.
+    fn each(&mut self, ended: Ended, change: impl Fn(&mut usize)) {
+        let Ended { done, origin, elsewhere } = ended;
+        match done {
+            Done::Executed => change(&mut self.executed),
+            Done::Hit => change(&mut self.hits),
+            Done::Failed => change(&mut self.failed),
+            Done::Skipped | Done::Cancelled => {}
+        }
+        match done {
+            Done::Executed if elsewhere => change(&mut self.elsewhere),
+            Done::Hit if elsewhere => change(&mut self.hits_elsewhere),
+            Done::Hit if origin == Some(Origin::Remote) => change(&mut self.remote_hits),
+            _ => {}
+        }
+    }
+}
+
+/// What the end of the build tells.
+struct Told {
+    /// Whether every pip would be a silent hit if it were all done again.
+    nothing_special: bool,
+    counts: Counts,
+    /// How many seals failed, which do not count as pips otherwise.
     failed_seals: usize,
     /// How many need not run, because a process they depend on said so.
     spared: usize,
@@ -475,12 +499,7 @@ impl Default for Told {
     fn default() -> Self {
         Self {
             nothing_special: true,
-            executed: 0,
-            hits: 0,
-            remote_hits: 0,
-            elsewhere: 0,
-            hits_elsewhere: 0,
-            failed: 0,
+            counts: Counts::default(),
             failed_seals: 0,
             spared: 0,
             results: Vec::new(),
@@ -491,22 +510,13 @@ impl Default for Told {
 impl Told {
     fn note(&mut self, graph: &PipGraph, pip: PipId, result: PipResult) {
         self.nothing_special &= result.uncached.is_none() && result.warnings.is_empty();
-        if result.again {
-            // It counted as a hit when its result was still to be had.
-            self.hits = self.hits.saturating_sub(1);
-        }
-        self.remote_hits += usize::from(result.origin == Some(Origin::Remote));
-        match result.done {
-            Done::Executed if result.elsewhere => self.elsewhere += 1,
-            Done::Hit if result.elsewhere => self.hits_elsewhere += 1,
-            _ => {}
-        }
-        match result.done {
-            Done::Executed => self.executed += usize::from(counts(graph, pip)),
-            Done::Hit => self.hits += usize::from(counts(graph, pip)),
-            Done::Failed if counts(graph, pip) => self.failed += 1,
-            Done::Failed => self.failed_seals += 1,
-            Done::Skipped | Done::Cancelled => {}
+        if counts(graph, pip) {
+            if let Some(before) = result.before {
+                self.counts.each(before, |count| *count -= 1);
+            }
+            self.counts.each(result.ended(), |count| *count += 1);
+        } else {
+            self.failed_seals += usize::from(result.done == Done::Failed);
         }
         if !result.diagnostics.is_empty() || !result.violations.is_empty() {
             self.results.push((pip, result));
@@ -515,16 +525,17 @@ impl Told {
 
     fn outcome(mut self, graph: &PipGraph, pips: usize, engine: &Engine<'_>) -> BuildOutcome {
         self.results.sort_by_key(|(pip, _)| graph.position(*pip));
+        let Counts { executed, hits, remote_hits, elsewhere, hits_elsewhere, failed } = self.counts;
         let mut outcome = BuildOutcome {
             pips,
-            executed: self.executed,
-            hits: self.hits,
-            remote_hits: self.remote_hits.min(self.hits),
-            elsewhere: self.elsewhere,
-            hits_elsewhere: self.hits_elsewhere,
-            failed: self.failed + self.failed_seals,
+            executed,
+            hits,
+            remote_hits,
+            elsewhere,
+            hits_elsewhere,
+            failed: failed + self.failed_seals,
             spared: self.spared,
-            skipped: pips.saturating_sub(self.executed + self.hits + self.failed),
+            skipped: pips.saturating_sub(executed + hits + failed),
             cancelled: engine.cancellation.is_cancelled(),
             scrubbed: engine.scrubbed,
             repairs: engine.repairs.iter().map(ToString::to_string).collect(),
@@ -580,8 +591,8 @@ struct Crew<'t, 'g> {
     engine: &'t Engine<'g>,
     services: &'t Services<'t>,
     start: Instant,
-    /// Whether the listener was told how a pip ended.
-    reported: Vec<AtomicBool>,
+    /// How the listener was told that a pip ended, last.
+    reported: Vec<Mutex<Option<Ended>>>,
     told: Mutex<Told>,
 }
 
@@ -644,10 +655,8 @@ impl<'t> Crew<'t, '_> {
         let repeats = self.engine.repeats.load(Ordering::Acquire);
         if repeats && let Some(mut times) = self.engine.again.get_mut(&pip) {
             *times += 1;
-            // What it was told as the first time is taken back once.
-            result.again = *times == 1;
         }
-        self.reported[pip.0 as usize].store(true, Ordering::Relaxed);
+        result.before = self.reported(pip).replace(result.ended());
         self.engine.listener.finished(pip, slot, &result, begun, self.start.elapsed());
         let (done, skips) = (result.done, result.skips_dependents);
         self.tell(pip, result);
@@ -667,6 +676,10 @@ impl<'t> Crew<'t, '_> {
             }
             _ => drop(self.schedule.give_up(pip)),
         }
+    }
+
+    fn reported(&self, pip: PipId) -> MutexGuard<'_, Option<Ended>> {
+        self.reported[pip.0 as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps what the end of the build tells of a pip; the rest was for the listener.
