@@ -334,9 +334,7 @@ fn chain(folder: &Path, count: usize) {
 #[test]
 fn measure() {
     const METHODS: [&str; 5] = ["GetActionResult", "BatchReadBlobs", "Read", "FindMissingBlobs", "GetCapabilities"];
-    for (name, fill, count) in
-        [("many", many as fn(&Path, usize), 200), ("chain", chain as fn(&Path, usize), 50)]
-    {
+    for (name, fill, count) in [("many", many as fn(&Path, usize), 200), ("chain", chain as fn(&Path, usize), 50)] {
         let server = Server::start();
         Machine::with("first", |folder| fill(folder, count)).fine(&server.endpoint(), &["-j2"]);
         for (what, arguments) in [
@@ -348,13 +346,20 @@ fn measure() {
                 server.faults().slow.insert(method, (Duration::from_millis(20), usize::MAX));
             }
             server.forget_calls();
-            if what == "misses" { server.state.results.lock().unwrap().clear(); }
+            if what == "misses" {
+                server.state.results.lock().unwrap().clear();
+            }
             let second = Machine::with("second", |folder| fill(folder, count));
             let begun = Instant::now();
             let built = second.fine(&server.endpoint(), arguments);
             let calls: Vec<_> = METHODS.iter().map(|method| (method, server.calls(method).len())).collect();
-            eprintln!("MEASURED {name} {what}: {:?} (build {}) {calls:?} most {:?} executed {}", begun.elapsed(), built.summary["seconds"],
-                server.state.waiting.lock().unwrap(), built.summary["executed"]);
+            eprintln!(
+                "MEASURED {name} {what}: {:?} (build {}) {calls:?} most {:?} executed {}",
+                begun.elapsed(),
+                built.summary["seconds"],
+                server.state.waiting.lock().unwrap(),
+                built.summary["executed"]
+            );
         }
     }
 }

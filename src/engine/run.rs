@@ -17,7 +17,7 @@ use super::fingerprint::PathSet;
 use super::made::{Made, Scrubbed};
 use super::outcome::{BuildOutcome, Done, Ended, Origin, PipResult};
 use super::sandbox::{Job, Report, Worker};
-use super::schedule::Schedule;
+use super::schedule::{Route, Schedule, Slots};
 use super::services::{self, Services};
 use super::shared::{self, WantedBlob};
 use super::snapshot;
@@ -131,14 +131,12 @@ impl<'g> Engine<'g> {
     /// Works until everything that is wanted is done or given up.
     pub(super) fn run(&self) -> BuildOutcome {
         let graph = self.world.graph;
-        let elsewhere = self.slots_elsewhere();
-        let jobs = self.options.jobs.max(1) + elsewhere;
-        let schedule = Schedule::new(
-            graph,
-            self.options.selection.as_deref(),
-            [self.options.jobs.max(1), elsewhere],
-            &|pip, process| elsewhere > 0 && self.may_leave(pip, process),
-        );
+        let slots = self.slots();
+        let jobs = slots.here + slots.elsewhere;
+        let schedule = Schedule::new(graph, self.options.selection.as_deref(), slots, &|pip, process| Route {
+            leaves: slots.elsewhere > 0 && self.may_leave(pip, process),
+            is_looked_up: slots.lookups > 0 && !services::waits(graph, pip) && steps::is_looked_up(self, pip, process),
+        });
         let total = graph.ids().filter(|id| schedule.is_wanted(*id) && counts(graph, *id)).count();
         self.listener.begun(total);
         let services = Services::new(self);
@@ -166,6 +164,10 @@ impl<'g> Engine<'g> {
                     let crew = &crew;
                     scope.spawn(move || crew.work(slot, scope))
                 })
+                .chain((jobs..jobs + slots.lookups).map(|slot| {
+                    let crew = &crew;
+                    scope.spawn(move || crew.look_up(slot))
+                }))
                 .collect();
             for thread in threads {
                 // A thread that panicked has been reported by the hook; the others have done what they could.
@@ -190,16 +192,17 @@ impl<'g> Engine<'g> {
         outcome
     }
 
-    /// How many processes run on other machines at a time.
-    #[cfg(feature = "remote")]
-    fn slots_elsewhere(&self) -> usize {
-        self.executor.as_ref().map_or(0, |_| self.options.slots() - self.options.jobs.max(1))
-    }
-
-    #[cfg(not(feature = "remote"))]
-    #[expect(clippy::unused_self, reason = "the same face with and without the feature")]
-    fn slots_elsewhere(&self) -> usize {
-        0
+    /// How much is done at a time.
+    fn slots(&self) -> Slots {
+        #[cfg(feature = "remote")]
+        let is_there = self.executor.is_some();
+        #[cfg(not(feature = "remote"))]
+        let is_there = false;
+        Slots {
+            here: self.options.jobs.max(1),
+            elsewhere: if is_there { self.options.slots_elsewhere() } else { 0 },
+            lookups: self.options.lookups(),
+        }
     }
 
     /// Whether a process is likely to run on another machine.
@@ -497,13 +500,7 @@ struct Told {
 
 impl Default for Told {
     fn default() -> Self {
-        Self {
-            nothing_special: true,
-            counts: Counts::default(),
-            failed_seals: 0,
-            spared: 0,
-            results: Vec::new(),
-        }
+        Self { nothing_special: true, counts: Counts::default(), failed_seals: 0, spared: 0, results: Vec::new() }
     }
 }
 
@@ -574,6 +571,8 @@ impl Over {
 struct Turn<'t, 'g> {
     schedule: &'t Schedule<'g>,
     pip: PipId,
+    /// Whether it was looked up and not found.
+    missed: bool,
 }
 
 impl Drop for Turn<'_, '_> {
@@ -581,7 +580,7 @@ impl Drop for Turn<'_, '_> {
         if std::thread::panicking() {
             self.schedule.stop();
         }
-        self.schedule.release(self.pip);
+        if self.missed { self.schedule.missed(self.pip) } else { self.schedule.release(self.pip) }
     }
 }
 
@@ -604,11 +603,33 @@ impl<'t> Crew<'t, '_> {
     {
         let mut worker = None;
         while let Some(pip) = self.schedule.next() {
-            let _turn = Turn { schedule: self.schedule, pip };
+            let _turn = Turn { schedule: self.schedule, pip, missed: false };
             if self.engine.cancellation.is_cancelled() {
                 self.schedule.stop();
             } else {
                 self.bring_about(pip, slot, &mut worker, scope);
+            }
+        }
+    }
+
+    /// Looks pips up until nothing is left.
+    fn look_up(&self, slot: usize) {
+        let engine = self.engine;
+        while let Some(pip) = self.schedule.next_lookup() {
+            let mut turn = Turn { schedule: self.schedule, pip, missed: false };
+            if engine.cancellation.is_cancelled() {
+                self.schedule.stop();
+                continue;
+            }
+            let begun = self.start.elapsed();
+            engine.listener.started(pip, slot);
+            let found = match engine.world.graph.pip(pip) {
+                Pip::Process(process) => steps::look_up(engine, pip, process, slot),
+                _ => None,
+            };
+            match found {
+                Some(result) => self.conclude(pip, slot, result, begun),
+                None => turn.missed = true,
             }
         }
     }
@@ -630,7 +651,8 @@ impl<'t> Crew<'t, '_> {
             Pip::Process(process) => {
                 let before_run = || services.ensure(scope, process);
                 let stays_here = || self.schedule.keep_here(pip);
-                let attempt = Attempt { slot, worker, before_run: &before_run, stays_here: &stays_here };
+                let missed = self.schedule.looks_up();
+                let attempt = Attempt { slot, worker, before_run: &before_run, missed, stays_here: &stays_here };
                 steps::process(engine, pip, process, attempt)
             }
             Pip::CopyFile(copy) => steps::copy(engine, pip, copy, slot),
@@ -638,6 +660,12 @@ impl<'t> Crew<'t, '_> {
             Pip::SealDirectory(seal) => steps::seal(engine, pip, seal),
             Pip::Ipc(_) => steps::ipc(engine, pip),
         };
+        self.conclude(pip, slot, result, begun);
+    }
+
+    /// A pip is done, or others must be done once more before it.
+    fn conclude(&self, pip: PipId, slot: usize, result: PipResult, begun: Duration) {
+        let engine = self.engine;
         if result.waits_for.is_empty() {
             return self.finish(pip, slot, result, begun);
         }

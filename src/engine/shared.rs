@@ -21,6 +21,12 @@ pub trait SharedCache: Sync {
     /// caller to judge.
     fn result(&self, strong: Fingerprint) -> Option<Vec<u8>>;
 
+    /// How many pips are looked up at a time, beside those that run: that is mostly waiting. None where it costs as much as
+    /// in the cache of this machine.
+    fn lookups(&self) -> usize {
+        0
+    }
+
     /// Brings contents into the store of this machine. Gives those that could not be had, whatever the reason.
     fn fetch(&self, wanted: &[WantedBlob]) -> Vec<Digest>;
 

@@ -201,11 +201,7 @@ impl Remote {
     /// # Errors
     /// When the server cannot be reached or refuses, when it lacks inputs, when the action could not be executed, or when
     /// it was cancelled.
-    pub fn execute(
-        &self,
-        action: &Digest,
-        skip_cache_lookup: bool,
-    ) -> Result<reapi::ExecuteResponse, RemoteError> {
+    pub fn execute(&self, action: &Digest, skip_cache_lookup: bool) -> Result<reapi::ExecuteResponse, RemoteError> {
         self.client.block_to_end(self.client.execute(action, skip_cache_lookup))
     }
 }

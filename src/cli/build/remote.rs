@@ -55,11 +55,7 @@ impl BuildRemoteArgs {
 
     /// How the server is spoken to that runs processes.
     pub(super) fn executor(&self, endpoint: &str) -> RemoteOptions {
-        RemoteOptions {
-            deadline: EXECUTOR_DEADLINE,
-            retries: EXECUTOR_RETRIES,
-            ..self.connection.options(endpoint)
-        }
+        RemoteOptions { deadline: EXECUTOR_DEADLINE, retries: EXECUTOR_RETRIES, ..self.connection.options(endpoint) }
     }
 
     fn upload(&self) -> Upload {
@@ -106,11 +102,7 @@ impl BuildRemoteArgs {
                 return Ok(None);
             }
         };
-        let options = RemoteCacheOptions {
-            store: cache.to_owned(),
-            upload: self.upload(),
-            threads: THREADS,
-        };
+        let options = RemoteCacheOptions { store: cache.to_owned(), upload: self.upload(), threads: THREADS };
         RemoteCache::new(remote, &options).map(Some).map_err(|error| Failure::Usage(error.to_string()))
     }
 }

@@ -205,6 +205,10 @@ impl SharedCache for RemoteCache {
         self.body(Kind::Result, strong)
     }
 
+    fn lookups(&self) -> usize {
+        self.remote.options().concurrency
+    }
+
     fn fetch(&self, wanted: &[WantedBlob]) -> Vec<Digest> {
         let has = |digest: &Digest| self.store.contains(digest).unwrap_or(false);
         let mut seen = FxHashSet::default();

@@ -151,7 +151,9 @@ impl Executor {
             return Err(Trouble::Here(reason));
         }
         if !self.breaker.allows() {
-            return Err(Trouble::Here("the server did not do its part before, and is not asked for a while".to_owned()));
+            return Err(Trouble::Here(
+                "the server did not do its part before, and is not asked for a while".to_owned(),
+            ));
         }
         let mut staged = stage::stage(errand)?;
         let action = action::action(errand, &mut staged, &self.platform)?;
