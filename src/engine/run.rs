@@ -100,7 +100,14 @@ impl<'g> Engine<'g> {
         #[cfg(feature = "remote")]
         let executor = options.executor.as_ref().filter(|_| removes).and_then(|wanted| {
             let connected = super::remote::Executor::connect(wanted, cancellation);
-            connected.map_err(|reason| listener.warn(&format!("processes run on this machine: {reason}"))).ok()
+            let tell = |reason: String| listener.warn(&format!("processes run on this machine: {reason}"));
+            connected
+                .map_err(|reason| {
+                    if !cancellation.is_cancelled() {
+                        tell(reason)
+                    }
+                })
+                .ok()
         });
         let (made, scrubbed) = Made::open(&state, graph, is_below_shared, is_below_outputs)?;
         Ok(Self {

@@ -97,6 +97,8 @@ impl BuildRemoteArgs {
             Err(error @ (RemoteError::Endpoint { .. } | RemoteError::Credentials { .. })) => {
                 return Err(Failure::Usage(error.to_string()));
             }
+            // The build sees by itself that it is over.
+            Err(RemoteError::Cancelled) => return Ok(None),
             Err(error) => {
                 warn(&format!("the remote cache cannot be used: {error}; the build goes on without it"));
                 return Ok(None);
