@@ -23,6 +23,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use dscript::cas::Digest;
+use dscript::cas::remote::{Remote, RemoteOptions};
+use dscript::engine::cache::Fingerprint;
+use dscript::engine::remote::{RemoteCache, RemoteCacheOptions, Upload};
+use dscript::engine::{SharedCache as _, WantedBlob};
 use peer::Peer;
 use serde_json::Value;
 use server::Server;
@@ -317,6 +322,94 @@ fn many(folder: &Path, count: usize) {
 }
 
 #[test]
+fn lookups_wait_beside_one_another() {
+    let server = Server::start();
+    let endpoint = server.endpoint();
+    Machine::with("first", |folder| many(folder, 40)).fine(&endpoint, &[]);
+    let slow = |server: &Server| {
+        server.faults().slow.insert("GetActionResult", (Duration::from_millis(200), usize::MAX));
+        server.forget_calls();
+        *server.state.waiting.lock().unwrap() = (0, 0);
+    };
+    slow(&server);
+    let second = Machine::with("second", |folder| many(folder, 40));
+    second.fine(&endpoint, &["-j1", "--outputs", "none"]).assert_all_remote("one job");
+    let (_, most) = *server.state.waiting.lock().unwrap();
+    assert!(most >= 8, "{most} questions at a time");
+
+    // Where nothing is found, each pip is asked for once and run once.
+    server.state.results.lock().unwrap().clear();
+    slow(&server);
+    let third = Machine::with("third", |folder| many(folder, 40));
+    let built = third.fine(&endpoint, &["-j1", "--remote-upload", "no"]);
+    assert_eq!((&built.summary["executed"], &built.summary["hits"]), (&Value::from(40), &Value::from(0)));
+    assert_eq!(server.calls("GetActionResult").len(), 40);
+    let (_, most) = *server.state.waiting.lock().unwrap();
+    assert!(most >= 8, "{most} questions at a time");
+}
+
+#[test]
+fn a_server_that_hangs_is_not_waited_for_by_every_pip() {
+    for method in ["GetActionResult", "BatchReadBlobs"] {
+        let server = Server::start();
+        let folder = tempfile::tempdir().unwrap();
+        let options = RemoteOptions { deadline: Duration::from_secs(1), retries: 0, ..server.options() };
+        let remote = Remote::connect(options).unwrap();
+        server.faults().slow.insert(method, (Duration::from_secs(3600), usize::MAX));
+        server.forget_calls();
+        let options = RemoteCacheOptions { store: folder.path().to_owned(), upload: Upload::Nothing, threads: 1 };
+        let cache = RemoteCache::new(remote, &options).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..2_u8 {
+                let cache = &cache;
+                scope.spawn(move || {
+                    for pip in 0..25 {
+                        let number = [thread * 25 + pip; 32];
+                        if method == "GetActionResult" {
+                            assert_eq!(cache.result(Fingerprint(number)), None);
+                            continue;
+                        }
+                        let digest = Digest::of(&number);
+                        let wanted = WantedBlob { digest, path: String::new(), executable: false };
+                        assert_eq!(cache.fetch(&[wanted]), [digest]);
+                    }
+                });
+            }
+        });
+        // One of each thread. On a machine that is busy somebody may have looked again.
+        let calls = server.calls(method).len();
+        assert!((1..=6).contains(&calls), "{method}: {calls}");
+        assert!(cache.trouble().is_some_and(|text| text.contains("no answer within 1s")));
+        assert_eq!(cache.trouble(), None);
+    }
+}
+
+#[test]
+fn the_end_of_the_build_does_not_wait_for_a_server_that_hangs() {
+    let server = Server::start();
+    let endpoint = server.endpoint();
+    let machine = |name| Machine::with(name, |folder| many(folder, 5));
+    machine("first").fine(&endpoint, &[]);
+    // What it does not know it gets by the other way.
+    server.faults().unimplemented.insert("BatchReadBlobs");
+    let results = server.state.results.lock().unwrap().clone();
+    for method in ["GetCapabilities", "GetActionResult", "Read", "FindMissingBlobs", "UpdateActionResult"] {
+        let uploads = ["FindMissingBlobs", "UpdateActionResult"].contains(&method);
+        *server.state.results.lock().unwrap() = if uploads { Default::default() } else { results.clone() };
+        server.faults().slow.clear();
+        server.faults().slow.insert(method, (Duration::from_secs(3600), usize::MAX));
+        server.forget_calls();
+        let second = machine("second");
+        let mut command = support::program(&second.folder);
+        command.args(["build", "--format", "json", "--remote-cache", &endpoint]);
+        let ran = support::interrupted(command, &|| !server.calls(method).is_empty()).unwrap();
+        let summary: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!((ran.code, &summary["cancelled"]), (1, &Value::from(true)), "{method}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("warning"), "{method}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_server_that_fails_is_not_asked_for_every_pip() {
     let server = Server::start();
     server.faults().failing.insert("GetActionResult", (Code::Unavailable, usize::MAX));
@@ -328,7 +421,8 @@ fn a_server_that_fails_is_not_asked_for_every_pip() {
     assert_eq!(built.summary["executed"], 150);
     for method in ["GetActionResult", "UpdateActionResult"] {
         let calls = server.calls(method).len();
-        assert!((1..=20).contains(&calls), "{method}: {calls}");
+        // Those that were under way, each twice.
+        assert!((1..=40).contains(&calls), "{method}: {calls}");
     }
     // Once about reading, once about writing.
     assert_eq!(built.said.matches("dscript: warning").count(), 2, "{}", built.said);

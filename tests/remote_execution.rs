@@ -12,6 +12,12 @@
 mod executor;
 #[path = "support/peer.rs"]
 mod peer;
+#[path = "remote/server.rs"]
+#[allow(dead_code, reason = "these tests need a part of it")]
+mod server;
+#[path = "remote/services.rs"]
+#[allow(dead_code, reason = "these tests need a part of it")]
+mod services;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,10 +25,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
-use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use dscript::cas::remote::RemoteOptions;
+use dscript::engine::sandbox::{Launcher, Method};
+use dscript::engine::{self, BuildOptions, BuildOutcome, Cancellation, ExecutorOptions, Listener, Outputs, PipResult};
+use dscript::graph::PipId;
+use dscript::source::system::ProcessEnvironment;
+use dscript::workspace::{OpenOptions, Workspace};
 use executor::{Executor, Fault};
 use libtest_mimic::{Arguments, Failed, Trial};
 use peer::Peer;
@@ -148,6 +160,9 @@ const TESTS: &[(&str, Test)] = &[
     ("contents that are gone make no result", lost_blobs),
     ("what takes too long is ended", timeouts),
     ("the end of the build is the end of its operations", cancelled),
+    ("the end of the build does not wait for contents", interrupted_transfers),
+    ("a server that fails is given up for a while", given_up),
+    ("a server that hangs is not waited for by every process", hangs),
     ("processes that cannot leave stay, and it is told why", stays),
     ("machines are chosen by what they offer", platforms),
     ("actions do not depend on the folder", same_actions),
@@ -662,24 +677,126 @@ fn cancelled() -> Result<(), Failed> {
     let server = Executor::start();
     server.misbehave(Fault::Hangs);
     let folder = workspace()?;
-    let mut command = folder.command(&["--remote-executor", &server.url()]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    std::thread::sleep(Duration::from_millis(1500));
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id())?);
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT)?;
-    let begun = Instant::now();
-    let status = loop {
-        match child.try_wait()? {
-            Some(status) => break status,
-            None if begun.elapsed() > Duration::from_secs(20) => {
-                child.kill()?;
-                return Err("it did not end".into());
-            }
-            None => std::thread::sleep(Duration::from_millis(10)),
-        }
+    let both = || {
+        let asked = server.state.asked.load(Ordering::SeqCst) == 2;
+        // The program has to learn what the operations are called.
+        std::thread::sleep(Duration::from_millis(if asked { 1500 } else { 0 }));
+        asked
     };
-    must(!status.success(), "it was not finished")?;
+    interrupted(&folder, &server, &both)?;
     must(server.state.cancelled.load(Ordering::SeqCst) == 2, "both operations were cancelled")
+}
+
+/// Interrupts a build, which then ends as cancelled ones do and says nothing about the server.
+fn interrupted(folder: &Folder, server: &Executor, is_time: &dyn Fn() -> bool) -> Result<(), Failed> {
+    let ran = support::interrupted(folder.command(&["--remote-executor", &server.url()]), is_time)?;
+    let summary: Value = serde_json::from_str(&ran.stdout)?;
+    must(ran.code == 1 && summary["cancelled"] == true, format!("exit code {}: {summary}", ran.code))?;
+    must(ran.stderr.is_empty(), ran.stderr)
+}
+
+fn interrupted_transfers() -> Result<(), Failed> {
+    for fault in [Fault::HangsUploads, Fault::HangsReads] {
+        let server = Executor::start();
+        let folder = workspace()?;
+        server.misbehave(fault.clone());
+        interrupted(&folder, &server, &|| server.state.hanging.load(Ordering::SeqCst) > 0)?;
+        // Nothing is wrong with what is there.
+        server.misbehave(Fault::None);
+        folder.build_with(&server, &[])?.ends_with(0)?.all_remote()?;
+        is_complete(&folder)?;
+    }
+    Ok(())
+}
+
+/// A workspace of so many processes that do not need one another.
+fn many(count: usize) -> Result<Folder, Failed> {
+    let pips = (0..count).map(|number| {
+        format!(
+            "const n{number} = Shell.run({{ description: \"n{number}\", \
+             command: [\"echo {number} > \", Artifact.output(p`out/{number}`)] }});\n"
+        )
+    });
+    Folder::new(&pips.collect::<String>())
+}
+
+fn given_up() -> Result<(), Failed> {
+    let server = Executor::start();
+    server.misbehave(Fault::Status(Code::Internal));
+    let folder = many(30)?;
+    let built = folder.build_with(&server, &["--remote-jobs", "2"])?.ends_with(0)?;
+    must(built.summary["executed"] == 30 && built.summary["executedRemotely"] == 0, format!("{}", built.summary))?;
+    must(built.stderr.matches("warning: ").count() == 1, format!("it is told once: {}", built.stderr))?;
+    // Three in a row, and one that was under way. On a machine that is busy somebody may have looked again.
+    let asked = server.state.asked.load(Ordering::SeqCst);
+    must((3..=10).contains(&asked), format!("it was asked {asked} times"))?;
+    let waits = built.processes.keys().filter(|name| built.why(name).contains("is not asked for a while")).count();
+    must(waits >= 20, format!("{waits} processes did not ask"))
+}
+
+fn hangs() -> Result<(), Failed> {
+    for method in ["GetActionResult", "FindMissingBlobs", "BatchUpdateBlobs", "Execute"] {
+        let server = server::Server::start();
+        server.faults().slow.insert(method, (Duration::from_secs(3600), usize::MAX));
+        let folder = many(50)?;
+        let (outcome, told) = build_in_process(&folder, &server)?;
+        must(outcome.executed == 50 && outcome.elsewhere == 0 && outcome.is_success(), format!("{outcome:?}"))?;
+        must(told.len() == 1 && told[0].starts_with("processes cannot be run remotely: "), format!("{told:?}"))?;
+        // Those that were under way. On a machine that is busy somebody may have looked again.
+        let calls = server.calls(method).len();
+        must((1..=8).contains(&calls), format!("{method}: {calls}"))?;
+    }
+    Ok(())
+}
+
+/// Who hears warnings.
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Listener for Heard {
+    fn begun(&self, _: usize) {}
+    fn started(&self, _: PipId, _: usize) {}
+    fn running(&self, _: PipId, _: usize) {}
+    fn warn(&self, text: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
+    }
+    fn finished(&self, _: PipId, _: usize, _: &PipResult, _: Duration, _: Duration) {}
+    fn skipped(&self, _: PipId) {}
+}
+
+/// Builds in this process, with a server that gets a second for each answer and is asked for four processes at a time.
+fn build_in_process(folder: &Folder, server: &server::Server) -> Result<(BuildOutcome, Vec<String>), Failed> {
+    let workspace = Workspace::open(folder.path("").canonicalize()?, OpenOptions::default())?;
+    let graph = workspace.evaluate(&[]).graph.ok_or("there is a mistake in the spec")?;
+    let method = Method::detect().ok_or("nothing can be observed here")?;
+    let environment = ProcessEnvironment::new();
+    let options = BuildOptions {
+        workspace: workspace.folder(),
+        cache: folder.path(".dscript/cache"),
+        jobs: 2,
+        keep_going: false,
+        selection: None,
+        launcher: Launcher::new(support::PROGRAM.into(), method),
+        observe: true,
+        use_cache: true,
+        verify: false,
+        environment: &environment,
+        config: workspace.config().engine.clone(),
+        allow_lists: workspace.allow_lists(),
+        keep_observations: false,
+        shared: None,
+        outputs: Outputs::All,
+        asked: None,
+        patience: Duration::ZERO,
+        executor: Some(ExecutorOptions {
+            remote: RemoteOptions { deadline: Duration::from_secs(1), retries: 0, ..server.options() },
+            jobs: 4,
+            platform: Vec::new(),
+        }),
+    };
+    let heard = Heard::default();
+    let outcome = engine::build(&graph, &options, &Cancellation::new(), &heard)?;
+    Ok((outcome, heard.0.into_inner()?))
 }
 
 fn stays() -> Result<(), Failed> {

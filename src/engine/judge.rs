@@ -303,15 +303,12 @@ impl Judge<'_, '_, '_> {
     }
 
     fn is_in_output_directory(&self, path: PathId) -> bool {
-        let paths = self.world().graph.paths();
-        let inside = |output: &crate::graph::OutputDirectory| paths.is_within(path, output.path) && path != output.path;
-        self.process.output_directories.iter().any(inside) && !self.is_excluded(path)
+        let root = self.process.output_directory_of(path, self.world().graph.paths());
+        root.is_some() && !self.is_excluded(path)
     }
 
     fn is_excluded(&self, path: PathId) -> bool {
-        let paths = self.world().graph.paths();
-        let exclusions = self.process.rare.as_ref().map_or(&[][..], |rare| &rare.output_directory_exclusions);
-        exclusions.iter().any(|excluded| paths.is_within(path, *excluded))
+        self.process.excludes(path, self.world().graph.paths())
     }
 
     fn leads_to_folder(&self, path: PathId) -> bool {

@@ -46,7 +46,7 @@ use thiserror::Error;
 pub use content::Content;
 pub use made::Scrubbed;
 pub use options::{BuildOptions, Listener};
-pub use outcome::{BuildOutcome, Done, Origin, PipResult};
+pub use outcome::{BuildOutcome, Done, Ended, Origin, PipResult};
 #[cfg(feature = "remote")]
 pub use remote::ExecutorOptions;
 pub use shared::{Finding, Outputs, SharedCache, Traffic, WantedBlob};
@@ -104,6 +104,9 @@ pub struct Cancellation {
 #[derive(Debug, Default)]
 struct CancellationInner {
     asked: AtomicBool,
+    /// Ends waiting for servers.
+    #[cfg(feature = "remote")]
+    token: tokio_util::sync::CancellationToken,
     running: Mutex<Vec<Option<Canceller>>>,
 }
 
@@ -116,6 +119,8 @@ impl Cancellation {
     /// Asks for the end: no pip is begun any more, every process that runs is ended with all its children.
     pub fn cancel(&self) {
         self.inner.asked.store(true, Ordering::SeqCst);
+        #[cfg(feature = "remote")]
+        self.inner.token.cancel();
         for canceller in self.running().iter().flatten() {
             canceller.cancel();
         }
@@ -124,6 +129,12 @@ impl Cancellation {
     /// Whether somebody has asked.
     pub fn is_cancelled(&self) -> bool {
         self.inner.asked.load(Ordering::SeqCst)
+    }
+
+    /// What ends waiting for servers: for [`crate::cas::remote::RemoteOptions::cancellation`].
+    #[cfg(feature = "remote")]
+    pub fn token(&self) -> tokio_util::sync::CancellationToken {
+        self.inner.token.clone()
     }
 
     fn running(&self) -> MutexGuard<'_, Vec<Option<Canceller>>> {

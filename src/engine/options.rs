@@ -54,20 +54,31 @@ pub struct BuildOptions<'a> {
 }
 
 impl BuildOptions<'_> {
-    /// How many pips are worked on at a time, here and elsewhere: slots have smaller numbers.
+    /// How many pips are worked on at a time, here, elsewhere, and by looking them up: slots have smaller numbers.
     pub fn slots(&self) -> usize {
-        self.jobs.max(1) + self.slots_elsewhere()
+        self.jobs.max(1) + self.slots_elsewhere() + self.lookups()
     }
 
+    /// How many processes run on other machines at a time.
     #[cfg(feature = "remote")]
-    fn slots_elsewhere(&self) -> usize {
+    pub(super) fn slots_elsewhere(&self) -> usize {
         self.executor.as_ref().map_or(0, |executor| executor.jobs)
     }
 
     #[cfg(not(feature = "remote"))]
     #[expect(clippy::unused_self, reason = "the same face with and without the feature")]
-    fn slots_elsewhere(&self) -> usize {
+    pub(super) fn slots_elsewhere(&self) -> usize {
         0
+    }
+
+    /// How many pips are looked up at a time without a slot to run them.
+    pub(super) fn lookups(&self) -> usize {
+        self.shared.filter(|_| self.looks_up()).map_or(0, |shared| shared.lookups())
+    }
+
+    /// Whether results are taken from caches at all.
+    pub(super) fn looks_up(&self) -> bool {
+        self.use_cache && self.config.cache.incremental
     }
 }
 

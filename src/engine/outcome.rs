@@ -37,6 +37,17 @@ pub enum Origin {
     Remote,
 }
 
+/// As what a pip counts that is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How it ended.
+    pub done: Done,
+    /// Where its result came from that was not made in this build.
+    pub origin: Option<Origin>,
+    /// Whether another machine ran it, or had run it before.
+    pub elsewhere: bool,
+}
+
 /// Everything that is known of a pip that is done.
 #[derive(Clone, Debug)]
 pub struct PipResult {
@@ -78,8 +89,8 @@ pub struct PipResult {
     pub skips_dependents: bool,
     /// Where the result of a process came from that was not run.
     pub origin: Option<Origin>,
-    /// Whether it was done before in this build, and once more because what it made was lost.
-    pub again: bool,
+    /// How it ended before in this build, where it was done once more because what it made was lost.
+    pub before: Option<Ended>,
     /// It is not done: these must be done again first.
     pub waits_for: Vec<PipId>,
     /// Whether it ran on another machine, or its result came from one that had run it before.
@@ -111,11 +122,16 @@ impl PipResult {
             retries: 0,
             skips_dependents: false,
             origin: None,
-            again: false,
+            before: None,
             waits_for: Vec::new(),
             elsewhere: false,
             stays: None,
         }
+    }
+
+    /// As what it counts.
+    pub fn ended(&self) -> Ended {
+        Ended { done: self.done, origin: self.origin, elsewhere: self.elsewhere }
     }
 
     /// A failure with its reasons.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,9 +16,9 @@ use rustc_hash::FxBuildHasher;
 use super::cache::{Entries, EntriesError, FileTable, Repair};
 use super::fingerprint::PathSet;
 use super::made::{Made, Scrubbed};
-use super::outcome::{BuildOutcome, Done, Origin, PipResult};
+use super::outcome::{BuildOutcome, Done, Ended, Origin, PipResult};
 use super::sandbox::{Job, Report, Worker};
-use super::schedule::Schedule;
+use super::schedule::{Route, Schedule, Slots};
 use super::services::{self, Services};
 use super::shared::{self, WantedBlob};
 use super::snapshot;
@@ -100,8 +100,15 @@ impl<'g> Engine<'g> {
         let is_below_outputs = |path| removes && statics.is_below_outputs(graph, path);
         #[cfg(feature = "remote")]
         let executor = options.executor.as_ref().filter(|_| removes).and_then(|wanted| {
-            let connected = super::remote::Executor::connect(wanted);
-            connected.map_err(|reason| listener.warn(&format!("processes run on this machine: {reason}"))).ok()
+            let connected = super::remote::Executor::connect(wanted, cancellation);
+            let tell = |reason: String| listener.warn(&format!("processes run on this machine: {reason}"));
+            connected
+                .map_err(|reason| {
+                    if !cancellation.is_cancelled() {
+                        tell(reason)
+                    }
+                })
+                .ok()
         });
         let (made, scrubbed) = Made::open(&state, graph, is_below_shared, is_below_outputs)?;
         Ok(Self {
@@ -132,14 +139,12 @@ impl<'g> Engine<'g> {
     /// Works until everything that is wanted is done or given up.
     pub(super) fn run(&self) -> BuildOutcome {
         let graph = self.world.graph;
-        let elsewhere = self.slots_elsewhere();
-        let jobs = self.options.jobs.max(1) + elsewhere;
-        let schedule = Schedule::new(
-            graph,
-            self.options.selection.as_deref(),
-            [self.options.jobs.max(1), elsewhere],
-            &|pip, process| elsewhere > 0 && self.may_leave(pip, process),
-        );
+        let slots = self.slots();
+        let jobs = slots.here + slots.elsewhere;
+        let schedule = Schedule::new(graph, self.options.selection.as_deref(), slots, &|pip, process| Route {
+            leaves: slots.elsewhere > 0 && self.may_leave(pip, process),
+            is_looked_up: slots.lookups > 0 && !services::waits(graph, pip) && steps::is_looked_up(self, pip, process),
+        });
         let total = graph.ids().filter(|id| schedule.is_wanted(*id) && counts(graph, *id)).count();
         self.listener.begun(total);
         let services = Services::new(self);
@@ -148,7 +153,7 @@ impl<'g> Engine<'g> {
             engine: self,
             services: &services,
             start: Instant::now(),
-            reported: (0..graph.len()).map(|_| AtomicBool::new(false)).collect(),
+            reported: (0..graph.len()).map(|_| Mutex::default()).collect(),
             told: Mutex::default(),
         };
         crew.hand_out(schedule.first(), 0);
@@ -167,6 +172,10 @@ impl<'g> Engine<'g> {
                     let crew = &crew;
                     scope.spawn(move || crew.work(slot, scope))
                 })
+                .chain((jobs..jobs + slots.lookups).map(|slot| {
+                    let crew = &crew;
+                    scope.spawn(move || crew.look_up(slot))
+                }))
                 .collect();
             for thread in threads {
                 // A thread that panicked has been reported by the hook; the others have done what they could.
@@ -178,8 +187,7 @@ impl<'g> Engine<'g> {
             over.set();
         });
         for pip in graph.order() {
-            let reported = crew.reported[pip.0 as usize].load(Ordering::Relaxed);
-            if !reported && schedule.is_wanted(*pip) && counts(graph, *pip) {
+            if crew.reported(*pip).is_none() && schedule.is_wanted(*pip) && counts(graph, *pip) {
                 self.listener.skipped(*pip);
             }
         }
@@ -192,16 +200,17 @@ impl<'g> Engine<'g> {
         outcome
     }
 
-    /// How many processes run on other machines at a time.
-    #[cfg(feature = "remote")]
-    fn slots_elsewhere(&self) -> usize {
-        self.executor.as_ref().map_or(0, |_| self.options.slots() - self.options.jobs.max(1))
-    }
-
-    #[cfg(not(feature = "remote"))]
-    #[expect(clippy::unused_self, reason = "the same face with and without the feature")]
-    fn slots_elsewhere(&self) -> usize {
-        0
+    /// How much is done at a time.
+    fn slots(&self) -> Slots {
+        #[cfg(feature = "remote")]
+        let is_there = self.executor.is_some();
+        #[cfg(not(feature = "remote"))]
+        let is_there = false;
+        Slots {
+            here: self.options.jobs.max(1),
+            elsewhere: if is_there { self.options.slots_elsewhere() } else { 0 },
+            lookups: self.options.lookups(),
+        }
     }
 
     /// Whether a process is likely to run on another machine.
@@ -470,10 +479,9 @@ fn counts(graph: &PipGraph, pip: PipId) -> bool {
     !matches!(graph.pip(pip), Pip::SealDirectory(_))
 }
 
-/// What the end of the build tells.
-struct Told {
-    /// Whether every pip would be a silent hit if it were all done again.
-    nothing_special: bool,
+/// How many pips ended in which way.
+#[derive(Default)]
+struct Counts {
     executed: usize,
     hits: usize,
     remote_hits: usize,
@@ -481,7 +489,33 @@ struct Told {
     elsewhere: usize,
     hits_elsewhere: usize,
     failed: usize,
-    /// How many seals of those that failed, which do not count as pips otherwise.
+}
+
+impl Counts {
+    /// Everything that a pip counts as.
+    fn each(&mut self, ended: Ended, change: impl Fn(&mut usize)) {
+        let Ended { done, origin, elsewhere } = ended;
+        match done {
+            Done::Executed => change(&mut self.executed),
+            Done::Hit => change(&mut self.hits),
+            Done::Failed => change(&mut self.failed),
+            Done::Skipped | Done::Cancelled => {}
+        }
+        match done {
+            Done::Executed if elsewhere => change(&mut self.elsewhere),
+            Done::Hit if elsewhere => change(&mut self.hits_elsewhere),
+            Done::Hit if origin == Some(Origin::Remote) => change(&mut self.remote_hits),
+            _ => {}
+        }
+    }
+}
+
+/// What the end of the build tells.
+struct Told {
+    /// Whether every pip would be a silent hit if it were all done again.
+    nothing_special: bool,
+    counts: Counts,
+    /// How many seals failed, which do not count as pips otherwise.
     failed_seals: usize,
     /// How many need not run, because a process they depend on said so.
     spared: usize,
@@ -491,40 +525,20 @@ struct Told {
 
 impl Default for Told {
     fn default() -> Self {
-        Self {
-            nothing_special: true,
-            executed: 0,
-            hits: 0,
-            remote_hits: 0,
-            elsewhere: 0,
-            hits_elsewhere: 0,
-            failed: 0,
-            failed_seals: 0,
-            spared: 0,
-            results: Vec::new(),
-        }
+        Self { nothing_special: true, counts: Counts::default(), failed_seals: 0, spared: 0, results: Vec::new() }
     }
 }
 
 impl Told {
     fn note(&mut self, graph: &PipGraph, pip: PipId, result: PipResult) {
         self.nothing_special &= result.uncached.is_none() && result.warnings.is_empty();
-        if result.again {
-            // It counted as a hit when its result was still to be had.
-            self.hits = self.hits.saturating_sub(1);
-        }
-        self.remote_hits += usize::from(result.origin == Some(Origin::Remote));
-        match result.done {
-            Done::Executed if result.elsewhere => self.elsewhere += 1,
-            Done::Hit if result.elsewhere => self.hits_elsewhere += 1,
-            _ => {}
-        }
-        match result.done {
-            Done::Executed => self.executed += usize::from(counts(graph, pip)),
-            Done::Hit => self.hits += usize::from(counts(graph, pip)),
-            Done::Failed if counts(graph, pip) => self.failed += 1,
-            Done::Failed => self.failed_seals += 1,
-            Done::Skipped | Done::Cancelled => {}
+        if counts(graph, pip) {
+            if let Some(before) = result.before {
+                self.counts.each(before, |count| *count -= 1);
+            }
+            self.counts.each(result.ended(), |count| *count += 1);
+        } else {
+            self.failed_seals += usize::from(result.done == Done::Failed);
         }
         if !result.diagnostics.is_empty() || !result.violations.is_empty() {
             self.results.push((pip, result));
@@ -533,16 +547,17 @@ impl Told {
 
     fn outcome(mut self, graph: &PipGraph, pips: usize, engine: &Engine<'_>) -> BuildOutcome {
         self.results.sort_by_key(|(pip, _)| graph.position(*pip));
+        let Counts { executed, hits, remote_hits, elsewhere, hits_elsewhere, failed } = self.counts;
         let mut outcome = BuildOutcome {
             pips,
-            executed: self.executed,
-            hits: self.hits,
-            remote_hits: self.remote_hits.min(self.hits),
-            elsewhere: self.elsewhere,
-            hits_elsewhere: self.hits_elsewhere,
-            failed: self.failed + self.failed_seals,
+            executed,
+            hits,
+            remote_hits,
+            elsewhere,
+            hits_elsewhere,
+            failed: failed + self.failed_seals,
             spared: self.spared,
-            skipped: pips.saturating_sub(self.executed + self.hits + self.failed),
+            skipped: pips.saturating_sub(executed + hits + failed),
             cancelled: engine.cancellation.is_cancelled(),
             scrubbed: engine.scrubbed,
             repairs: engine.repairs.iter().map(ToString::to_string).collect(),
@@ -581,6 +596,8 @@ impl Over {
 struct Turn<'t, 'g> {
     schedule: &'t Schedule<'g>,
     pip: PipId,
+    /// Whether it was looked up and not found.
+    missed: bool,
 }
 
 impl Drop for Turn<'_, '_> {
@@ -588,7 +605,7 @@ impl Drop for Turn<'_, '_> {
         if std::thread::panicking() {
             self.schedule.stop();
         }
-        self.schedule.release(self.pip);
+        if self.missed { self.schedule.missed(self.pip) } else { self.schedule.release(self.pip) }
     }
 }
 
@@ -598,8 +615,8 @@ struct Crew<'t, 'g> {
     engine: &'t Engine<'g>,
     services: &'t Services<'t>,
     start: Instant,
-    /// Whether the listener was told how a pip ended.
-    reported: Vec<AtomicBool>,
+    /// How the listener was told that a pip ended, last.
+    reported: Vec<Mutex<Option<Ended>>>,
     told: Mutex<Told>,
 }
 
@@ -611,11 +628,33 @@ impl<'t> Crew<'t, '_> {
     {
         let mut worker = None;
         while let Some(pip) = self.schedule.next() {
-            let _turn = Turn { schedule: self.schedule, pip };
+            let _turn = Turn { schedule: self.schedule, pip, missed: false };
             if self.engine.cancellation.is_cancelled() {
                 self.schedule.stop();
             } else {
                 self.bring_about(pip, slot, &mut worker, scope);
+            }
+        }
+    }
+
+    /// Looks pips up until nothing is left.
+    fn look_up(&self, slot: usize) {
+        let engine = self.engine;
+        while let Some(pip) = self.schedule.next_lookup() {
+            let mut turn = Turn { schedule: self.schedule, pip, missed: false };
+            if engine.cancellation.is_cancelled() {
+                self.schedule.stop();
+                continue;
+            }
+            let begun = self.start.elapsed();
+            engine.listener.started(pip, slot);
+            let found = match engine.world.graph.pip(pip) {
+                Pip::Process(process) => steps::look_up(engine, pip, process, slot),
+                _ => None,
+            };
+            match found {
+                Some(result) => self.conclude(pip, slot, result, begun),
+                None => turn.missed = true,
             }
         }
     }
@@ -637,7 +676,8 @@ impl<'t> Crew<'t, '_> {
             Pip::Process(process) => {
                 let before_run = || services.ensure(scope, process);
                 let stays_here = || self.schedule.keep_here(pip);
-                let attempt = Attempt { slot, worker, before_run: &before_run, stays_here: &stays_here };
+                let missed = self.schedule.looks_up();
+                let attempt = Attempt { slot, worker, before_run: &before_run, missed, stays_here: &stays_here };
                 steps::process(engine, pip, process, attempt)
             }
             Pip::CopyFile(copy) => steps::copy(engine, pip, copy, slot),
@@ -645,6 +685,12 @@ impl<'t> Crew<'t, '_> {
             Pip::SealDirectory(seal) => steps::seal(engine, pip, seal),
             Pip::Ipc(_) => steps::ipc(engine, pip),
         };
+        self.conclude(pip, slot, result, begun);
+    }
+
+    /// A pip is done, or others must be done once more before it.
+    fn conclude(&self, pip: PipId, slot: usize, result: PipResult, begun: Duration) {
+        let engine = self.engine;
         if result.waits_for.is_empty() {
             return self.finish(pip, slot, result, begun);
         }
@@ -662,10 +708,8 @@ impl<'t> Crew<'t, '_> {
         let repeats = self.engine.repeats.load(Ordering::Acquire);
         if repeats && let Some(mut times) = self.engine.again.get_mut(&pip) {
             *times += 1;
-            // What it was told as the first time is taken back once.
-            result.again = *times == 1;
         }
-        self.reported[pip.0 as usize].store(true, Ordering::Relaxed);
+        result.before = self.reported(pip).replace(result.ended());
         self.engine.listener.finished(pip, slot, &result, begun, self.start.elapsed());
         let (done, skips) = (result.done, result.skips_dependents);
         self.tell(pip, result);
@@ -685,6 +729,10 @@ impl<'t> Crew<'t, '_> {
             }
             _ => drop(self.schedule.give_up(pip)),
         }
+    }
+
+    fn reported(&self, pip: PipId) -> MutexGuard<'_, Option<Ended>> {
+        self.reported[pip.0 as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps what the end of the build tells of a pip; the rest was for the listener.

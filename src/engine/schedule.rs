@@ -1,5 +1,8 @@
 //! Who goes next: pips whose dependencies are done, the longest way to the end first, as far as slots and semaphores
 //! allow.
+//!
+//! Slots are of three kinds: for what runs here, for what runs elsewhere, and for asking a cache that is elsewhere, which is
+//! mostly waiting. A pip that is asked for first and is not there goes into the queue again, for one of the others.
 
 use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -21,24 +24,48 @@ pub(super) struct Schedule<'g> {
     priorities: Vec<u64>,
     /// Whether a pip is likely to run on another machine. One that turns out to stay here changes sides.
     elsewhere: Vec<AtomicBool>,
+    /// Whether a pip is looked up before it is taken to run.
+    looked_up: Vec<AtomicBool>,
+    has_lookups: bool,
     /// How many processes run here.
     slots: i64,
     queue: Mutex<Queue>,
+    /// For those who run pips, and for those who look them up.
     changed: Condvar,
+    to_look_up: Condvar,
 }
 
-/// The two sides: here and elsewhere.
-const SIDES: [usize; 2] = [0, 1];
+/// How much is done at a time: processes here, processes elsewhere, and lookups.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slots {
+    pub(super) here: usize,
+    pub(super) elsewhere: usize,
+    pub(super) lookups: usize,
+}
+
+/// What is to become of a process.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Route {
+    /// It may leave this machine.
+    pub(super) leaves: bool,
+    /// It is looked up first, in a slot for that.
+    pub(super) is_looked_up: bool,
+}
+
+/// The sides.
+const HERE: usize = 0;
+const ELSEWHERE: usize = 1;
+const LOOKUPS: usize = 2;
 
 struct Queue {
     /// Of each side.
-    ready: [BinaryHeap<Ready>; 2],
+    ready: [BinaryHeap<Ready>; 3],
     /// Pips that are ready but for a semaphore.
     blocked: Vec<Ready>,
     /// How many wait for slots here that were taken to run elsewhere.
     coming_back: usize,
     /// Free slots of each side.
-    free: [i64; 2],
+    free: [i64; 3],
     semaphores: FxHashMap<Symbol, i64>,
     /// Pips that are not settled.
     left: usize,
@@ -64,13 +91,12 @@ struct Needs {
 impl<'g> Schedule<'g> {
     /// The wanted pips: all, or a selection that has what its pips depend on.
     ///
-    /// There are so many slots here and so many elsewhere, for processes of which `leaves` says that they may leave this
-    /// machine.
+    /// Where there are no slots for what a route says, the process goes without.
     pub(super) fn new(
         graph: &'g PipGraph,
         selection: Option<&[bool]>,
-        slots: [usize; 2],
-        leaves: &dyn Fn(PipId, &ProcessPip) -> bool,
+        slots: Slots,
+        route: &dyn Fn(PipId, &ProcessPip) -> Route,
     ) -> Self {
         let mut wanted = selection.map_or_else(|| vec![true; graph.len()], <[bool]>::to_vec);
         wanted.resize(graph.len(), false);
@@ -97,23 +123,28 @@ impl<'g> Schedule<'g> {
         let needed = |id| graph.dependencies(id).iter().filter(|to| wanted[to.0 as usize]).count();
         let waiting = graph.ids().map(|id| AtomicU32::new(needed(id) as u32)).collect();
         let left = wanted.iter().filter(|wanted| **wanted).count();
-        let goes = |id: PipId| {
-            wanted[id.0 as usize]
-                && matches!(graph.pip(id), Pip::Process(process) if slots[1] > 0 && leaves(id, process))
-        };
-        let elsewhere = graph.ids().map(|id| AtomicBool::new(goes(id))).collect();
+        let routes: Vec<Route> = graph
+            .ids()
+            .map(|id| match graph.pip(id) {
+                Pip::Process(process) if wanted[id.0 as usize] => route(id, process),
+                _ => Route::default(),
+            })
+            .collect();
+        let flags = |flag: &dyn Fn(&Route) -> bool| routes.iter().map(|route| AtomicBool::new(flag(route))).collect();
         Self {
             graph,
             waiting,
             settled: (0..graph.len()).map(|_| AtomicBool::new(false)).collect(),
             priorities,
-            elsewhere,
-            slots: slots[0] as i64,
+            elsewhere: flags(&|route| slots.elsewhere > 0 && route.leaves),
+            looked_up: flags(&|route| slots.lookups > 0 && route.is_looked_up),
+            has_lookups: slots.lookups > 0,
+            slots: slots.here as i64,
             queue: Mutex::new(Queue {
-                ready: SIDES.map(|_| BinaryHeap::new()),
+                ready: [const { BinaryHeap::new() }; 3],
                 blocked: Vec::new(),
                 coming_back: 0,
-                free: slots.map(|slots| slots as i64),
+                free: [slots.here, slots.elsewhere, slots.lookups].map(|slots| slots as i64),
                 semaphores: FxHashMap::default(),
                 left,
                 working: Vec::new(),
@@ -121,8 +152,14 @@ impl<'g> Schedule<'g> {
                 again: FxHashMap::default(),
             }),
             changed: Condvar::new(),
+            to_look_up: Condvar::new(),
             wanted,
         }
+    }
+
+    /// Whether pips are looked up before they are taken to run, those of which their routes say so.
+    pub(super) fn looks_up(&self) -> bool {
+        self.has_lookups
     }
 
     /// Whether a pip is part of the build.
@@ -142,24 +179,50 @@ impl<'g> Schedule<'g> {
             return;
         }
         let mut queue = self.lock();
+        let mut lookups = 0;
         for pip in pips {
-            let priority = self.priorities[pip.0 as usize];
-            queue.ready[self.side(*pip)].push(Ready { priority, pip: std::cmp::Reverse(pip.0) });
+            let side = self.side(*pip);
+            lookups += usize::from(side == LOOKUPS);
+            queue.ready[side].push(self.as_ready(*pip));
         }
         let others_wait = queue.coming_back > 0;
         drop(queue);
+        let runs = pips.len() - lookups;
         // One alone may be told only where nobody waits for something else.
-        if pips.len() == 1 && !others_wait { self.changed.notify_one() } else { self.changed.notify_all() }
+        match runs {
+            0 => {}
+            1 if !others_wait => self.changed.notify_one(),
+            _ => self.changed.notify_all(),
+        }
+        match lookups {
+            0 => {}
+            1 => self.to_look_up.notify_one(),
+            _ => self.to_look_up.notify_all(),
+        }
+    }
+
+    fn as_ready(&self, pip: PipId) -> Ready {
+        Ready { priority: self.priorities[pip.0 as usize], pip: std::cmp::Reverse(pip.0) }
     }
 
     /// The next pip to work on; none when there is nothing left to do. Waits where others must finish first.
     pub(super) fn next(&self) -> Option<PipId> {
+        // What leaves costs this machine little, so it goes first.
+        self.next_of(&[ELSEWHERE, HERE], &self.changed)
+    }
+
+    /// The next pip to look up, in the same way. Where it is not found, [`Schedule::missed`] takes it back.
+    pub(super) fn next_lookup(&self) -> Option<PipId> {
+        self.next_of(&[LOOKUPS], &self.to_look_up)
+    }
+
+    fn next_of(&self, sides: &[usize], changed: &Condvar) -> Option<PipId> {
         let mut queue = self.lock();
         loop {
             if queue.stopped || queue.left == 0 {
                 return None;
             }
-            if let Some(pip) = self.take(&mut queue) {
+            if let Some(pip) = sides.iter().find_map(|side| self.take_from(&mut queue, *side)) {
                 queue.working.push(pip);
                 return Some(pip);
             }
@@ -168,23 +231,18 @@ impl<'g> Schedule<'g> {
                 // What is left waits for pips that nobody works on: they were skipped.
                 return None;
             }
-            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// Takes the best pip whose needs can be met. A pip that lacks slots keeps those behind it waiting, or it would
     /// never get them; one that lacks a semaphore does not.
-    fn take(&self, queue: &mut Queue) -> Option<PipId> {
-        // What leaves costs this machine little, so it goes first.
-        self.take_from(queue, 1).or_else(|| self.take_from(queue, 0))
-    }
-
     fn take_from(&self, queue: &mut Queue, side: usize) -> Option<PipId> {
         while let Some(best) = queue.ready[side].pop() {
             let pip = PipId(best.pip.0);
             let needs = self.needs(pip);
             // Those that came back from elsewhere were taken before.
-            let is_behind = side == 0 && needs.slots > 0 && queue.coming_back > 0;
+            let is_behind = side == HERE && needs.slots > 0 && queue.coming_back > 0;
             if needs.slots > queue.free[side] || is_behind {
                 queue.ready[side].push(best);
                 return None;
@@ -210,6 +268,15 @@ impl<'g> Schedule<'g> {
 
     /// Gives back what a pip took. Whoever called [`Schedule::next`] calls this when the pip is done.
     pub(super) fn release(&self, pip: PipId) {
+        self.give_back(pip, false);
+    }
+
+    /// The same for a pip that was looked up and not found: now it is to be taken by those who run pips.
+    pub(super) fn missed(&self, pip: PipId) {
+        self.give_back(pip, true);
+    }
+
+    fn give_back(&self, pip: PipId, is_to_run: bool) {
         let needs = self.needs(pip);
         let side = self.side(pip);
         let mut queue = self.lock();
@@ -223,8 +290,18 @@ impl<'g> Schedule<'g> {
         for ready in std::mem::take(&mut queue.blocked) {
             queue.ready[self.side(PipId(ready.pip.0))].push(ready);
         }
+        // In the same moment, or the others would think that nothing is left.
+        if is_to_run {
+            self.looked_up[pip.0 as usize].store(false, Ordering::Release);
+            queue.ready[self.side(pip)].push(self.as_ready(pip));
+        }
         drop(queue);
+        self.tell_all();
+    }
+
+    fn tell_all(&self) {
         self.changed.notify_all();
+        self.to_look_up.notify_all();
     }
 
     /// A pip is done once more when nobody reads what it made the first time, and meanwhile nobody begins who would.
@@ -249,11 +326,13 @@ impl<'g> Schedule<'g> {
                 continue;
             }
             queue.again.insert(*maker, vec![pip]);
+            // What was found is what is lost.
+            self.looked_up[maker.0 as usize].store(false, Ordering::Release);
             // Others wait for it.
             queue.ready[self.side(*maker)].push(Ready { priority: u64::MAX, pip: std::cmp::Reverse(maker.0) });
         }
         drop(queue);
-        self.changed.notify_all();
+        self.tell_all();
     }
 
     /// A pip that was perhaps done once more is done. Those that wait for nothing else now are taken up again; where it
@@ -267,48 +346,55 @@ impl<'g> Schedule<'g> {
             #[allow(clippy::iter_over_hash_type, reason = "only whether one of them is waited for counts")]
             let waits = queue.again.values().any(|waiting| waiting.contains(&waiter));
             if is_well && !is_given_up && !waits {
-                let priority = self.priorities[waiter.0 as usize];
-                queue.ready[self.side(waiter)].push(Ready { priority, pip: std::cmp::Reverse(waiter.0) });
+                queue.ready[self.side(waiter)].push(self.as_ready(waiter));
             }
         }
         drop(queue);
-        self.changed.notify_all();
+        self.tell_all();
     }
 
     /// A pip that was taken to run elsewhere runs here after all: waits for slots here. Whether it may begin: not where the
     /// build is ending.
     pub(super) fn keep_here(&self, pip: PipId) -> bool {
         let mut queue = self.lock();
-        if self.side(pip) == 1 {
-            queue.free[1] += self.needs(pip).slots;
+        if self.side(pip) == ELSEWHERE {
+            queue.free[ELSEWHERE] += self.needs(pip).slots;
             self.elsewhere[pip.0 as usize].store(false, Ordering::Release);
             let slots = self.needs(pip).slots;
             // The slot elsewhere is free for another one.
             self.changed.notify_all();
             queue.coming_back += 1;
-            while queue.free[0] < slots && !queue.stopped {
+            while queue.free[HERE] < slots && !queue.stopped {
                 queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
             queue.coming_back -= 1;
             // Given back when the pip is released, whether it runs or not.
-            queue.free[0] -= slots;
+            queue.free[HERE] -= slots;
         }
         !queue.stopped
     }
 
-    /// Where a pip is to run: 0 here, 1 elsewhere.
+    /// Whose turn it is to take a pip.
     fn side(&self, pip: PipId) -> usize {
-        usize::from(self.elsewhere[pip.0 as usize].load(Ordering::Acquire))
+        let is = |flags: &[AtomicBool]| flags[pip.0 as usize].load(Ordering::Acquire);
+        match () {
+            () if is(&self.looked_up) => LOOKUPS,
+            () if is(&self.elsewhere) => ELSEWHERE,
+            () => HERE,
+        }
     }
 
     fn needs(&self, pip: PipId) -> Needs {
         let Pip::Process(process) = self.graph.pip(pip) else { return Needs { slots: 0, semaphores: Vec::new() } };
+        if self.side(pip) == LOOKUPS {
+            return Needs { slots: 1, semaphores: Vec::new() };
+        }
         let rare = process.rare.as_deref();
         let weight = i64::from(rare.and_then(|rare| rare.weight).unwrap_or(1)).max(1);
         // How heavy it is matters to the machine that runs it.
         let slots = match self.side(pip) {
-            0 if process.flags.is_light => 0,
-            0 => weight.min(self.slots),
+            HERE if process.flags.is_light => 0,
+            HERE => weight.min(self.slots),
             _ => 1,
         };
         let semaphores = rare.map_or(&[][..], |rare| &rare.semaphores);
@@ -348,7 +434,7 @@ impl<'g> Schedule<'g> {
         queue.left -= 1;
         if queue.left == 0 {
             drop(queue);
-            self.changed.notify_all();
+            self.tell_all();
         }
         true
     }
@@ -356,7 +442,7 @@ impl<'g> Schedule<'g> {
     /// Nothing more is begun.
     pub(super) fn stop(&self) {
         self.lock().stopped = true;
-        self.changed.notify_all();
+        self.tell_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

@@ -68,7 +68,8 @@ impl<'e> Services<'e> {
             let slot = self.slot(place);
             self.engine.listener.running(pip, slot);
             std::thread::Builder::new().spawn_scoped(scope, move || {
-                let attempt = Attempt { slot, worker: &mut None, before_run: &|| Ok(()), stays_here: &|| true };
+                let attempt =
+                    Attempt { slot, worker: &mut None, before_run: &|| Ok(()), missed: false, stays_here: &|| true };
                 let result = steps::service(self.engine, pip, process, attempt);
                 self.lock()[place].1 = Some(result);
                 self.ended.notify_all();
@@ -91,7 +92,8 @@ impl<'e> Services<'e> {
                 && !engine.cancellation.is_cancelled()
                 && let Pip::Process(process) = engine.world.graph.pip(shutdown)
             {
-                let attempt = Attempt { slot: 0, worker: &mut None, before_run: &|| Ok(()), stays_here: &|| true };
+                let attempt =
+                    Attempt { slot: 0, worker: &mut None, before_run: &|| Ok(()), missed: false, stays_here: &|| true };
                 results.push((shutdown, steps::process(engine, shutdown, process, attempt)));
             }
             results.push((pip, self.wait_for(place)));

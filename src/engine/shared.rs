@@ -21,6 +21,12 @@ pub trait SharedCache: Sync {
     /// caller to judge.
     fn result(&self, strong: Fingerprint) -> Option<Vec<u8>>;
 
+    /// How many pips are looked up at a time, beside those that run: that is mostly waiting. None where it costs as much as
+    /// in the cache of this machine.
+    fn lookups(&self) -> usize {
+        0
+    }
+
     /// Brings contents into the store of this machine. Gives those that could not be had, whatever the reason.
     fn fetch(&self, wanted: &[WantedBlob]) -> Vec<Digest>;
 
@@ -144,15 +150,10 @@ pub(super) fn may_leave(graph: &PipGraph, process: &ProcessPip, slot: usize, pat
     if !paths.is_within(path, mine.path) {
         return false;
     }
-    let deepest = || {
-        let above = process.output_directories.iter().map(|output| output.path);
-        let above = above.filter(|root| *root != path && paths.is_within(path, *root));
-        above.max_by_key(|root| paths.depth(*root))
-    };
-    let excluded = process.rare.as_ref().map_or(&[][..], |rare| &rare.output_directory_exclusions);
+    let closest = || process.output_directory_of(path, paths).map(|slot| process.output_directories[slot].path);
     // Of several directories with one root any may have it.
-    (is_folder || deepest() == Some(mine.path))
-        && !excluded.iter().any(|excluded| paths.is_within(path, *excluded))
+    (is_folder || closest() == Some(mine.path))
+        && !process.excludes(path, paths)
         && !process.outputs.iter().any(|output| output.artifact.path == path)
 }
 

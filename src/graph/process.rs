@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::graph::{DirectoryId, FileArtifact, PipData, PipId};
-use crate::paths::PathId;
+use crate::paths::{PathId, Paths};
 use crate::source::Symbol;
 
 /// A tool to run.
@@ -72,6 +72,24 @@ impl ProcessPip {
     pub fn output_directory_ids(&self) -> impl ExactSizeIterator<Item = DirectoryId> + use<> {
         let first = self.first_output_directory.0;
         (first..first + self.output_directories.len() as u32).map(DirectoryId)
+    }
+
+    /// The output directory that something belongs to, by its place in `output_directories`: of several above it the
+    /// closest.
+    pub fn output_directory_of(&self, path: PathId, paths: &Paths) -> Option<usize> {
+        let above = self.output_directories.iter().enumerate();
+        let above = above.filter(|(_, output)| output.path != path && paths.is_within(path, output.path));
+        above.max_by_key(|(_, output)| paths.depth(output.path)).map(|(slot, _)| slot)
+    }
+
+    /// Folders that are no part of the output directories.
+    pub fn exclusions(&self) -> &[PathId] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.output_directory_exclusions)
+    }
+
+    /// Whether something lies in one of these.
+    pub fn excludes(&self, path: PathId, paths: &Paths) -> bool {
+        self.exclusions().iter().any(|excluded| paths.is_within(path, *excluded))
     }
 
     /// The rare options, made on demand.

@@ -1,20 +1,15 @@
 //! Actions that are executed elsewhere.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dscript::cas::Digest;
 use dscript::cas::api::longrunning::{Operation, operation};
 use dscript::cas::api::{protobuf, reapi, rpc};
-use dscript::cas::remote::RemoteError;
+use dscript::cas::remote::{Remote, RemoteError};
 use prost::Message;
 use tonic::Code;
 
 use super::server::Server;
-
-fn never() -> bool {
-    false
-}
 
 fn going(name: &str) -> Option<Operation> {
     Some(Operation { name: name.to_owned(), ..Operation::default() })
@@ -52,7 +47,7 @@ fn an_action_is_followed_to_its_end() {
     let server = Server::start();
     let remote = server.connect();
     say(&server, vec![vec![going("op"), going("op"), done("op", &success())]]);
-    let response = remote.execute(&Digest::of(b"action"), false, &never).unwrap();
+    let response = remote.execute(&Digest::of(b"action"), false).unwrap();
     assert_eq!(response, success());
 }
 
@@ -61,7 +56,7 @@ fn a_stream_that_ends_is_taken_up_again_by_the_name_of_the_operation() {
     let server = Server::start();
     let remote = server.connect();
     say(&server, vec![vec![going("op/1")], vec![going("op/1")], vec![done("op/1", &success())]]);
-    assert_eq!(remote.execute(&Digest::of(b"action"), false, &never).unwrap(), success());
+    assert_eq!(remote.execute(&Digest::of(b"action"), false).unwrap(), success());
     assert_eq!(server.calls("Execute").len(), 1);
     let names: Vec<String> = server.calls("WaitExecution").into_iter().map(|call| call.name).collect();
     assert_eq!(names, ["op/1", "op/1"]);
@@ -74,7 +69,7 @@ fn what_the_server_no_longer_knows_is_begun_again() {
         let remote = server.connect();
         server.faults().failing.insert("WaitExecution", (code, 1));
         say(&server, vec![vec![going("op")], vec![done("other", &success())]]);
-        assert_eq!(remote.execute(&Digest::of(b"action"), false, &never).unwrap(), success());
+        assert_eq!(remote.execute(&Digest::of(b"action"), false).unwrap(), success());
         assert_eq!(server.calls("Execute").len(), 2);
     }
 }
@@ -85,7 +80,7 @@ fn a_server_that_has_too_much_to_do_is_asked_again() {
     let remote = server.connect();
     server.faults().failing.insert("Execute", (Code::ResourceExhausted, 1));
     say(&server, vec![vec![done("op", &failure(Code::Unavailable, Vec::new()))], vec![done("op", &success())]]);
-    assert_eq!(remote.execute(&Digest::of(b"action"), false, &never).unwrap(), success());
+    assert_eq!(remote.execute(&Digest::of(b"action"), false).unwrap(), success());
     assert_eq!(server.calls("Execute").len(), 3);
 }
 
@@ -112,7 +107,7 @@ fn missing_inputs_are_named() {
         value: Failure { violations: vec![violation] }.encode_to_vec(),
     }];
     say(&server, vec![vec![done("op", &failure(Code::FailedPrecondition, details))]]);
-    let error = remote.execute(&Digest::of(b"action"), false, &never).unwrap_err();
+    let error = remote.execute(&Digest::of(b"action"), false).unwrap_err();
     assert!(matches!(&error, RemoteError::InputsMissing { missing, .. } if *missing == [lost]), "{error}");
     assert_eq!(server.calls("Execute").len(), 1);
 }
@@ -124,12 +119,12 @@ fn an_action_that_cannot_be_executed_is_not_tried_again() {
     for code in [Code::DeadlineExceeded, Code::InvalidArgument, Code::FailedPrecondition, Code::Internal] {
         server.forget_calls();
         say(&server, vec![vec![done("op", &failure(code, Vec::new()))]]);
-        let error = remote.execute(&Digest::of(b"action"), false, &never).unwrap_err();
+        let error = remote.execute(&Digest::of(b"action"), false).unwrap_err();
         assert!(matches!(&error, RemoteError::Execution { code: found, .. } if *found == code), "{error}");
         assert_eq!(server.calls("Execute").len(), 1);
     }
     server.faults().unimplemented.insert("Execute");
-    let error = remote.execute(&Digest::of(b"action"), false, &never).unwrap_err();
+    let error = remote.execute(&Digest::of(b"action"), false).unwrap_err();
     assert!(matches!(error, RemoteError::Unsupported { .. }), "{error}");
 }
 
@@ -139,7 +134,7 @@ fn an_answer_that_makes_no_sense_is_reported() {
     let remote = server.connect();
     let nothing = Operation { name: "op".to_owned(), done: true, ..Operation::default() };
     say(&server, vec![vec![Some(nothing)]]);
-    let error = remote.execute(&Digest::of(b"action"), false, &never).unwrap_err();
+    let error = remote.execute(&Digest::of(b"action"), false).unwrap_err();
     assert!(matches!(error, RemoteError::Protocol { .. }), "{error}");
 }
 
@@ -147,7 +142,7 @@ fn an_answer_that_makes_no_sense_is_reported() {
 fn a_server_that_only_ever_hangs_up_is_given_up() {
     let server = Server::start();
     let remote = server.connect();
-    let error = remote.execute(&Digest::of(b"action"), false, &never).unwrap_err();
+    let error = remote.execute(&Digest::of(b"action"), false).unwrap_err();
     assert!(matches!(error, RemoteError::Refused { code: Code::Unavailable, .. }), "{error}");
     assert_eq!(server.calls("Execute").len(), 4);
 }
@@ -155,19 +150,20 @@ fn a_server_that_only_ever_hangs_up_is_given_up() {
 #[test]
 fn what_nobody_wants_any_more_is_cancelled_there_too() {
     let server = Server::start();
-    let remote = server.connect();
+    let options = server.options();
+    let cancellation = options.cancellation.clone();
+    let remote = Remote::connect(options).unwrap();
     say(&server, vec![vec![going("op/7"), None]]);
-    let cancelled = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while server.calls("Execute").is_empty() {
                 std::thread::sleep(Duration::from_millis(10));
             }
             std::thread::sleep(Duration::from_millis(200));
-            cancelled.store(true, Ordering::SeqCst);
+            cancellation.cancel();
         });
         let begin = Instant::now();
-        let error = remote.execute(&Digest::of(b"action"), false, &|| cancelled.load(Ordering::SeqCst)).unwrap_err();
+        let error = remote.execute(&Digest::of(b"action"), false).unwrap_err();
         assert!(matches!(error, RemoteError::Cancelled), "{error}");
         assert!(begin.elapsed() < Duration::from_secs(10));
     });

@@ -97,6 +97,8 @@ pub struct State {
     pub operations: Mutex<VecDeque<Vec<Option<Operation>>>>,
     pub cancelled: Mutex<Vec<String>>,
     pub tools: Mutex<HashSet<String>>,
+    /// Requests that are told to take long and have not been answered: now, and how many there ever were.
+    pub waiting: Mutex<(usize, usize)>,
 }
 
 impl State {
@@ -132,8 +134,30 @@ impl State {
                 _ => Duration::ZERO,
             }
         };
-        tokio::time::sleep(wait).await;
+        if wait > Duration::ZERO {
+            let _waiting = Waiting::of(&self.waiting);
+            tokio::time::sleep(wait).await;
+        }
         Ok(())
+    }
+}
+
+/// One request that waits, also where its client goes away meanwhile.
+struct Waiting<'s>(&'s Mutex<(usize, usize)>);
+
+impl<'s> Waiting<'s> {
+    fn of(counts: &'s Mutex<(usize, usize)>) -> Self {
+        let mut locked = counts.lock().unwrap();
+        locked.0 += 1;
+        locked.1 = locked.1.max(locked.0);
+        drop(locked);
+        Self(counts)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().0 -= 1;
     }
 }
 

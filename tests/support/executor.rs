@@ -60,6 +60,10 @@ pub enum Fault {
     RemembersFailure(i32),
     /// Executions never end.
     Hangs,
+    /// Contents are asked for, and nothing comes.
+    HangsReads,
+    /// Contents arrive, and nobody says so.
+    HangsUploads,
     /// Every request is answered with UNAVAILABLE.
     Unavailable,
 }
@@ -82,6 +86,10 @@ pub struct State {
     commands: Mutex<Vec<reapi::Command>>,
     actions: Mutex<Vec<reapi::Action>>,
     pub executed: AtomicUsize,
+    /// How many executions were asked for.
+    pub asked: AtomicUsize,
+    /// How many requests will never be answered.
+    pub hanging: AtomicUsize,
     pub cancelled: AtomicUsize,
     faults: AtomicUsize,
     running: AtomicUsize,
@@ -159,6 +167,14 @@ impl State {
 
     fn fault(&self) -> Fault {
         lock(&self.fault).clone()
+    }
+
+    /// Does not answer, if this is the fault.
+    async fn hang_if(&self, fault: Fault) {
+        if self.fault() == fault {
+            self.hanging.fetch_add(1, Ordering::SeqCst);
+            std::future::pending().await
+        }
     }
 
     /// Whether this is the first time that a fault shows.
@@ -397,6 +413,7 @@ impl Execution for Service {
 
     async fn execute(&self, request: Request<reapi::ExecuteRequest>) -> Result<Response<Operations_>, Status> {
         self.0.reachable()?;
+        self.0.asked.fetch_add(1, Ordering::SeqCst);
         let request = request.into_inner();
         let digest = request.action_digest.ok_or_else(|| Status::invalid_argument("no action"))?;
         let begun = Operation { name: "operations/1".to_owned(), ..Operation::default() };
@@ -574,6 +591,7 @@ impl ContentAddressableStorage for Service {
         request: Request<reapi::BatchUpdateBlobsRequest>,
     ) -> Result<Response<reapi::BatchUpdateBlobsResponse>, Status> {
         self.0.reachable()?;
+        self.0.hang_if(Fault::HangsUploads).await;
         let put = |one: reapi::batch_update_blobs_request::Request| {
             assert_eq!(Digest::of(&one.data).hex(), one.digest.clone().unwrap_or_default().hash);
             self.0.put(one.data);
@@ -588,6 +606,10 @@ impl ContentAddressableStorage for Service {
         request: Request<reapi::BatchReadBlobsRequest>,
     ) -> Result<Response<reapi::BatchReadBlobsResponse>, Status> {
         self.0.reachable()?;
+        // Clients ask for nothing to find out whether they may ask.
+        if request.get_ref().digests.iter().any(|digest| digest.size_bytes > 0) {
+            self.0.hang_if(Fault::HangsReads).await;
+        }
         let read = |digest: reapi::Digest| {
             let data = self.0.get(Some(&digest));
             let code = if data.is_some() { Code::Ok } else { Code::NotFound };

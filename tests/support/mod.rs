@@ -62,6 +62,36 @@ pub fn run<S: AsRef<std::ffi::OsStr>>(folder: &Path, args: &[S]) -> Result<Ran, 
     Ok(ran)
 }
 
+/// Runs a command, sends it SIGINT when it is time for that, and gives how it ended. It must come to that and end soon.
+#[cfg(target_os = "linux")]
+pub fn interrupted(mut command: Command, is_time: &dyn Fn() -> bool) -> Result<Ran, Failed> {
+    use std::time::{Duration, Instant};
+
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id())?);
+    let within = Duration::from_secs(30);
+    let mut begun = Instant::now();
+    let mut sent = false;
+    while child.try_wait()?.is_none() {
+        if !sent && is_time() {
+            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT)?;
+            (sent, begun) = (true, Instant::now());
+        }
+        if begun.elapsed() > within {
+            child.kill()?;
+            let what = if sent { "it did not end when it was asked to" } else { "it was never time to end it" };
+            return Err(what.into());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let output = child.wait_with_output()?;
+    if !sent {
+        return Err(format!("it ended by itself:\n{}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|error| Failed::from(error.to_string()));
+    Ok(Ran { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout)?, stderr: text(output.stderr)? })
+}
+
 /// The files of a workspace that stands in one text: each after a line `//// path`; what comes before the first such
 /// line is `build.dsc`. Empty ones are left out.
 pub fn files(text: &str) -> Vec<(&str, String)> {

@@ -62,9 +62,15 @@ impl Client {
         Ok(client)
     }
 
-    /// Does something on the caller's thread, which waits for it.
-    pub(super) fn block<T>(&self, future: impl Future<Output = T>) -> T {
-        self.threads.handle.block_on(future)
+    /// Does something on the caller's thread, which waits for it: to its end, or until nobody wants it any more.
+    pub(super) fn block<T>(&self, work: impl Future<Output = Result<T, RemoteError>>) -> Result<T, RemoteError> {
+        let wanted = self.options.cancellation.run_until_cancelled(work);
+        self.block_to_end(async { wanted.await.unwrap_or(Err(RemoteError::Cancelled)) })
+    }
+
+    /// The same for what sees by itself when it has to end.
+    pub(super) fn block_to_end<T>(&self, work: impl Future<Output = T>) -> T {
+        self.threads.handle.block_on(work)
     }
 
     /// Waits until another request may be made.

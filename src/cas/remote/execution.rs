@@ -14,9 +14,6 @@ use crate::cas::api::reapi;
 use crate::cas::api::reapi::digest_function::Value as DigestFunction;
 use crate::cas::api::rpc;
 
-// How often the caller is asked whether it still wants it.
-const ASK_EVERY: Duration = Duration::from_millis(100);
-
 // A stream that has lasted so long was none of several failures in a row: a proxy cuts it from time to time.
 const LASTED: Duration = Duration::from_secs(10);
 
@@ -51,19 +48,13 @@ impl Client {
         &self,
         action: &Digest,
         skip_cache_lookup: bool,
-        is_cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<reapi::ExecuteResponse, RemoteError> {
         let mut operation = String::new();
         let work = self.execute_to_end(action, skip_cache_lookup, &mut operation);
-        let cancelled = async {
-            while !is_cancelled() {
-                tokio::time::sleep(ASK_EVERY).await;
-            }
-        };
         tokio::select! {
             biased;
             answer = work => return answer,
-            () = cancelled => {}
+            () = self.options.cancellation.cancelled() => {}
         }
         if !operation.is_empty() {
             let mut service = self.connection.operations();

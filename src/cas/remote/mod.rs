@@ -196,17 +196,12 @@ impl Remote {
         self.client.capabilities.executes
     }
 
-    /// Has an action executed, whose blobs the server has. `is_cancelled` is asked several times a second.
+    /// Has an action executed, whose blobs the server has.
     ///
     /// # Errors
     /// When the server cannot be reached or refuses, when it lacks inputs, when the action could not be executed, or when
     /// it was cancelled.
-    pub fn execute(
-        &self,
-        action: &Digest,
-        skip_cache_lookup: bool,
-        is_cancelled: &(dyn Fn() -> bool + Sync),
-    ) -> Result<reapi::ExecuteResponse, RemoteError> {
-        self.client.block(self.client.execute(action, skip_cache_lookup, is_cancelled))
+    pub fn execute(&self, action: &Digest, skip_cache_lookup: bool) -> Result<reapi::ExecuteResponse, RemoteError> {
+        self.client.block_to_end(self.client.execute(action, skip_cache_lookup))
     }
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 /// Where a server is, and how it is spoken to.
 #[derive(Clone, Debug)]
 pub struct RemoteOptions {
@@ -26,6 +28,8 @@ pub struct RemoteOptions {
     pub retries: u32,
     /// How many requests are under way at a time.
     pub concurrency: usize,
+    /// Ends all waiting for the server: whatever is asked, or was, fails with [`super::RemoteError::Cancelled`].
+    pub cancellation: CancellationToken,
 }
 
 impl RemoteOptions {
@@ -42,6 +46,7 @@ impl RemoteOptions {
             deadline: Duration::from_secs(60),
             retries: 5,
             concurrency: 16,
+            cancellation: CancellationToken::new(),
         }
     }
 }

@@ -272,7 +272,7 @@ pub(super) fn options<'a>(
 fn executor(args: &BuildArgs, jobs: usize) -> Result<Option<ExecutorOptions>, Failure> {
     let Some(endpoint) = &args.remote_executor else { return Ok(None) };
     Ok(Some(ExecutorOptions {
-        remote: args.remote.connection.options(endpoint),
+        remote: args.remote.executor(endpoint),
         jobs: args.remote_jobs.map_or_else(|| (4 * jobs).max(16), NonZeroUsize::get),
         platform: args.remote_platform.clone(),
     }))

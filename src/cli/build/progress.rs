@@ -233,6 +233,16 @@ impl<'a> Progress<'a> {
         text
     }
 
+    /// Where a pip is counted that ended so.
+    fn counter(&self, done: Done) -> Option<&AtomicUsize> {
+        match done {
+            Done::Hit => Some(&self.hits),
+            Done::Executed => Some(&self.executed),
+            Done::Failed => Some(&self.failed),
+            Done::Skipped | Done::Cancelled => None,
+        }
+    }
+
     /// Whether the pip is one of those that are counted. Sealed directories are views of what others make.
     fn counts(&self, pip: PipId) -> bool {
         !matches!(self.graph.pip(pip), Pip::SealDirectory(_))
@@ -271,18 +281,13 @@ impl Listener for Progress<'_> {
     }
 
     fn finished(&self, pip: PipId, slot: usize, result: &PipResult, start: Duration, end: Duration) {
-        let counter = match result.done {
-            Done::Hit => Some(&self.hits),
-            Done::Executed => Some(&self.executed),
-            Done::Failed => Some(&self.failed),
-            Done::Skipped | Done::Cancelled => None,
-        };
-        if let Some(counter) = counter.filter(|_| self.counts(pip)) {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
-        if result.again && self.counts(pip) {
-            // It was told as a hit before.
-            self.hits.fetch_sub(1, Ordering::Relaxed);
+        if self.counts(pip) {
+            if let Some(counter) = self.counter(result.done) {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+            if let Some(counter) = result.before.and_then(|before| self.counter(before.done)) {
+                counter.fetch_sub(1, Ordering::Relaxed);
+            }
         }
         let mut ran = false;
         // A process may turn out to need no run only when its turn to run has come: another machine has its result.

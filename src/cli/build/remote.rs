@@ -19,12 +19,22 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// How often a build asks again.
 const RETRIES: u32 = 1;
 
+/// The same for a server that runs processes. It may be busy, and what it has begun should not be lost for a moment's
+/// trouble.
+const EXECUTOR_DEADLINE: Duration = Duration::from_secs(20);
+const EXECUTOR_RETRIES: u32 = 2;
+
 /// How many threads upload.
 const THREADS: usize = 2;
 
 impl BuildRemoteArgs {
     /// The server, and how it is spoken to. `others` tells whether that is also said for another one.
-    fn server(&self, environment: &dyn Environment, others: bool) -> Result<Option<RemoteOptions>, Failure> {
+    fn server(
+        &self,
+        environment: &dyn Environment,
+        cancellation: &Cancellation,
+        others: bool,
+    ) -> Result<Option<RemoteOptions>, Failure> {
         let named = environment.variable(VARIABLE).filter(|url| !url.is_empty());
         let endpoint = self.remote_cache.clone().or(named.map(|url| url.to_string())).filter(|_| !self.no_remote_cache);
         let Some(endpoint) = endpoint else {
@@ -35,7 +45,17 @@ impl BuildRemoteArgs {
                 _ => Ok(None),
             };
         };
-        Ok(Some(RemoteOptions { deadline: DEADLINE, retries: RETRIES, ..self.connection.options(&endpoint) }))
+        Ok(Some(RemoteOptions {
+            deadline: DEADLINE,
+            retries: RETRIES,
+            cancellation: cancellation.token(),
+            ..self.connection.options(&endpoint)
+        }))
+    }
+
+    /// How the server is spoken to that runs processes.
+    pub(super) fn executor(&self, endpoint: &str) -> RemoteOptions {
+        RemoteOptions { deadline: EXECUTOR_DEADLINE, retries: EXECUTOR_RETRIES, ..self.connection.options(endpoint) }
     }
 
     fn upload(&self) -> Upload {
@@ -70,24 +90,21 @@ impl BuildRemoteArgs {
         others: bool,
         warn: impl FnOnce(&str),
     ) -> Result<Option<RemoteCache>, Failure> {
-        let Some(server) = self.server(environment, others)? else { return Ok(None) };
+        let Some(server) = self.server(environment, cancellation, others)? else { return Ok(None) };
         let remote = match Remote::connect(server) {
             Ok(remote) => remote,
             // These are mistakes of whoever asks.
             Err(error @ (RemoteError::Endpoint { .. } | RemoteError::Credentials { .. })) => {
                 return Err(Failure::Usage(error.to_string()));
             }
+            // The build sees by itself that it is over.
+            Err(RemoteError::Cancelled) => return Ok(None),
             Err(error) => {
                 warn(&format!("the remote cache cannot be used: {error}; the build goes on without it"));
                 return Ok(None);
             }
         };
-        let options = RemoteCacheOptions {
-            store: cache.to_owned(),
-            upload: self.upload(),
-            threads: THREADS,
-            cancellation: cancellation.clone(),
-        };
+        let options = RemoteCacheOptions { store: cache.to_owned(), upload: self.upload(), threads: THREADS };
         RemoteCache::new(remote, &options).map(Some).map_err(|error| Failure::Usage(error.to_string()))
     }
 }

@@ -45,8 +45,8 @@ impl Breaker {
         Self { what, failures: AtomicU32::new(0), slow: AtomicU32::new(0), state: Mutex::default() }
     }
 
-    /// Whether the server may be asked.
-    fn allows(&self) -> bool {
+    /// Whether the server may be asked. Whoever asks tells how it went, by [`Breaker::went_well`] or [`Breaker::failed`].
+    pub(super) fn allows(&self) -> bool {
         let mut state = self.lock();
         match state.closed_until {
             None => true,
@@ -84,13 +84,6 @@ impl Breaker {
                 self.went_well(if bytes(&answer) < LARGE { begun.elapsed() } else { Duration::ZERO });
                 Some(answer)
             }
-            // The server answered; what it answered is for the caller to see. Or it is not its fault. Nobody knows how much
-            // was moved meanwhile.
-            Err(RemoteError::Missing { .. } | RemoteError::Store(_) | RemoteError::TooLarge { .. }) => {
-                self.went_well(Duration::ZERO);
-                None
-            }
-            Err(RemoteError::Cancelled) => None,
             Err(error) => {
                 self.failed(&error);
                 None
@@ -99,7 +92,7 @@ impl Breaker {
     }
 
     /// A request was answered after so long.
-    fn went_well(&self, after: Duration) {
+    pub(super) fn went_well(&self, after: Duration) {
         self.failures.store(0, Ordering::Relaxed);
         if after < SLOW {
             self.slow.store(0, Ordering::Relaxed);
@@ -110,9 +103,16 @@ impl Breaker {
     }
 
     /// A request failed.
-    fn failed(&self, error: &RemoteError) {
-        let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
-        let closed = self.lock().closed_until.is_some();
+    pub(super) fn failed(&self, error: &RemoteError) {
+        match error {
+            RemoteError::Cancelled => return,
+            // The server answered; what it answered is for the caller to see. Or it is not its fault. Nobody knows how much
+            // was moved meanwhile.
+            RemoteError::Missing { .. } | RemoteError::Store(_) | RemoteError::TooLarge { .. } => {
+                return self.went_well(Duration::ZERO);
+            }
+            _ => {}
+        }
         // A client that cannot reach a server has tried again by itself.
         let hopeless = match error {
             RemoteError::Unreachable { .. } | RemoteError::Unsupported { .. } => true,
@@ -126,8 +126,15 @@ impl Breaker {
             ),
             _ => false,
         };
+        self.failed_because(&error.to_string(), hopeless);
+    }
+
+    /// A request failed, for a reason that people can read. Where it is hopeless, one failure is enough.
+    pub(super) fn failed_because(&self, reason: &str, hopeless: bool) {
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
+        let closed = self.lock().closed_until.is_some();
         if closed || failures >= FAILURES || hopeless {
-            self.close(&error.to_string());
+            self.close(reason);
         }
     }
 
@@ -172,6 +179,40 @@ mod tests {
         assert!(!breaker.is_open());
         assert!(breaker.trouble().is_some_and(|text| text.contains("refused")));
         assert_eq!(breaker.trouble(), None);
+    }
+
+    #[test]
+    fn a_few_failures_in_a_row_end_it_and_a_good_answer_forgets_them() {
+        let breaker = Breaker::new("the remote cache");
+        for _ in 0..5 {
+            for _ in 1..FAILURES {
+                breaker.failed_because("no", false);
+            }
+            assert!(breaker.allows());
+            breaker.went_well(Duration::ZERO);
+        }
+        for _ in 0..FAILURES {
+            assert!(breaker.allows());
+            breaker.failed_because("no", false);
+        }
+        assert!(!breaker.allows());
+        assert_eq!(breaker.trouble().as_deref(), Some("the remote cache: no; the build goes on without it"));
+    }
+
+    #[test]
+    fn one_request_at_a_time_finds_out_whether_the_server_is_back() {
+        let breaker = Breaker::new("the remote cache");
+        breaker.failed_because("no", true);
+        let pause_is_over = || breaker.lock().closed_until = Some(Instant::now());
+        assert!(!breaker.allows());
+        pause_is_over();
+        assert_eq!([breaker.allows(), breaker.allows()], [true, false]);
+        breaker.failed_because("still no", false);
+        assert!(!breaker.allows());
+        pause_is_over();
+        assert_eq!([breaker.allows(), breaker.allows()], [true, false]);
+        breaker.went_well(Duration::ZERO);
+        assert_eq!([breaker.allows(), breaker.allows()], [true, true]);
     }
 
     #[test]

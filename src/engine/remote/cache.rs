@@ -3,15 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use thiserror::Error;
 
-use super::super::Cancellation;
 use super::super::cache::Fingerprint;
 use super::super::shared::{Finding, SharedCache, Traffic, WantedBlob};
 use super::breaker::Breaker;
@@ -42,8 +39,6 @@ pub struct RemoteCacheOptions {
     pub upload: Upload,
     /// How many threads upload.
     pub threads: usize,
-    /// Ends waiting for the server, too.
-    pub cancellation: Cancellation,
 }
 
 /// Why the shared cache cannot be used at all.
@@ -62,7 +57,6 @@ pub enum RemoteCacheError {
 pub struct RemoteCache {
     remote: Remote,
     store: Arc<Store>,
-    cancellation: Cancellation,
     reads: Breaker,
     upload: Upload,
     uploads: Option<Uploads>,
@@ -73,9 +67,6 @@ pub struct RemoteCache {
     /// Path sets that were read in this build: pips share them.
     path_sets: Mutex<FxHashMap<Digest, Arc<Vec<u8>>>>,
 }
-
-/// How often it is looked whether the build has been ended.
-const TICK: Duration = Duration::from_millis(50);
 
 /// How many path sets are remembered.
 const REMEMBERED: usize = 1024;
@@ -114,7 +105,6 @@ impl RemoteCache {
         Ok(Self {
             remote,
             store,
-            cancellation: options.cancellation.clone(),
             reads: Breaker::new("the remote cache cannot be read"),
             upload: options.upload,
             uploads,
@@ -125,40 +115,9 @@ impl RemoteCache {
         })
     }
 
-    /// Asks the server something, unless it is not asked at the moment. The question is put by a thread of its own, so that
-    /// whoever ends the build need not wait for the answer.
-    fn ask<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&Remote) -> Result<T, RemoteError> + Send + 'static,
-    ) -> Option<T> {
-        self.reads.ask(|| self.answer(question))
-    }
-
-    fn answer<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&Remote) -> Result<T, RemoteError> + Send + 'static,
-    ) -> Result<T, RemoteError> {
-        let remote = self.remote.clone();
-        let (sender, answer) = mpsc::channel();
-        let thread = thread::Builder::new().name("remote-cache".to_owned());
-        thread
-            .spawn(move || {
-                // Nobody listens any more when the build has been ended.
-                let _ = sender.send(question(&remote));
-            })
-            .map_err(RemoteError::Threads)?;
-        loop {
-            match answer.recv_timeout(TICK) {
-                Ok(answer) => return answer,
-                Err(RecvTimeoutError::Timeout) if !self.cancellation.is_cancelled() => {}
-                Err(_) => return Err(RemoteError::Cancelled),
-            }
-        }
-    }
-
     /// The body of a record.
     fn body(&self, kind: Kind, fingerprint: Fingerprint) -> Option<Vec<u8>> {
-        let record = self.ask(move |remote| record(remote, kind, fingerprint))??;
+        let record = self.reads.ask(|| record(&self.remote, kind, fingerprint))??;
         records::unseal(kind, fingerprint, &record).map(<[u8]>::to_vec)
     }
 
@@ -173,8 +132,7 @@ impl RemoteCache {
         if listed.digest.size > records::LONGEST {
             return None;
         }
-        let digest = listed.digest;
-        let bytes = self.ask(move |remote| remote.read(&digest))?;
+        let bytes = self.reads.ask(|| self.remote.read(&listed.digest))?;
         let bytes = Arc::new(bytes);
         if Digest::of(&bytes) != listed.digest {
             return None;
@@ -193,8 +151,7 @@ impl RemoteCache {
             .iter()
             .map(|one| Wanted { digest: one.digest, path: one.path.clone(), executable: one.executable })
             .collect();
-        let store = Arc::clone(&self.store);
-        if let Some(transfer) = self.reads.transfer(|| self.answer(move |remote| remote.fetch(&store, &list, &()))) {
+        if let Some(transfer) = self.reads.transfer(|| self.remote.fetch(&self.store, &list, &())) {
             self.counts.blobs_down.fetch_add(transfer.blobs, Ordering::Relaxed);
             self.counts.bytes_down.fetch_add(transfer.bytes, Ordering::Relaxed);
         }
@@ -246,6 +203,10 @@ impl SharedCache for RemoteCache {
 
     fn result(&self, strong: Fingerprint) -> Option<Vec<u8>> {
         self.body(Kind::Result, strong)
+    }
+
+    fn lookups(&self) -> usize {
+        self.remote.options().concurrency
     }
 
     fn fetch(&self, wanted: &[WantedBlob]) -> Vec<Digest> {

@@ -106,8 +106,7 @@ impl CachedResult {
         for output in &process.output_directories {
             let folder = world.disk_path(output.path);
             if output.kind == OutputDirectoryKind::Exclusive {
-                let excluded = process.rare.iter().flat_map(|rare| &rare.output_directory_exclusions);
-                let stays: Vec<PathId> = keep.iter().chain(excluded).copied().collect();
+                let stays: Vec<PathId> = keep.iter().chain(process.exclusions()).copied().collect();
                 prune(world, &folder, &stays)?;
             }
             if brought == Brought::Here {

@@ -75,7 +75,7 @@ pub(super) fn harvest(
         if process.outputs.iter().any(|output| output.artifact.path == path) {
             continue;
         }
-        let Some(slot) = closest(world, process, path) else { continue };
+        let Some(slot) = process.output_directory_of(path, world.graph.paths()) else { continue };
         let content = match left.kind {
             Kind::Directory => Content::Directory,
             Kind::File | Kind::Symlink => take(world, path, process.flags.keep_outputs_writable, keep)?,
@@ -116,14 +116,6 @@ pub(super) fn harvest(
         entries.sort_by(|(left, _), (right, _)| paths.compare(*left, *right));
     }
     Ok(harvest)
-}
-
-/// The output directory that a path belongs to: of several above it the closest.
-fn closest(world: &World<'_>, process: &ProcessPip, path: PathId) -> Option<usize> {
-    let paths = world.graph.paths();
-    let above = process.output_directories.iter().enumerate();
-    let above = above.filter(|(_, output)| output.path != path && paths.is_within(path, output.path));
-    above.max_by_key(|(_, output)| paths.depth(output.path)).map(|(slot, _)| slot)
 }
 
 /// What lies at a path, with a file's content in the store.

@@ -16,7 +16,7 @@ pub(super) use foresee::{Foresight, foresee};
 #[cfg(feature = "remote")]
 pub(super) use prepare::may_overwrite;
 pub(super) use prepare::temporary_folders;
-pub(super) use process::{Attempt, process, service};
+pub(super) use process::{Attempt, is_looked_up, look_up, process, service};
 #[cfg(feature = "remote")]
 pub(super) use process::{Run, is_success};
 pub(super) use seal::seal;

@@ -94,8 +94,7 @@ fn empty(world: &World<'_>, process: &ProcessPip, folder: &Path) -> io::Result<(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    let excluded = process.rare.as_ref().map_or(&[][..], |rare| &rare.output_directory_exclusions);
-    let kept: Vec<PathBuf> = excluded.iter().map(|path| world.disk_path(*path)).collect();
+    let kept: Vec<PathBuf> = process.exclusions().iter().map(|path| world.disk_path(*path)).collect();
     for entry in entries {
         let path = entry?.path();
         if !kept.iter().any(|kept| kept.starts_with(&path)) {
@@ -198,7 +197,6 @@ pub(in crate::engine) fn may_overwrite(engine: &Engine<'_>, process: &ProcessPip
 
 /// What a process may do.
 fn rules(engine: &Engine<'_>, process: &ProcessPip) -> Vec<Rule> {
-    let rare = process.rare.as_deref();
     let mut rules = Vec::new();
     let mut add = |path: PathId, kind: RuleKind| {
         let (given, real) = engine.real_path(path);
@@ -229,7 +227,7 @@ fn rules(engine: &Engine<'_>, process: &ProcessPip) -> Vec<Rule> {
         };
         add(output.path, kind);
     }
-    for excluded in rare.map_or(&[][..], |rare| &rare.output_directory_exclusions) {
+    for excluded in process.exclusions() {
         add(*excluded, RuleKind::Excluded);
     }
     for folder in temporary_folders(process) {

@@ -54,6 +54,8 @@ pub(in crate::engine) struct Attempt<'a> {
     pub(in crate::engine) worker: &'a mut Option<Worker>,
     /// What is done before the process is run, where it must be.
     pub(in crate::engine) before_run: &'a dyn Fn() -> io::Result<()>,
+    /// Whether it was looked up before, and not found.
+    pub(in crate::engine) missed: bool,
     /// Called when a process runs here that was expected to run on another machine; waits until there is room for it, and
     /// says whether it may begin.
     #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "without other machines all stay"))]
@@ -88,6 +90,25 @@ pub(in crate::engine) fn process(
         Ok(result) => result,
         Err(error) => lost_or_failed(graph, pip, Code::Dx(2704), "the build could not do its part", &error),
     }
+}
+
+/// Looks a process pip up; none where it has to run.
+pub(in crate::engine) fn look_up(
+    engine: &Engine<'_>,
+    pip: PipId,
+    process: &ProcessPip,
+    slot: usize,
+) -> Option<PipResult> {
+    let graph = engine.world.graph;
+    match Step::new(engine, pip, process).and_then(|step| step.look_up(slot)) {
+        Ok(found) => found,
+        Err(error) => Some(lost_or_failed(graph, pip, Code::Dx(2704), "the build could not do its part", &error)),
+    }
+}
+
+/// Whether the result of a process may come from the cache.
+pub(in crate::engine) fn is_looked_up(engine: &Engine<'_>, pip: PipId, process: &ProcessPip) -> bool {
+    !engine.is_again(pip) && !process.flags.disable_cache_lookup && engine.options.looks_up()
 }
 
 /// Runs a service until it ends. What it makes is never cached: it depends on its clients.
@@ -133,7 +154,10 @@ impl<'s, 'g> Step<'s, 'g> {
 
     fn take(self, mut attempt: Attempt<'_>) -> io::Result<PipResult> {
         let looked = self.is_looked_up();
-        if looked && let Some(hit) = self.look_up(attempt.slot)? {
+        if looked
+            && !attempt.missed
+            && let Some(hit) = self.look_up(attempt.slot)?
+        {
             return Ok(hit);
         }
         if self.engine.options.config.schedule.cache_only {
@@ -156,9 +180,7 @@ impl<'s, 'g> Step<'s, 'g> {
 
     /// Whether its result may come from the cache.
     pub(super) fn is_looked_up(&self) -> bool {
-        let options = self.engine.options;
-        let again = self.engine.is_again(self.pip);
-        !again && !self.process.flags.disable_cache_lookup && options.use_cache && options.config.cache.incremental
+        is_looked_up(self.engine, self.pip, self.process)
     }
 
     /// How many path sets are tried, of each cache.

@@ -16,7 +16,7 @@ use super::super::super::steps::{may_overwrite, put, temporary_folders};
 use super::Errand;
 use super::bring::Brought;
 use super::stage::Staged;
-use crate::graph::{OutputDirectoryKind, ProcessPip};
+use crate::graph::OutputDirectoryKind;
 use crate::paths::PathId;
 
 /// What was done to the disk.
@@ -83,10 +83,10 @@ impl Landing<'_, '_, '_, '_> {
 
     /// Something in an output directory that was not given to the process as it is now.
     fn entry(&mut self, path: PathId, content: &Content, before: Option<Kind>) -> io::Result<()> {
-        let process = self.errand.process;
+        let is_excluded = self.errand.process.excludes(path, self.engine().world.graph.paths());
         let is_folder = *content == Content::Directory;
         let operation = if is_folder { Operation::MakeDirectory } else { Operation::Write };
-        let is_shared = closest(self.engine(), process, path) == Some(OutputDirectoryKind::Shared);
+        let is_shared = self.is_shared(path);
         let disk = self.engine().world.disk_path(path);
         let there = match fs::symlink_metadata(&disk) {
             Ok(metadata) => Some(kind_of(&metadata)),
@@ -94,10 +94,10 @@ impl Landing<'_, '_, '_, '_> {
             Err(error) => return Err(error),
         };
         // To find a folder there is no write.
-        if is_folder && there == Some(Kind::Directory) && is_excluded(self.engine(), process, path) {
+        if is_folder && there == Some(Kind::Directory) && is_excluded {
             return Ok(());
         }
-        if is_excluded(self.engine(), process, path) || self.engine().world.leads_elsewhere(path) {
+        if is_excluded || self.engine().world.leads_elsewhere(path) {
             self.deny(path, operation, there.or(before));
             return Ok(());
         }
@@ -136,7 +136,6 @@ impl Landing<'_, '_, '_, '_> {
 
     /// Inputs that lie in output directories and did not come back were deleted.
     fn deleted(&mut self, staged: &Staged, roots: &[PathId], seen: &FxHashSet<PathId>) {
-        let process = self.errand.process;
         let paths = self.engine().world.graph.paths();
         let mut gone: Vec<(PathId, Option<Kind>)> = Vec::new();
         #[allow(clippy::iter_over_hash_type, reason = "sorted afterwards")]
@@ -145,7 +144,7 @@ impl Landing<'_, '_, '_, '_> {
             if !came_back || seen.contains(path) || self.is_temporary(*path) {
                 continue;
             }
-            if closest(self.engine(), process, *path) == Some(OutputDirectoryKind::Shared) {
+            if self.is_shared(*path) {
                 gone.push((*path, kind(content)));
             }
         }
@@ -169,23 +168,17 @@ impl Landing<'_, '_, '_, '_> {
         self.landed.denied.push(Denied { path, operation, before, process: 0 });
     }
 
+    /// Whether the output directory that a path belongs to is a shared one.
+    fn is_shared(&self, path: PathId) -> bool {
+        let process = self.errand.process;
+        let slot = process.output_directory_of(path, self.engine().world.graph.paths());
+        slot.is_some_and(|slot| process.output_directories[slot].kind == OutputDirectoryKind::Shared)
+    }
+
     fn is_temporary(&self, path: PathId) -> bool {
         let paths = self.engine().world.graph.paths();
         temporary_folders(self.errand.process).any(|folder| paths.is_within(path, folder))
     }
-}
-
-/// The kind of the output directory that a path belongs to: of several above it the closest.
-fn closest(engine: &Engine<'_>, process: &ProcessPip, path: PathId) -> Option<OutputDirectoryKind> {
-    let paths = engine.world.graph.paths();
-    let above = process.output_directories.iter().filter(|output| output.path != path);
-    let above = above.filter(|output| paths.is_within(path, output.path));
-    above.max_by_key(|output| paths.depth(output.path)).map(|output| output.kind)
-}
-
-fn is_excluded(engine: &Engine<'_>, process: &ProcessPip, path: PathId) -> bool {
-    let excluded = process.rare.as_ref().map_or(&[][..], |rare| &rare.output_directory_exclusions);
-    excluded.iter().any(|excluded| engine.world.graph.paths().is_within(path, *excluded))
 }
 
 fn kind(content: &Content) -> Option<Kind> {

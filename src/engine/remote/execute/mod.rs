@@ -23,12 +23,14 @@ use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 use tonic::Code;
 
+use super::super::Cancellation;
 use super::super::command::Command;
 use super::super::run::Engine;
 use super::super::sandbox::{Exit, ProcessInfo, Report};
 use super::super::steps::Run;
 use super::super::view::View;
 use super::super::virtual_outputs;
+use super::breaker::Breaker;
 use crate::cas::api::reapi;
 use crate::cas::remote::{Blob, Remote, RemoteError, RemoteOptions};
 use crate::cas::{Digest, Store};
@@ -56,8 +58,9 @@ pub(in crate::engine) struct Executor {
     present: DashMap<Digest, (), FxBuildHasher>,
     /// For pips that write files: whether the workspace is named in what they write.
     written: DashMap<PipId, bool, FxBuildHasher>,
-    /// Whether it could not be reached: then the rest of the build is done here.
-    down: AtomicBool,
+    /// Whether it is asked at all. Whole runs count, not single requests: one that is begun and not answered is what a
+    /// build must not wait for again and again.
+    breaker: Breaker,
     /// Whether somebody was told that a process could not be run there.
     told: AtomicBool,
 }
@@ -109,8 +112,9 @@ impl Executor {
     ///
     /// # Errors
     /// When it cannot be reached, or does not run anything.
-    pub(in crate::engine) fn connect(options: &ExecutorOptions) -> Result<Self, String> {
-        let remote = Remote::connect(options.remote.clone()).map_err(|error| error.to_string())?;
+    pub(in crate::engine) fn connect(options: &ExecutorOptions, cancellation: &Cancellation) -> Result<Self, String> {
+        let spoken_to = RemoteOptions { cancellation: cancellation.token(), ..options.remote.clone() };
+        let remote = Remote::connect(spoken_to).map_err(|error| error.to_string())?;
         if !remote.executes() {
             return Err(format!("`{}` does not say that it runs anything", options.remote.endpoint));
         }
@@ -121,7 +125,7 @@ impl Executor {
             platform,
             present: DashMap::default(),
             written: DashMap::default(),
-            down: AtomicBool::new(false),
+            breaker: Breaker::new("processes cannot be run remotely"),
             told: AtomicBool::new(false),
         })
     }
@@ -129,7 +133,10 @@ impl Executor {
     /// Runs a process there, if that can be.
     pub(in crate::engine) fn run(&self, errand: &Errand<'_, '_, '_>) -> io::Result<Answer> {
         match self.try_run(errand) {
-            Ok(run) => Ok(Answer::Ran(Box::new(run))),
+            Ok(run) => {
+                self.breaker.went_well(Duration::ZERO);
+                Ok(Answer::Ran(Box::new(run)))
+            }
             Err(Trouble::Io(error)) => Err(error),
             Err(Trouble::Here(reason) | Trouble::Missing(reason)) => Ok(Answer::Here(reason)),
             Err(Trouble::Cancelled) => Ok(Answer::Ran(Box::new(ended(errand, Exit::Cancelled, Duration::ZERO)))),
@@ -137,14 +144,16 @@ impl Executor {
     }
 
     fn try_run(&self, errand: &Errand<'_, '_, '_>) -> Result<Run, Trouble> {
-        if self.down.load(Ordering::Relaxed) {
-            return Err(Trouble::Here("the server could not be reached".to_owned()));
-        }
         if let Some(reason) = place::stays(errand.engine, errand.pip, errand.process) {
             return Err(Trouble::Here(reason));
         }
         if let Some(reason) = place::hinders(errand, &self.written)? {
             return Err(Trouble::Here(reason));
+        }
+        if !self.breaker.allows() {
+            return Err(Trouble::Here(
+                "the server did not do its part before, and is not asked for a while".to_owned(),
+            ));
         }
         let mut staged = stage::stage(errand)?;
         let action = action::action(errand, &mut staged, &self.platform)?;
@@ -157,10 +166,8 @@ impl Executor {
         let mut again = true;
         loop {
             self.upload(errand, &staged, &action)?;
-            let cancelled = || errand.engine.cancellation.is_cancelled();
-            let response = match self.remote.execute(&action.digest, skip, &cancelled) {
+            let response = match self.remote.execute(&action.digest, skip) {
                 Ok(response) => response,
-                Err(_) if cancelled() => return Err(Trouble::Cancelled),
                 Err(RemoteError::Execution { code: Code::DeadlineExceeded, .. }) => {
                     return Ok(ended(errand, Exit::TimedOut, begun.elapsed()));
                 }
@@ -195,9 +202,9 @@ impl Executor {
         let result = match self.remote.action_result(&action.digest) {
             Ok(Some(result)) => result,
             Ok(None) => return Ok(None),
-            Err(error @ RemoteError::Unreachable { .. }) => return Err(self.trouble(errand, error)),
             // A server may run actions and keep no results for others to ask for.
-            Err(_) => return Ok(None),
+            Err(RemoteError::Refused { code: Code::Unimplemented | Code::PermissionDenied, .. }) => return Ok(None),
+            Err(error) => return Err(self.trouble(errand, error)),
         };
         if !is_fine(errand, &result) {
             return Ok(None);
@@ -280,46 +287,37 @@ impl Executor {
         Ok(())
     }
 
-    /// What an error of the client means for a process. Whoever cannot be reached once is not asked again.
+    /// What an error of the client means for a process.
     fn trouble(&self, errand: &Errand<'_, '_, '_>, error: RemoteError) -> Trouble {
-        if errand.engine.cancellation.is_cancelled() {
-            return Trouble::Cancelled;
-        }
         match error {
             RemoteError::Store(error) => Trouble::Io(io::Error::other(error)),
             RemoteError::Cancelled => Trouble::Cancelled,
-            error if is_gone(&error) => {
-                if !self.down.swap(true, Ordering::Relaxed) {
-                    let text = format!("{error}; from here on processes run on this machine");
-                    errand.engine.listener.warn(&text);
-                }
-                Trouble::Here("the server could not be reached".to_owned())
+            error => {
+                self.breaker.failed(&error);
+                self.here(errand, &error.to_string())
             }
-            error => self.failed(errand, &error.to_string()),
         }
     }
 
-    /// The server did not do its part: the process is run here, and somebody is told the first time.
+    /// The server did not do its part, and answered.
     fn failed(&self, errand: &Errand<'_, '_, '_>, what: &str) -> Trouble {
+        self.breaker.failed_because(what, false);
+        self.here(errand, what)
+    }
+
+    /// The process is run here. Somebody is told the first time: that it is, or that all are for a while.
+    fn here(&self, errand: &Errand<'_, '_, '_>, what: &str) -> Trouble {
+        let trouble = self.breaker.trouble();
         if !self.told.swap(true, Ordering::Relaxed) {
             let name = super::super::violation::pip_name(errand.engine.world.graph, errand.pip);
             let text = format!(
                 "{name} could not be run remotely, so it runs on this machine: {what}; others of this kind are not \
                  mentioned, `--log` has them all"
             );
-            errand.engine.listener.warn(&text);
+            errand.engine.listener.warn(&trouble.unwrap_or(text));
         }
         Trouble::Here(format!("the server did not run it: {what}"))
     }
-}
-
-/// Whether a server cannot be reached, or cannot be worked with at all.
-fn is_gone(error: &RemoteError) -> bool {
-    matches!(error, RemoteError::Unreachable { .. })
-        || matches!(
-            error,
-            RemoteError::Refused { code: Code::Unavailable | Code::Unauthenticated | Code::PermissionDenied, .. }
-        )
 }
 
 /// Whether the exit code of a result is one that its spec calls a success.
