@@ -96,6 +96,28 @@ fn streams_may_be_compressed() {
 }
 
 #[test]
+fn compressed_streams_may_refer_back_by_eight_mebibytes() {
+    let scene = Scene::new();
+    block(async {
+        let mut client = scene.client().await;
+        let bytes = noise(20 * MIB, 2);
+        let digest = Digest::of(&bytes);
+        let name = format!("uploads/u/compressed-blobs/zstd/{digest}");
+        for (window, taken) in [(24, false), (23, true)] {
+            let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.window_log(window).unwrap();
+            std::io::Write::write_all(&mut encoder, &bytes).unwrap();
+            let packed = encoder.finish().unwrap();
+            match client.upload(&name, &packed, 0, MIB).await {
+                Ok(size) => assert!(taken && size == packed.len() as i64),
+                Err(refused) => assert!(!taken && refused.code() == Code::InvalidArgument, "{refused}"),
+            }
+        }
+        assert_eq!(client.read(&digest).await.unwrap(), bytes);
+    });
+}
+
+#[test]
 fn only_what_is_as_promised_is_taken() {
     let scene = Scene::new();
     block(async {
@@ -206,7 +228,8 @@ fn an_upload_goes_on_after_its_connection_broke() {
             assert_eq!(beyond.code(), Code::InvalidArgument);
             let (received_then, complete) = client.status(&name).await.unwrap();
             assert!(received_then >= received && !complete);
-            let committed = client.upload(&name, &stream, received as usize, MIB).await.unwrap();
+            // And a little earlier is fine too: then the same bytes come again.
+            let committed = client.upload(&name, &stream, received as usize - 1000, MIB).await.unwrap();
             assert_eq!(committed, stream.len() as i64);
             assert_eq!(client.read(&digest).await.unwrap(), bytes);
             std::fs::remove_file(scene.file(&digest)).unwrap();
@@ -263,6 +286,41 @@ fn the_last_client_that_comes_for_an_upload_has_it() {
         }
         tokio::time::timeout(Duration::from_secs(10), task).await.unwrap().unwrap();
         assert_eq!(client.read(&digest).await.unwrap(), bytes);
+    });
+}
+
+#[test]
+fn a_wrong_offset_takes_no_upload_from_its_client() {
+    let scene = Scene::new();
+    block(async {
+        let mut client = scene.client().await;
+        let bytes = noise(4 * MIB, 17);
+        let digest = Digest::of(&bytes);
+        let packed = zstd::encode_all(&bytes[..], 1).unwrap();
+        let cases =
+            [(format!("uploads/u/compressed-blobs/zstd/{digest}"), packed), (upload_name(&digest), bytes.clone())];
+        for (name, stream) in cases {
+            let beyond = client.upload(&name, &stream, MIB, MIB).await.unwrap_err();
+            assert_eq!(beyond.code(), Code::InvalidArgument);
+            let messages = pieces(&name, &stream, 0, MIB);
+            let (sender, receiver) = mpsc::channel(messages.len());
+            let mut streams = scene.client().await.streams;
+            let writing = tokio::spawn(async move { streams.write(ReceiverStream::new(receiver)).await });
+            for message in &messages[..2] {
+                sender.send(message.clone()).await.unwrap();
+            }
+            until_received(&mut client, &name, MIB as i64).await;
+            let beyond = client.upload(&name, &stream, 3 * MIB, MIB).await.unwrap_err();
+            assert_eq!(beyond.code(), Code::InvalidArgument);
+            for message in &messages[2..] {
+                sender.send(message.clone()).await.unwrap();
+            }
+            let answer = writing.await.unwrap().unwrap().into_inner();
+            assert_eq!(answer.committed_size, stream.len() as i64);
+            assert_eq!(client.read(&digest).await.unwrap(), bytes);
+            std::fs::remove_file(scene.file(&digest)).unwrap();
+            assert_eq!(client.read(&digest).await, Err(Code::NotFound));
+        }
     });
 }
 

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use prost::Message as _;
 
 use super::event::Event;
+use super::expiry::Candidate;
 use super::index::{Hash, lock};
 use super::kind::{self, Needs};
 use super::storage::{Refused, Storage};
@@ -69,6 +70,11 @@ impl Results {
     /// The last use of each.
     pub(super) fn uses(&self) -> Vec<(Hash, u64)> {
         lock(&self.table).iter().map(|(key, known)| (*key, known.used)).collect()
+    }
+
+    /// The last use of one.
+    pub(super) fn used(&self, key: &Hash) -> Option<u64> {
+        lock(&self.table).get(key).map(|known| known.used)
     }
 
     /// Forgets a result; its size, if it was there.
@@ -214,7 +220,9 @@ impl Storage {
             if let Some(old) = table.insert(*key, Known { used, size }) {
                 self.index().shrank(old.size);
             }
+            drop(table);
             self.index().grew(size);
+            self.came_late(used, Candidate::Result(*key));
             return Ok(());
         }
     }

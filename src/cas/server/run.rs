@@ -29,6 +29,7 @@ use super::write::Writing;
 use crate::cas::api::reapi::action_cache_server::ActionCacheServer;
 use crate::cas::api::reapi::capabilities_server::CapabilitiesServer;
 use crate::cas::api::reapi::content_addressable_storage_server::ContentAddressableStorageServer;
+use crate::cas::chain::chain;
 
 // How much may be on its way to a client or from it, in one stream and in all streams of a connection.
 const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
@@ -248,23 +249,23 @@ async fn upkeep(storage: Arc<Storage>, uploads: Arc<Uploads>, keep: Duration, ke
     let mut reload = tokio::time::interval(RELOAD);
     save.tick().await;
     loop {
-        let work: Box<dyn FnOnce() -> Result<(), String> + Send> = tokio::select! {
+        let work: Box<dyn FnOnce() -> Vec<Event> + Send> = tokio::select! {
             _ = save.tick() => {
                 let storage = Arc::clone(&storage);
-                Box::new(move || storage.save().map_err(|error| error.to_string()))
+                Box::new(move || storage.save().err().map(|error| Event::Failed(error.to_string())).into_iter().collect())
             }
             _ = clean.tick() => {
                 let uploads = Arc::clone(&uploads);
-                Box::new(move || { uploads.clean(); Ok(()) })
+                Box::new(move || { uploads.clean(); Vec::new() })
             }
             _ = reload.tick() => {
                 let keys = Arc::clone(&keys);
-                Box::new(move || keys.reload().map_err(|error| error.to_string()))
+                Box::new(move || keys.reload())
             }
         };
-        let done = tokio::task::spawn_blocking(work).await;
-        if let Ok(Err(message)) = done {
-            storage.tell(&Event::Failed(message));
+        // What panicked has been told.
+        for event in tokio::task::spawn_blocking(work).await.unwrap_or_default() {
+            storage.tell(&event);
         }
     }
 }
@@ -280,17 +281,6 @@ fn tls(files: &TlsFiles) -> Result<ServerTlsConfig, ServerError> {
     let checked = tonic::transport::Server::builder().tls_config(config.clone());
     checked.map_err(|error| ServerError::Tls(chain(&error)))?;
     Ok(config)
-}
-
-// An error with those behind it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 // Each connection and each upload has a file descriptor: as many as the system lets this process have.
