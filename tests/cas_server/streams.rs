@@ -7,6 +7,7 @@ use dscript::cas::api::bytestream::{ReadRequest, WriteRequest};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
+use tonic::transport::Endpoint;
 
 use super::scene::{Client, MIB, Scene, block, noise, pieces};
 
@@ -380,10 +381,94 @@ fn clients_that_stand_still_are_given_up_and_may_come_back() {
         tokio::time::sleep(Duration::from_millis(1500)).await;
         assert_eq!(client.read(&digest).await.unwrap(), bytes);
         let mut got = 0;
-        while let Ok(Some(message)) = stream.message().await {
-            got += message.data.len();
-        }
+        let ended = loop {
+            match stream.message().await {
+                Ok(Some(message)) => got += message.data.len(),
+                ended => break ended,
+            }
+        };
         assert!(got < bytes.len(), "it was not broken off");
+        assert!(ended.is_err(), "a part passes for the whole");
+    });
+}
+
+#[test]
+fn clients_that_send_very_slowly_are_given_up_and_may_come_back() {
+    let scene = Scene::with(|options| options.patience = Duration::from_secs(1));
+    block(async {
+        let mut client = scene.client().await;
+        let bytes = noise(MIB, 18);
+        let digest = Digest::of(&bytes);
+        let name = upload_name(&digest);
+        let messages = pieces(&name, &bytes, 0, 10);
+        let (sender, receiver) = mpsc::channel(1);
+        let mut streams = scene.client().await.streams;
+        tokio::spawn(async move {
+            for message in messages {
+                if sender.send(message).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let ended = streams.write(ReceiverStream::new(receiver)).await.unwrap_err();
+        assert_eq!(ended.code(), Code::DeadlineExceeded);
+        let (received, _) = client.status(&name).await.unwrap();
+        assert!(received > 0 && received < 10_000, "{received}");
+        assert_eq!(client.upload(&name, &bytes, received as usize, MIB).await.unwrap(), MIB as i64);
+        assert_eq!(client.read(&digest).await.unwrap(), bytes);
+    });
+}
+
+#[test]
+fn a_client_may_read_slowly_as_long_as_it_goes_on() {
+    let scene = Scene::with(|options| options.patience = Duration::from_secs(3));
+    block(async {
+        let mut client = scene.client().await;
+        let bytes = noise(20 * MIB, 19);
+        let digest = Digest::of(&bytes);
+        client.upload(&upload_name(&digest), &bytes, 0, MIB).await.unwrap();
+        let request = ReadRequest { resource_name: format!("blobs/{digest}"), ..Default::default() };
+        let mut stream = client.streams.read(request).await.unwrap().into_inner();
+        let mut got = Vec::new();
+        while let Some(message) = stream.message().await.unwrap() {
+            got.extend(message.data);
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        assert!(got == bytes);
+    });
+}
+
+#[test]
+fn a_client_that_takes_no_answers_loses_its_connection() {
+    let scene = Scene::with(|options| {
+        options.patience = Duration::from_millis(500);
+        options.max_requests = 2;
+    });
+    block(async {
+        let mut client = scene.client().await;
+        let large = noise(20 * MIB, 20);
+        let digest = Digest::of(&large);
+        client.upload(&upload_name(&digest), &large, 0, MIB).await.unwrap();
+        let small = noise(MIB - 10, 21);
+        client.put(&small).await;
+        // A stream that it does not read takes all that the connection may have on its way, so that nothing else comes.
+        let endpoint = Endpoint::from_shared(scene.url().replace("grpc://", "http://")).unwrap();
+        let endpoint = endpoint.initial_stream_window_size(60_000).initial_connection_window_size(60_000);
+        let mut stuck = Client::on(endpoint.connect().await.unwrap());
+        let request = ReadRequest { resource_name: format!("blobs/{digest}"), ..Default::default() };
+        let stream = stuck.streams.read(request).await.unwrap().into_inner();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let waiting = (0..2).map(|_| {
+            let mut stuck = stuck.clone();
+            let digest = Digest::of(&small);
+            tokio::spawn(async move { stuck.get(&digest).await })
+        });
+        for waiting in waiting.collect::<Vec<_>>() {
+            assert!(waiting.await.unwrap().is_err());
+        }
+        assert_eq!(client.get(&Digest::of(&small)).await.unwrap(), small);
+        drop(stream);
     });
 }
 

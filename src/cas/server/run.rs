@@ -8,7 +8,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
+use tonic::service::Routes;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
 use super::ServerError;
@@ -31,10 +32,11 @@ use crate::cas::api::reapi::capabilities_server::CapabilitiesServer;
 use crate::cas::api::reapi::content_addressable_storage_server::ContentAddressableStorageServer;
 use crate::cas::chain::chain;
 
-// How much may be on its way to a client or from it, in one stream and in all streams of a connection.
-const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
-const FRAME: u32 = 1024 * 1024;
+// How much may be on its way from a client, and so may wait here until it is looked at: in one stream, in all streams of a
+// connection, and in one frame, which is not counted by the others until it is whole. For the first connections, which
+// may be far away and fast, and for the others, of which there may be thousands.
+const ROOMY: [u32; 3] = [2 << 20, 4 << 20, 1 << 20];
+const TIGHT: [u32; 3] = [128 << 10, 256 << 10, 64 << 10];
 
 // Requests of one connection at a time.
 const STREAMS: u32 = 256;
@@ -159,41 +161,38 @@ impl Bound {
             writing: Writing { storage: Arc::clone(&storage), uploads: Arc::clone(&uploads), patience },
             streams,
         };
-        let mut server = tonic::transport::Server::builder()
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_frame_size(FRAME)
-            .max_concurrent_streams(STREAMS)
-            .http2_keepalive_interval(Some(Duration::from_secs(30)))
-            .http2_keepalive_timeout(Some(Duration::from_secs(20)));
-        if let Some(tls) = tls {
-            server = server.tls_config(tls).map_err(|error| ServerError::Tls(chain(&error)))?;
-        }
         let guard = |limit| (Arc::clone(&keys), limit);
-        let router = server
-            .add_service(guarded(
-                ContentAddressableStorageServer::new(contents).max_decoding_message_size(MESSAGE),
-                guard(requests.clone()),
-            ))
-            .add_service(guarded(byte_stream, guard(None)))
-            .add_service(guarded(
-                ActionCacheServer::new(actions).max_decoding_message_size(MESSAGE),
-                guard(requests.clone()),
-            ))
-            .add_service(guarded(CapabilitiesServer::new(Offer { max_size: options.max_size }), guard(requests)));
+        let routes = Routes::new(guarded(
+            ContentAddressableStorageServer::new(contents).max_decoding_message_size(MESSAGE),
+            guard(requests.clone()),
+        ))
+        .add_service(guarded(byte_stream, guard(None)))
+        .add_service(guarded(
+            ActionCacheServer::new(actions).max_decoding_message_size(MESSAGE),
+            guard(requests.clone()),
+        ))
+        .add_service(guarded(CapabilitiesServer::new(Offer { max_size: options.max_size }), guard(requests)));
 
         let listener = tokio::net::TcpListener::from_std(listener).map_err(|error| failed(&error))?;
-        let incoming = listen::accept(listener, options.max_connections);
+        let [roomy, tight] = listen::accept(listener, options.max_connections, patience);
         let upkeep = tokio::spawn(upkeep(Arc::clone(&storage), uploads, options.keep_uploads, keys));
-        let (told, heard) = oneshot::channel();
-        let signal = async move {
-            shutdown.await;
-            let _ = told.send(());
+        let (told, heard) = watch::channel(false);
+        let on = |incoming: listen::Incoming, windows| {
+            let (server, mut heard) = (server(windows, tls.clone()), heard.clone());
+            let routes = routes.clone();
+            async move {
+                let stopped = async move {
+                    let _ = heard.wait_for(|told| *told).await;
+                };
+                let served = server?.add_routes(routes).serve_with_incoming_shutdown(incoming, stopped).await;
+                served.map_err(|error| failed(&error))
+            }
         };
+        let both = async { tokio::try_join!(on(roomy, ROOMY), on(tight, TIGHT)).map(|_| ()) };
         let served = tokio::select! {
-            served = router.serve_with_incoming_shutdown(incoming, signal) => served.map_err(|error| failed(&error)),
+            served = both => served,
             // Clients that do not come to an end are cut off.
-            () = async { let _ = heard.await; tokio::time::sleep(grace).await } => Ok(()),
+            () = async { shutdown.await; let _ = told.send(true); tokio::time::sleep(grace).await } => Ok(()),
         };
         upkeep.abort();
         served
@@ -230,6 +229,23 @@ impl Drop for Running {
     fn drop(&mut self) {
         // There is nobody to tell.
         let _ = self.end();
+    }
+}
+
+fn server(
+    [stream, connection, frame]: [u32; 3],
+    tls: Option<ServerTlsConfig>,
+) -> Result<tonic::transport::Server, ServerError> {
+    let server = tonic::transport::Server::builder()
+        .initial_stream_window_size(stream)
+        .initial_connection_window_size(connection)
+        .max_frame_size(frame)
+        .max_concurrent_streams(STREAMS)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)));
+    match tls {
+        Some(tls) => server.tls_config(tls).map_err(|error| ServerError::Tls(chain(&error))),
+        None => Ok(server),
     }
 }
 
