@@ -133,7 +133,10 @@ impl ContentAddressableStorage for Contents {
                 let page;
                 (pages, page) = match worked.await {
                     Ok((pages, page)) => (pages, page.transpose()),
-                    Err(_) => return,
+                    Err(status) => {
+                        let _ = sender.send(Err(status)).await;
+                        return;
+                    }
                 };
                 let Some(page) = page else { return };
                 let failed = page.is_err();

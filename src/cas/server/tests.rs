@@ -286,7 +286,9 @@ fn what_comes_while_much_expires_goes_before_what_it_needs() {
     for with_result in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let storage = open(folder.path());
-        (0..600_u64).for_each(|number| drop(add(&storage, &number.to_le_bytes())));
+        for number in 0..600_u64 {
+            add(&storage, &number.to_le_bytes());
+        }
         let file = add(&storage, b"file");
         let inner = add_directory(&storage, &[file], &[]);
         let late: Vec<Digest> = (600..900_u64).map(|number| add(&storage, &number.to_le_bytes())).collect();
