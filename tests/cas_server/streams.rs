@@ -6,8 +6,8 @@ use dscript::cas::Digest;
 use dscript::cas::api::bytestream::{ReadRequest, WriteRequest};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Code;
 use tonic::transport::Endpoint;
+use tonic::{Code, Status};
 
 use super::scene::{Client, MIB, Scene, block, noise, pieces};
 
@@ -177,20 +177,20 @@ fn the_empty_blob_can_be_written_too() {
     });
 }
 
-// Sends the first so many pieces, waits until they have arrived, and lets the stream hang there.
-async fn begin(
-    client: &Client,
-    messages: &[WriteRequest],
-) -> (mpsc::Sender<WriteRequest>, tokio::task::JoinHandle<()>) {
+type Writing = tokio::task::JoinHandle<Result<i64, Status>>;
+
+// Begins to write with these messages, and lets the stream hang there; more may be sent.
+async fn begin(client: &Client, messages: &[WriteRequest]) -> (mpsc::Sender<WriteRequest>, Writing) {
     let (sender, receiver) = mpsc::channel(messages.len().max(1));
     for message in messages {
         sender.send(message.clone()).await.unwrap();
     }
     let mut streams = client.streams.clone();
-    let task = tokio::spawn(async move {
-        let _ = streams.write(ReceiverStream::new(receiver)).await;
+    let writing = tokio::spawn(async move {
+        let answer = streams.write(ReceiverStream::new(receiver)).await;
+        answer.map(|answer| answer.into_inner().committed_size)
     });
-    (sender, task)
+    (sender, writing)
 }
 
 async fn until_received(client: &mut Client, name: &str, least: i64) -> i64 {
@@ -285,7 +285,7 @@ fn the_last_client_that_comes_for_an_upload_has_it() {
         for message in &messages[2..] {
             let _ = sender.send(message.clone()).await;
         }
-        tokio::time::timeout(Duration::from_secs(10), task).await.unwrap().unwrap();
+        let _ = tokio::time::timeout(Duration::from_secs(10), task).await.unwrap().unwrap();
         assert_eq!(client.read(&digest).await.unwrap(), bytes);
     });
 }
@@ -304,20 +304,14 @@ fn a_wrong_offset_takes_no_upload_from_its_client() {
             let beyond = client.upload(&name, &stream, MIB, MIB).await.unwrap_err();
             assert_eq!(beyond.code(), Code::InvalidArgument);
             let messages = pieces(&name, &stream, 0, MIB);
-            let (sender, receiver) = mpsc::channel(messages.len());
-            let mut streams = scene.client().await.streams;
-            let writing = tokio::spawn(async move { streams.write(ReceiverStream::new(receiver)).await });
-            for message in &messages[..2] {
-                sender.send(message.clone()).await.unwrap();
-            }
+            let (sender, writing) = begin(&scene.client().await, &messages[..2]).await;
             until_received(&mut client, &name, MIB as i64).await;
             let beyond = client.upload(&name, &stream, 3 * MIB, MIB).await.unwrap_err();
             assert_eq!(beyond.code(), Code::InvalidArgument);
             for message in &messages[2..] {
                 sender.send(message.clone()).await.unwrap();
             }
-            let answer = writing.await.unwrap().unwrap().into_inner();
-            assert_eq!(answer.committed_size, stream.len() as i64);
+            assert_eq!(writing.await.unwrap().unwrap(), stream.len() as i64);
             assert_eq!(client.read(&digest).await.unwrap(), bytes);
             std::fs::remove_file(scene.file(&digest)).unwrap();
             assert_eq!(client.read(&digest).await, Err(Code::NotFound));
@@ -334,12 +328,7 @@ fn an_upload_ends_when_somebody_else_has_brought_the_blob() {
         let digest = Digest::of(&bytes);
         let slow = format!("uploads/slow/blobs/{digest}");
         let messages = pieces(&slow, &bytes, 0, MIB);
-        let (sender, receiver) = mpsc::channel(1);
-        let mut streams = scene.client().await.streams;
-        let writing = tokio::spawn(async move { streams.write(ReceiverStream::new(receiver)).await });
-        for message in &messages[..2] {
-            sender.send(message.clone()).await.unwrap();
-        }
+        let (sender, writing) = begin(&scene.client().await, &messages[..2]).await;
         until_received(&mut client, &slow, MIB as i64).await;
         client.upload(&upload_name(&digest), &bytes, 0, MIB).await.unwrap();
         // It is told with what it sends next, long before it has sent everything.
@@ -347,7 +336,7 @@ fn an_upload_ends_when_somebody_else_has_brought_the_blob() {
             let _ = sender.send(message.clone()).await;
         }
         let answer = tokio::time::timeout(Duration::from_secs(10), writing).await.unwrap().unwrap().unwrap();
-        assert_eq!(answer.into_inner().committed_size, 8 * MIB as i64);
+        assert_eq!(answer, 8 * MIB as i64);
     });
 }
 
@@ -360,12 +349,8 @@ fn clients_that_stand_still_are_given_up_and_may_come_back() {
         let digest = Digest::of(&bytes);
         let name = upload_name(&digest);
         let messages = pieces(&name, &bytes, 0, MIB);
-        let (sender, receiver) = mpsc::channel(3);
-        for message in &messages[..2] {
-            sender.send(message.clone()).await.unwrap();
-        }
-        let mut streams = scene.client().await.streams;
-        let ended = streams.write(ReceiverStream::new(receiver)).await.unwrap_err();
+        let (_sender, writing) = begin(&scene.client().await, &messages[..2]).await;
+        let ended = writing.await.unwrap().unwrap_err();
         assert_eq!(ended.code(), Code::DeadlineExceeded);
         let (received, _) = client.status(&name).await.unwrap();
         assert_eq!(received, 2 * MIB as i64);
@@ -401,8 +386,7 @@ fn clients_that_send_very_slowly_are_given_up_and_may_come_back() {
         let digest = Digest::of(&bytes);
         let name = upload_name(&digest);
         let messages = pieces(&name, &bytes, 0, 10);
-        let (sender, receiver) = mpsc::channel(1);
-        let mut streams = scene.client().await.streams;
+        let (sender, writing) = begin(&scene.client().await, &[]).await;
         tokio::spawn(async move {
             for message in messages {
                 if sender.send(message).await.is_err() {
@@ -411,7 +395,7 @@ fn clients_that_send_very_slowly_are_given_up_and_may_come_back() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         });
-        let ended = streams.write(ReceiverStream::new(receiver)).await.unwrap_err();
+        let ended = writing.await.unwrap().unwrap_err();
         assert_eq!(ended.code(), Code::DeadlineExceeded);
         let (received, _) = client.status(&name).await.unwrap();
         assert!(received > 0 && received < 10_000, "{received}");

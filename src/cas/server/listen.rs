@@ -74,7 +74,7 @@ pub(super) fn accept(listener: TcpListener, most: usize, patience: Duration) -> 
             let connection = Connection {
                 stream,
                 peer: Peer::new(stranger),
-                look: Box::pin(sleep(patience / CROWDED)),
+                look: Box::pin(sleep(pause(patience))),
                 patience,
                 crowded: Arc::clone(&crowded),
                 _permits: (place, roomy_place),
@@ -102,11 +102,15 @@ impl Connection {
             if !self.peer.may_stay(self.patience, self.crowded.load(Ordering::Relaxed)) {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            let next = Instant::now() + self.patience / CROWDED;
-            self.look.as_mut().reset(next);
+            self.look.as_mut().reset(Instant::now() + pause(self.patience));
         }
         Ok(())
     }
+}
+
+// How long until the next look.
+fn pause(patience: Duration) -> Duration {
+    (patience / CROWDED).clamp(Duration::from_millis(10), Duration::from_secs(60))
 }
 
 impl AsyncRead for Connection {

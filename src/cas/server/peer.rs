@@ -16,6 +16,9 @@ use tonic::codegen::{Bytes, Context, Poll};
 
 use super::index::lock;
 
+/// How much less patience there is with strangers when others wait for a place.
+pub(super) const CROWDED: u32 = 8;
+
 /// The client of a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Peer(Arc<Known>);
@@ -59,7 +62,7 @@ impl Peer {
             return self.0.since.elapsed() <= if crowded { patience / CROWDED } else { patience };
         }
         // Its own stream is told of it first, so that it ends well where the client still takes a little.
-        let overdue = |since: &Instant| since.elapsed() > 2 * patience;
+        let overdue = |since: &Instant| since.elapsed() > patience.saturating_mul(2);
         !lock(&self.0.waiting).since.values().any(overdue)
     }
 
@@ -71,9 +74,6 @@ impl Peer {
         lock(&self.0.waiting).since.insert(answer, Instant::now());
     }
 }
-
-/// How much less patience there is with strangers when others wait for a place, and how often that is looked at.
-pub(super) const CROWDED: u32 = 8;
 
 impl Held {
     /// Holds a place among those who are served until the answer has been taken.

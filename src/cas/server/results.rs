@@ -89,15 +89,23 @@ impl Results {
     fn remove_if(&self, key: &Hash, is_it: impl FnOnce(&Known) -> bool) -> Result<Option<u64>, StoreError> {
         let mut table = lock(&self.table);
         let Some(known) = table.get(key).copied().filter(is_it) else { return Ok(None) };
-        let path = self.path(key);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(StoreError::Io { action: "remove", path, source: error });
-            }
-            _ => {}
-        }
+        self.remove_file(key)?;
         table.remove(key);
         Ok(Some(known.size))
+    }
+
+    /// Removes the file of a result, whatever the table says.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub(super) fn remove_file(&self, key: &Hash) -> Result<(), StoreError> {
+        let path = self.path(key);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::Io { action: "remove", path, source })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The keys and sizes of the files that are there.
@@ -255,20 +263,6 @@ impl Storage {
                 Ok(true)
             }
             Err(_) => Ok(false),
-        }
-    }
-
-    /// Removes the file of a result that is not in the table.
-    ///
-    /// # Errors
-    /// When the file system refuses.
-    pub(super) fn remove_stray_result(&self, key: &Hash) -> Result<(), StoreError> {
-        let path = self.results.path(key);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StoreError::Io { action: "remove", path, source: error })
-            }
-            _ => Ok(()),
         }
     }
 }

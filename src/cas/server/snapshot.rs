@@ -86,7 +86,7 @@ impl Storage {
                 None if self.recover_result(&key, size)? => {}
                 None => {
                     self.tell(&Event::CorruptResult);
-                    self.remove_stray_result(&key)?;
+                    self.results.remove_file(&key)?;
                     continue;
                 }
             }

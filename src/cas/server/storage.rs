@@ -341,7 +341,9 @@ impl Storage {
                     tries -= 1;
                     // More than that, or the next one has the same trouble.
                     let wanted = room_of(size).saturating_mul(2).max(self.index.room() / 20);
-                    if self.expire(self.index.room().saturating_sub(wanted))? == 0 {
+                    let before = self.index.room();
+                    // Somebody else may have made room while this one waited.
+                    if self.expire(before.saturating_sub(wanted))? == 0 && self.index.room() >= before {
                         self.tell(&Event::DiskFull);
                         return Err(error);
                     }

@@ -48,6 +48,16 @@ fn add_directory(storage: &Storage, files: &[Digest], directories: &[Digest]) ->
     add(storage, &directory.encode_to_vec())
 }
 
+// The result of an action with one output, a directory.
+fn result_with(directory: &Digest) -> reapi::ActionResult {
+    let directory = reapi::OutputDirectory {
+        path: "d".to_owned(),
+        root_directory_digest: Some((*directory).into()),
+        ..Default::default()
+    };
+    reapi::ActionResult { output_directories: vec![directory], ..Default::default() }
+}
+
 fn used(storage: &Storage, digest: &Digest) -> u64 {
     storage.index().get(digest).unwrap().used
 }
@@ -110,14 +120,7 @@ fn a_kill_loses_no_order() {
     // After the picture was taken: a directory that needs an old file, and a result.
     let late = add_directory(&storage, &[file], &[known]);
     let key = results::key("", &Digest::of(b"action"));
-    let result = reapi::ActionResult {
-        output_directories: vec![reapi::OutputDirectory {
-            path: "d".to_owned(),
-            root_directory_digest: Some(late.into()),
-            ..Default::default()
-        }],
-        ..Default::default()
-    };
+    let result = result_with(&late);
     storage.put_result(&key, &result).unwrap();
     drop(storage);
 
@@ -171,14 +174,7 @@ fn a_result_lacks_nothing() {
     let file = add(&storage, b"file");
     let root = add_directory(&storage, &[file, Digest::of(b"absent")], &[]);
     let key = results::key("", &Digest::of(b"action"));
-    let result = reapi::ActionResult {
-        output_directories: vec![reapi::OutputDirectory {
-            path: "d".to_owned(),
-            root_directory_digest: Some(root.into()),
-            ..Default::default()
-        }],
-        ..Default::default()
-    };
+    let result = result_with(&root);
     match storage.put_result(&key, &result) {
         Err(Unfit::Missing(missing)) => assert_eq!(missing, [Digest::of(b"absent")]),
         other => panic!("{other:?}"),
@@ -299,10 +295,7 @@ fn what_comes_while_much_expires_goes_before_what_it_needs() {
                 let added = add_directory(&storage, &[], &[inner]);
                 outer = Some(added);
                 if with_result {
-                    let directory =
-                        reapi::OutputDirectory { root_directory_digest: Some(added.into()), ..Default::default() };
-                    let result = reapi::ActionResult { output_directories: vec![directory], ..Default::default() };
-                    storage.put_result(&key, &result).unwrap();
+                    storage.put_result(&key, &result_with(&added)).unwrap();
                 }
             }
             let there = |digest: &Digest| storage.index().get(digest).is_some();
