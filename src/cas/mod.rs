@@ -4,6 +4,8 @@
 
 #[cfg(feature = "remote")]
 pub mod api;
+#[cfg(all(feature = "remote", target_os = "linux"))]
+mod chain;
 mod digest;
 #[cfg(all(feature = "remote", target_os = "linux"))]
 pub mod remote;

@@ -1,7 +1,9 @@
 //! Who may do what.
 
-use std::net::SocketAddr;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dscript::cas::Digest;
 use dscript::cas::api::reapi;
@@ -84,6 +86,84 @@ fn tokens_decide_who_reads_and_who_writes() {
         assert!(!cache.action_cache_update_capabilities.unwrap().update_enabled);
         let (reads, writes) = codes(&mut client, "secret").await;
         assert!(all(&reads, Code::Ok) && all(&writes, Code::Ok), "{reads:?} {writes:?}");
+    });
+}
+
+#[test]
+fn clients_without_a_token_keep_nobody_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "secret").unwrap();
+    let scene = Scene::with(|options| {
+        options.tokens = Some(token);
+        options.max_connections = 4;
+        options.patience = Duration::from_secs(4);
+    });
+    block(async {
+        let url = scene.url();
+        let others: Vec<_> = (0..6)
+            .map(|_| {
+                let url = url.clone();
+                // As long as they are let, they ask, and keep their connections.
+                tokio::spawn(async move {
+                    let mut client = Client::connect(&url).await;
+                    loop {
+                        let request = with_token(reapi::GetCapabilitiesRequest::default(), "wrong");
+                        assert!(client.capabilities.get_capabilities(request).await.is_err());
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        // A client may have to come twice, where it takes long for its first word.
+        let served = async {
+            loop {
+                let mut client = Client::connect(&url).await;
+                let request = with_token(reapi::GetCapabilitiesRequest::default(), "secret");
+                if client.capabilities.get_capabilities(request).await.is_ok() {
+                    return;
+                }
+            }
+        };
+        served.await;
+        for other in others {
+            other.abort();
+            assert!(other.await.unwrap_err().is_cancelled());
+        }
+    });
+}
+
+#[test]
+fn a_connection_without_a_request_ends_and_one_with_a_client_stays() {
+    let scene = Scene::with(|options| {
+        options.max_connections = 1;
+        options.patience = Duration::from_secs(1);
+    });
+    let address = scene.running.as_ref().unwrap().address();
+    // The last one is all that HTTP/2 wants to begin with.
+    for word in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(word).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(25))).unwrap();
+        if let Err(error) = stream.read_to_end(&mut Vec::new()) {
+            assert!(!matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+        }
+    }
+    block(async {
+        let mut first = scene.client().await;
+        first.put(b"text").await;
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        let url = scene.url();
+        let mut second = tokio::spawn(async move {
+            let mut client = Client::connect(&url).await;
+            client.has(&Digest::of(b"text")).await
+        });
+        let early = tokio::time::timeout(Duration::from_millis(1500), &mut second).await;
+        assert!(early.is_err(), "it was let in");
+        assert!(first.has(&Digest::of(b"text")).await);
+        drop(first);
+        assert!(second.await.unwrap());
     });
 }
 

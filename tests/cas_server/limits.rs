@@ -314,6 +314,30 @@ fn connections_are_limited_and_those_that_say_garbage_end() {
 }
 
 #[test]
+fn only_the_first_connections_may_have_much_on_its_way() {
+    let scene = Scene::new();
+    let address = scene.running.as_ref().unwrap().address();
+    let mut connections = Vec::new();
+    let mut windows = Vec::new();
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+        // The first frame is of settings, of six bytes each: number 4 is what a stream may send before it is read.
+        let mut header = [0; 9];
+        stream.read_exact(&mut header).unwrap();
+        assert_eq!(header[3], 4);
+        let mut settings = vec![0; usize::from(header[1]) << 8 | usize::from(header[2])];
+        stream.read_exact(&mut settings).unwrap();
+        let window = settings.chunks(6).find(|setting| setting[..2] == [0, 4]).unwrap();
+        windows.push(u32::from_be_bytes(window[2..].try_into().unwrap()));
+        connections.push(stream);
+    }
+    assert_eq!(windows[..128], [2 << 20; 128]);
+    assert_eq!(windows[128..], [128 << 10; 72]);
+}
+
+#[test]
 fn a_server_ends_with_what_it_has_begun() {
     let scene = Scene::new();
     let bytes = noise(4 * MIB, 1);

@@ -6,7 +6,8 @@ use dscript::cas::Digest;
 use dscript::cas::api::bytestream::{ReadRequest, WriteRequest};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Code;
+use tonic::transport::Endpoint;
+use tonic::{Code, Status};
 
 use super::scene::{Client, MIB, Scene, block, noise, pieces};
 
@@ -96,6 +97,28 @@ fn streams_may_be_compressed() {
 }
 
 #[test]
+fn compressed_streams_may_refer_back_by_eight_mebibytes() {
+    let scene = Scene::new();
+    block(async {
+        let mut client = scene.client().await;
+        let bytes = noise(20 * MIB, 2);
+        let digest = Digest::of(&bytes);
+        let name = format!("uploads/u/compressed-blobs/zstd/{digest}");
+        for (window, taken) in [(24, false), (23, true)] {
+            let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.window_log(window).unwrap();
+            std::io::Write::write_all(&mut encoder, &bytes).unwrap();
+            let packed = encoder.finish().unwrap();
+            match client.upload(&name, &packed, 0, MIB).await {
+                Ok(size) => assert!(taken && size == packed.len() as i64),
+                Err(refused) => assert!(!taken && refused.code() == Code::InvalidArgument, "{refused}"),
+            }
+        }
+        assert_eq!(client.read(&digest).await.unwrap(), bytes);
+    });
+}
+
+#[test]
 fn only_what_is_as_promised_is_taken() {
     let scene = Scene::new();
     block(async {
@@ -154,20 +177,20 @@ fn the_empty_blob_can_be_written_too() {
     });
 }
 
-// Sends the first so many pieces, waits until they have arrived, and lets the stream hang there.
-async fn begin(
-    client: &Client,
-    messages: &[WriteRequest],
-) -> (mpsc::Sender<WriteRequest>, tokio::task::JoinHandle<()>) {
+type Writing = tokio::task::JoinHandle<Result<i64, Status>>;
+
+// Begins to write with these messages, and lets the stream hang there; more may be sent.
+async fn begin(client: &Client, messages: &[WriteRequest]) -> (mpsc::Sender<WriteRequest>, Writing) {
     let (sender, receiver) = mpsc::channel(messages.len().max(1));
     for message in messages {
         sender.send(message.clone()).await.unwrap();
     }
     let mut streams = client.streams.clone();
-    let task = tokio::spawn(async move {
-        let _ = streams.write(ReceiverStream::new(receiver)).await;
+    let writing = tokio::spawn(async move {
+        let answer = streams.write(ReceiverStream::new(receiver)).await;
+        answer.map(|answer| answer.into_inner().committed_size)
     });
-    (sender, task)
+    (sender, writing)
 }
 
 async fn until_received(client: &mut Client, name: &str, least: i64) -> i64 {
@@ -206,7 +229,8 @@ fn an_upload_goes_on_after_its_connection_broke() {
             assert_eq!(beyond.code(), Code::InvalidArgument);
             let (received_then, complete) = client.status(&name).await.unwrap();
             assert!(received_then >= received && !complete);
-            let committed = client.upload(&name, &stream, received as usize, MIB).await.unwrap();
+            // And a little earlier is fine too: then the same bytes come again.
+            let committed = client.upload(&name, &stream, received as usize - 1000, MIB).await.unwrap();
             assert_eq!(committed, stream.len() as i64);
             assert_eq!(client.read(&digest).await.unwrap(), bytes);
             std::fs::remove_file(scene.file(&digest)).unwrap();
@@ -261,8 +285,37 @@ fn the_last_client_that_comes_for_an_upload_has_it() {
         for message in &messages[2..] {
             let _ = sender.send(message.clone()).await;
         }
-        tokio::time::timeout(Duration::from_secs(10), task).await.unwrap().unwrap();
+        let _ = tokio::time::timeout(Duration::from_secs(10), task).await.unwrap().unwrap();
         assert_eq!(client.read(&digest).await.unwrap(), bytes);
+    });
+}
+
+#[test]
+fn a_wrong_offset_takes_no_upload_from_its_client() {
+    let scene = Scene::new();
+    block(async {
+        let mut client = scene.client().await;
+        let bytes = noise(4 * MIB, 17);
+        let digest = Digest::of(&bytes);
+        let packed = zstd::encode_all(&bytes[..], 1).unwrap();
+        let cases =
+            [(format!("uploads/u/compressed-blobs/zstd/{digest}"), packed), (upload_name(&digest), bytes.clone())];
+        for (name, stream) in cases {
+            let beyond = client.upload(&name, &stream, MIB, MIB).await.unwrap_err();
+            assert_eq!(beyond.code(), Code::InvalidArgument);
+            let messages = pieces(&name, &stream, 0, MIB);
+            let (sender, writing) = begin(&scene.client().await, &messages[..2]).await;
+            until_received(&mut client, &name, MIB as i64).await;
+            let beyond = client.upload(&name, &stream, 3 * MIB, MIB).await.unwrap_err();
+            assert_eq!(beyond.code(), Code::InvalidArgument);
+            for message in &messages[2..] {
+                sender.send(message.clone()).await.unwrap();
+            }
+            assert_eq!(writing.await.unwrap().unwrap(), stream.len() as i64);
+            assert_eq!(client.read(&digest).await.unwrap(), bytes);
+            std::fs::remove_file(scene.file(&digest)).unwrap();
+            assert_eq!(client.read(&digest).await, Err(Code::NotFound));
+        }
     });
 }
 
@@ -275,12 +328,7 @@ fn an_upload_ends_when_somebody_else_has_brought_the_blob() {
         let digest = Digest::of(&bytes);
         let slow = format!("uploads/slow/blobs/{digest}");
         let messages = pieces(&slow, &bytes, 0, MIB);
-        let (sender, receiver) = mpsc::channel(1);
-        let mut streams = scene.client().await.streams;
-        let writing = tokio::spawn(async move { streams.write(ReceiverStream::new(receiver)).await });
-        for message in &messages[..2] {
-            sender.send(message.clone()).await.unwrap();
-        }
+        let (sender, writing) = begin(&scene.client().await, &messages[..2]).await;
         until_received(&mut client, &slow, MIB as i64).await;
         client.upload(&upload_name(&digest), &bytes, 0, MIB).await.unwrap();
         // It is told with what it sends next, long before it has sent everything.
@@ -288,7 +336,7 @@ fn an_upload_ends_when_somebody_else_has_brought_the_blob() {
             let _ = sender.send(message.clone()).await;
         }
         let answer = tokio::time::timeout(Duration::from_secs(10), writing).await.unwrap().unwrap().unwrap();
-        assert_eq!(answer.into_inner().committed_size, 8 * MIB as i64);
+        assert_eq!(answer, 8 * MIB as i64);
     });
 }
 
@@ -301,12 +349,8 @@ fn clients_that_stand_still_are_given_up_and_may_come_back() {
         let digest = Digest::of(&bytes);
         let name = upload_name(&digest);
         let messages = pieces(&name, &bytes, 0, MIB);
-        let (sender, receiver) = mpsc::channel(3);
-        for message in &messages[..2] {
-            sender.send(message.clone()).await.unwrap();
-        }
-        let mut streams = scene.client().await.streams;
-        let ended = streams.write(ReceiverStream::new(receiver)).await.unwrap_err();
+        let (_sender, writing) = begin(&scene.client().await, &messages[..2]).await;
+        let ended = writing.await.unwrap().unwrap_err();
         assert_eq!(ended.code(), Code::DeadlineExceeded);
         let (received, _) = client.status(&name).await.unwrap();
         assert_eq!(received, 2 * MIB as i64);
@@ -322,10 +366,93 @@ fn clients_that_stand_still_are_given_up_and_may_come_back() {
         tokio::time::sleep(Duration::from_millis(1500)).await;
         assert_eq!(client.read(&digest).await.unwrap(), bytes);
         let mut got = 0;
-        while let Ok(Some(message)) = stream.message().await {
-            got += message.data.len();
-        }
+        let ended = loop {
+            match stream.message().await {
+                Ok(Some(message)) => got += message.data.len(),
+                ended => break ended,
+            }
+        };
         assert!(got < bytes.len(), "it was not broken off");
+        assert!(ended.is_err(), "a part passes for the whole");
+    });
+}
+
+#[test]
+fn clients_that_send_very_slowly_are_given_up_and_may_come_back() {
+    let scene = Scene::with(|options| options.patience = Duration::from_secs(1));
+    block(async {
+        let mut client = scene.client().await;
+        let bytes = noise(MIB, 18);
+        let digest = Digest::of(&bytes);
+        let name = upload_name(&digest);
+        let messages = pieces(&name, &bytes, 0, 10);
+        let (sender, writing) = begin(&scene.client().await, &[]).await;
+        tokio::spawn(async move {
+            for message in messages {
+                if sender.send(message).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let ended = writing.await.unwrap().unwrap_err();
+        assert_eq!(ended.code(), Code::DeadlineExceeded);
+        let (received, _) = client.status(&name).await.unwrap();
+        assert!(received > 0 && received < 10_000, "{received}");
+        assert_eq!(client.upload(&name, &bytes, received as usize, MIB).await.unwrap(), MIB as i64);
+        assert_eq!(client.read(&digest).await.unwrap(), bytes);
+    });
+}
+
+#[test]
+fn a_client_may_read_slowly_as_long_as_it_goes_on() {
+    let scene = Scene::with(|options| options.patience = Duration::from_secs(3));
+    block(async {
+        let mut client = scene.client().await;
+        let bytes = noise(20 * MIB, 19);
+        let digest = Digest::of(&bytes);
+        client.upload(&upload_name(&digest), &bytes, 0, MIB).await.unwrap();
+        let request = ReadRequest { resource_name: format!("blobs/{digest}"), ..Default::default() };
+        let mut stream = client.streams.read(request).await.unwrap().into_inner();
+        let mut got = Vec::new();
+        while let Some(message) = stream.message().await.unwrap() {
+            got.extend(message.data);
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        assert!(got == bytes);
+    });
+}
+
+#[test]
+fn a_client_that_takes_no_answers_loses_its_connection() {
+    let scene = Scene::with(|options| {
+        options.patience = Duration::from_millis(500);
+        options.max_requests = 2;
+    });
+    block(async {
+        let mut client = scene.client().await;
+        let large = noise(20 * MIB, 20);
+        let digest = Digest::of(&large);
+        client.upload(&upload_name(&digest), &large, 0, MIB).await.unwrap();
+        let small = noise(MIB - 10, 21);
+        client.put(&small).await;
+        // A stream that it does not read takes all that the connection may have on its way, so that nothing else comes.
+        let endpoint = Endpoint::from_shared(scene.url().replace("grpc://", "http://")).unwrap();
+        let endpoint = endpoint.initial_stream_window_size(60_000).initial_connection_window_size(60_000);
+        let mut stuck = Client::on(endpoint.connect().await.unwrap());
+        let request = ReadRequest { resource_name: format!("blobs/{digest}"), ..Default::default() };
+        let stream = stuck.streams.read(request).await.unwrap().into_inner();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let waiting = (0..2).map(|_| {
+            let mut stuck = stuck.clone();
+            let digest = Digest::of(&small);
+            tokio::spawn(async move { stuck.get(&digest).await })
+        });
+        for waiting in waiting.collect::<Vec<_>>() {
+            assert!(waiting.await.unwrap().is_err());
+        }
+        assert_eq!(client.get(&Digest::of(&small)).await.unwrap(), small);
+        drop(stream);
     });
 }
 

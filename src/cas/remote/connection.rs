@@ -1,6 +1,5 @@
 //! How a server is reached: its address, TLS, what identifies the client, and the connections.
 
-use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,6 +20,7 @@ use crate::cas::api::reapi::action_cache_client::ActionCacheClient;
 use crate::cas::api::reapi::capabilities_client::CapabilitiesClient;
 use crate::cas::api::reapi::content_addressable_storage_client::ContentAddressableStorageClient;
 use crate::cas::api::reapi::execution_client::ExecutionClient;
+use crate::cas::chain::chain;
 
 // Messages are built to stay below 4 MiB, which every server takes. Answers may be larger by what they say beside the
 // contents, but a server must not make us hold any number of bytes.
@@ -178,21 +178,6 @@ fn read(what: &'static str, path: &Path) -> Result<String, RemoteError> {
         path: path.to_owned(),
         reason: error.to_string(),
     })
-}
-
-/// An error and all that it was caused by, without what is said twice.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// What is sent along with each request.

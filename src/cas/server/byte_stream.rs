@@ -56,7 +56,7 @@ impl ByteStream {
     async fn read(self, request: http::Request<Body>) -> Result<http::Response<Body>, Status> {
         let permit = self.streams.acquire_owned().await.map_err(|_| ending())?;
         let wanted = messages::request(request.into_body(), self.reading.patience).await?;
-        Ok(messages::response(self.reading.read(wanted, permit).await?))
+        Ok(messages::response(self.reading.read(wanted).await?, Some(permit)))
     }
 
     async fn write(self, request: http::Request<Body>) -> Result<http::Response<Body>, Status> {

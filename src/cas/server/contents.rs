@@ -133,14 +133,24 @@ impl ContentAddressableStorage for Contents {
                 let page;
                 (pages, page) = match worked.await {
                     Ok((pages, page)) => (pages, page.transpose()),
-                    Err(_) => return,
+                    Err(status) => {
+                        let _ = sender.send(Err(status)).await;
+                        return;
+                    }
                 };
                 let Some(page) = page else { return };
                 let failed = page.is_err();
                 match tokio::time::timeout(patience, sender.send(page)).await {
                     Ok(Ok(())) if !failed => {}
-                    // That was the end, or the client has gone or takes nothing.
-                    _ => return,
+                    // That was the end, or the client has gone.
+                    Ok(_) => return,
+                    // Without an error this would look like the end. It waits there until the client takes something or
+                    // its connection ends.
+                    Err(_) => {
+                        let late = Status::deadline_exceeded("nothing has been taken for too long");
+                        let _ = sender.send(Err(late)).await;
+                        return;
+                    }
                 }
             }
         });

@@ -1,6 +1,7 @@
 //! What an operator may want to know.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cas::Digest;
@@ -23,6 +24,8 @@ pub enum Event {
     CorruptResult,
     /// The disk is full.
     DiskFull,
+    /// A file of tokens that could not be used has tokens again, and they count.
+    TokensAgain(PathBuf),
     /// The file system refused something.
     Failed(String),
 }
@@ -36,6 +39,7 @@ impl fmt::Display for Event {
             Self::Corrupt(digest) => write!(f, "removed {digest}, whose file held something else"),
             Self::CorruptResult => write!(f, "removed the result of an action, whose file was damaged"),
             Self::DiskFull => write!(f, "the disk is full"),
+            Self::TokensAgain(path) => write!(f, "`{}` has tokens again", path.display()),
             Self::Failed(message) => write!(f, "{message}"),
         }
     }

@@ -11,6 +11,7 @@ use tonic::codegen::{BoxFuture, Context, Poll, Service, http};
 use tonic::server::NamedService;
 
 use super::auth::Keys;
+use super::peer::{Held, Peer};
 
 /// A service behind the guard.
 #[derive(Clone)]
@@ -18,7 +19,7 @@ pub(super) struct Guarded<S> {
     pub(super) inner: S,
     pub(super) keys: Arc<Keys>,
     /// How many requests are served at a time, each in how much time. Until a request is let in, nothing of it is
-    /// read. `None` where the service has its own limits.
+    /// read, and it counts until the client has its answer. `None` where the service has its own limits.
     pub(super) limit: Option<(Arc<Semaphore>, Duration)>,
 }
 
@@ -44,16 +45,23 @@ where
             Ok(rights) => request.extensions_mut().insert(rights),
             Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
         };
+        let peer = request.extensions().get::<Peer>().cloned();
+        if let Some(peer) = &peer {
+            peer.introduced();
+        }
         // The one that was asked whether it is ready is the one to be called.
         let next = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, next);
-        let Some((requests, patience)) = self.limit.clone() else { return Box::pin(inner.call(request)) };
+        let limit = self.limit.clone();
         Box::pin(async move {
-            let Ok(_permit) = requests.acquire_owned().await else {
+            let Some((requests, patience)) = limit else {
+                return Ok(inner.call(request).await?.map(|body| Held::new(body, peer.as_ref(), None)));
+            };
+            let Ok(permit) = requests.acquire_owned().await else {
                 return Ok(Status::unavailable("this server is ending").into_http());
             };
             match tokio::time::timeout(patience, inner.call(request)).await {
-                Ok(response) => response,
+                Ok(response) => Ok(response?.map(|body| Held::new(body, peer.as_ref(), Some(permit)))),
                 Err(_) => Ok(Status::deadline_exceeded("the request took too long to arrive").into_http()),
             }
         })

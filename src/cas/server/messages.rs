@@ -6,12 +6,14 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use http_body::Frame;
 use prost::Message;
 use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tonic::body::Body;
 use tonic::codegen::http::{self, HeaderMap};
 use tonic::codegen::{Body as _, Bytes, Context, Poll};
@@ -25,6 +27,12 @@ const HEADER: usize = 5;
 
 // A message that is not larger is taken as a whole.
 const SMALL: usize = 64 * 1024;
+
+// An answer goes out in pieces that grow from this size while the client is fast.
+const PIECE: usize = 32 * 1024;
+
+// A client that needs longer for a piece is slow.
+const SLOW: Duration = Duration::from_millis(100);
 
 // The fields before the payload fit into this.
 const HEAD: usize = 4096;
@@ -255,10 +263,7 @@ pub(super) fn reply(message: &impl Message) -> http::Response<Body> {
     let mut answer = vec![0];
     answer.extend(u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes());
     answer.extend(body);
-    let (sender, answers) = mpsc::channel(1);
-    // There is a place for one.
-    let _ = sender.try_send(Ok(answer.into()));
-    response(answers)
+    response(Answers::of(Some(answer.into())), None)
 }
 
 /// The beginning of an answer with so much payload, and room for that.
@@ -277,11 +282,67 @@ pub(super) fn answer(payload: usize) -> Vec<u8> {
 }
 
 /// Where answers come from: whole messages, made with [`answer`].
-pub(super) type Answers = mpsc::Receiver<Result<Bytes, Status>>;
+pub(super) struct Answers {
+    receiver: mpsc::Receiver<Result<Bytes, Status>>,
+    // How often the client has taken something.
+    taken: Arc<AtomicU64>,
+}
 
-/// The response with these answers. It ends with the first error.
-pub(super) fn response(answers: Answers) -> http::Response<Body> {
-    let mut response = http::Response::new(Body::new(AnswerBody { answers, ended: false }));
+/// Where answers are put.
+pub(super) struct Sender {
+    sender: mpsc::Sender<Result<Bytes, Status>>,
+    taken: Arc<AtomicU64>,
+}
+
+/// A stream of answers.
+pub(super) fn answers() -> (Sender, Answers) {
+    let (sender, receiver) = mpsc::channel(1);
+    let taken = Arc::new(AtomicU64::new(0));
+    (Sender { sender, taken: Arc::clone(&taken) }, Answers { receiver, taken })
+}
+
+impl Answers {
+    /// A stream of one answer, or of none.
+    pub(super) fn of(message: Option<Bytes>) -> Self {
+        let (sender, answers) = self::answers();
+        // There is a place for one.
+        let _ = message.map(|message| sender.sender.try_send(Ok(message)));
+        answers
+    }
+}
+
+impl Sender {
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// When the client has gone, or has taken nothing for so long.
+    pub(super) async fn send(&self, message: Bytes, patience: Duration) -> Result<(), Status> {
+        loop {
+            let taken = self.taken.load(Ordering::Relaxed);
+            match tokio::time::timeout(patience, self.sender.reserve()).await {
+                Ok(Ok(place)) => {
+                    place.send(Ok(message));
+                    return Ok(());
+                }
+                Ok(Err(_)) => return Err(Status::cancelled("the client has gone")),
+                Err(_) if self.taken.load(Ordering::Relaxed) != taken => {}
+                Err(_) => return Err(Status::deadline_exceeded("nothing has been taken for too long")),
+            }
+        }
+    }
+
+    /// Lets the stream end with an error, once the client takes something or its connection ends. Without it the end of
+    /// what was sent would look like the end of all.
+    pub(super) async fn fail(self, status: Status) {
+        // When nobody is left there is nobody to tell.
+        let _ = self.sender.send(Err(status)).await;
+    }
+}
+
+/// The response with these answers. It ends with the first error. The permit goes when all has been taken.
+pub(super) fn response(answers: Answers, permit: Option<OwnedSemaphorePermit>) -> http::Response<Body> {
+    let body = AnswerBody { answers, rest: Bytes::new(), piece: PIECE, taken: None, ended: false, _permit: permit };
+    let mut response = http::Response::new(Body::new(body));
     let kind = http::HeaderValue::from_static("application/grpc");
     response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
     response
@@ -289,7 +350,25 @@ pub(super) fn response(answers: Answers) -> http::Response<Body> {
 
 struct AnswerBody {
     answers: Answers,
+    // What is still to be given out of a message.
+    rest: Bytes,
+    // How much of it at a time.
+    piece: usize,
+    // When the last piece was.
+    taken: Option<Instant>,
     ended: bool,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl AnswerBody {
+    // Small pieces for slow clients, so that it is seen that they go on; whole messages for fast ones.
+    fn next_piece(&mut self) -> Bytes {
+        let fast = self.taken.is_some_and(|taken| taken.elapsed() < SLOW);
+        self.piece = if fast { (self.piece * 2).min(MESSAGE) } else { PIECE };
+        self.taken = Some(Instant::now());
+        self.answers.taken.fetch_add(1, Ordering::Relaxed);
+        self.rest.split_to(self.piece.min(self.rest.len()))
+    }
 }
 
 impl http_body::Body for AnswerBody {
@@ -300,15 +379,21 @@ impl http_body::Body for AnswerBody {
         if self.ended {
             return Poll::Ready(None);
         }
-        let status = match self.answers.poll_recv(context) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Some(Ok(bytes))) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            Poll::Ready(Some(Err(status))) => status,
-            Poll::Ready(None) => Status::new(Code::Ok, ""),
-        };
-        self.ended = true;
-        let mut trailers = HeaderMap::new();
-        Poll::Ready(Some(status.add_header(&mut trailers).map(|()| Frame::trailers(trailers))))
+        if self.rest.is_empty() {
+            let status = match self.answers.receiver.poll_recv(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(bytes))) => {
+                    self.rest = bytes;
+                    return Poll::Ready(Some(Ok(Frame::data(self.next_piece()))));
+                }
+                Poll::Ready(Some(Err(status))) => status,
+                Poll::Ready(None) => Status::new(Code::Ok, ""),
+            };
+            self.ended = true;
+            let mut trailers = HeaderMap::new();
+            return Poll::Ready(Some(status.add_header(&mut trailers).map(|()| Frame::trailers(trailers))));
+        }
+        Poll::Ready(Some(Ok(Frame::data(self.next_piece()))))
     }
 }
 

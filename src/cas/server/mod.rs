@@ -33,6 +33,7 @@ mod listen;
 mod messages;
 mod names;
 mod options;
+mod peer;
 mod read;
 mod requests;
 mod results;

@@ -31,7 +31,8 @@ pub struct ServerOptions {
     pub max_connections: usize,
     /// How many requests and streams are served at a time; others wait.
     pub max_requests: usize,
-    /// How long a client may neither send nor take anything in the middle of a transfer.
+    /// How long a client may neither send nor take anything in the middle of a transfer, or send no request that it may
+    /// send after it has connected. Uploads of less than 1 KiB a second, taken over this time, end too.
     pub patience: Duration,
     /// How long an upload that broke off is kept, so that the client can go on with it.
     pub keep_uploads: Duration,

@@ -5,12 +5,11 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tonic::Status;
 use tonic::codegen::Bytes;
 use zstd::stream::raw::{Encoder, InBuffer, Operation as _, OutBuffer};
 
-use super::messages::{Answers, answer};
+use super::messages::{self, Answers, Sender, answer};
 use super::names;
 use super::requests::{self, PAYLOAD, blocking};
 use super::storage::Storage;
@@ -37,11 +36,11 @@ struct Part {
 }
 
 impl Reading {
-    /// Sends a blob. The permit goes when all is sent.
+    /// Sends a blob.
     ///
     /// # Errors
     /// When it is not there, and when the request makes no sense.
-    pub(super) async fn read(&self, request: ReadRequest, permit: OwnedSemaphorePermit) -> Result<Answers, Status> {
+    pub(super) async fn read(&self, request: ReadRequest) -> Result<Answers, Status> {
         let name = names::to_read(&request.resource_name)?;
         let digest = name.digest;
         let offset = u64::try_from(request.read_offset).ok().filter(|offset| *offset <= digest.size);
@@ -56,31 +55,34 @@ impl Reading {
             return Err(Status::out_of_range(format!("the blob has {} bytes", digest.size)));
         };
         let end = if limit == 0 { digest.size } else { digest.size.min(at.saturating_add(limit)) };
-        let (sender, answers) = mpsc::channel(1);
         if at == end {
             self.open(digest, at).await?;
-            if name.zstd {
-                let nothing = zstd::bulk::compress(b"", LEVEL).map_err(|_| Status::internal("zstd cannot be used"))?;
-                // There is a place for one.
-                let _ = sender.try_send(Ok(around(&nothing)));
+            if !name.zstd {
+                return Ok(Answers::of(None));
             }
-            return Ok(answers);
+            let nothing = zstd::bulk::compress(b"", LEVEL).map_err(|_| Status::internal("zstd cannot be used"))?;
+            return Ok(Answers::of(Some(around(&nothing))));
         }
         if digest.size <= PAYLOAD && !name.zstd {
             let storage = Arc::clone(&self.storage);
             let bytes = blocking(move || storage.read(&digest)).await?;
             let bytes = bytes.map_err(|error| requests::store_error(&self.storage, &error))?;
-            let (from, to) = (usize::try_from(at).unwrap_or(0), usize::try_from(end).unwrap_or(usize::MAX));
-            // There is a place for one.
-            let _ = sender.try_send(Ok(around(&bytes[from.min(bytes.len())..to.min(bytes.len())])));
-            return Ok(answers);
+            let (from, to) = (count_of(at).min(bytes.len()), count_of(end).min(bytes.len()));
+            return Ok(Answers::of(Some(around(&bytes[from..to]))));
         }
-        let Some(file) = self.open(digest, at).await? else { return Ok(answers) };
+        let Some(file) = self.open(digest, at).await? else { return Ok(Answers::of(None)) };
         let part = Part { digest, file, at, end };
         let patience = self.patience;
+        let (sender, answers) = messages::answers();
         tokio::spawn(async move {
-            let _permit = permit;
-            if name.zstd { send_packed(part, &sender, patience).await } else { send(part, &sender, patience).await }
+            let sent = if name.zstd {
+                send_packed(part, &sender, patience).await
+            } else {
+                send(part, &sender, patience).await
+            };
+            if let Err(status) = sent {
+                sender.fail(status).await;
+            }
         });
         Ok(answers)
     }
@@ -101,69 +103,31 @@ impl Reading {
     }
 }
 
-type Sender = mpsc::Sender<Result<Bytes, Status>>;
-
-async fn send(part: Part, sender: &Sender, patience: Duration) {
+async fn send(part: Part, sender: &Sender, patience: Duration) -> Result<(), Status> {
     let part = Arc::new(part);
     let mut at = part.at;
     while at < part.end {
         let from = Arc::clone(&part);
         let count = PAYLOAD.min(part.end - at);
         // The next piece is read while the last one is being sent.
-        let piece = match blocking(move || from.piece(answer(count_of(count)), count)).await {
-            Ok(piece) => piece,
-            Err(error) => Err(error),
-        };
+        let piece = blocking(move || from.piece(answer(count_of(count)), count)).await??;
         at += count;
-        let failed = piece.is_err();
-        if !pass(sender, piece.map(Bytes::from), patience).await || failed {
-            return;
-        }
+        sender.send(piece.into(), patience).await?;
     }
+    Ok(())
 }
 
-async fn send_packed(part: Part, sender: &Sender, patience: Duration) {
-    let mut packer = match Packer::new(part) {
-        Ok(packer) => packer,
-        Err(error) => {
-            pass(sender, Err(error), patience).await;
-            return;
-        }
-    };
+async fn send_packed(part: Part, sender: &Sender, patience: Duration) -> Result<(), Status> {
+    let mut packer = Packer::new(part)?;
     loop {
         let worked = blocking(move || {
             let piece = packer.next();
             (packer, piece)
         });
         let piece;
-        (packer, piece) = match worked.await {
-            Ok(worked) => worked,
-            Err(error) => {
-                pass(sender, Err(error), patience).await;
-                return;
-            }
-        };
-        let piece = match piece {
-            Ok(None) => return,
-            Ok(Some(piece)) => Ok(around(&piece)),
-            Err(error) => Err(error),
-        };
-        let failed = piece.is_err();
-        if !pass(sender, piece, patience).await || failed {
-            return;
-        }
-    }
-}
-
-// Whether the client still wants more.
-async fn pass(sender: &Sender, piece: Result<Bytes, Status>, patience: Duration) -> bool {
-    match tokio::time::timeout(patience, sender.reserve()).await {
-        Ok(Ok(place)) => {
-            place.send(piece);
-            true
-        }
-        // It has gone, or takes nothing.
-        Ok(Err(_)) | Err(_) => false,
+        (packer, piece) = worked.await?;
+        let Some(piece) = piece? else { return Ok(()) };
+        sender.send(around(&piece), patience).await?;
     }
 }
 

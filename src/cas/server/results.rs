@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use prost::Message as _;
 
 use super::event::Event;
+use super::expiry::Candidate;
 use super::index::{Hash, lock};
 use super::kind::{self, Needs};
 use super::storage::{Refused, Storage};
@@ -71,6 +72,11 @@ impl Results {
         lock(&self.table).iter().map(|(key, known)| (*key, known.used)).collect()
     }
 
+    /// The last use of one.
+    pub(super) fn used(&self, key: &Hash) -> Option<u64> {
+        lock(&self.table).get(key).map(|known| known.used)
+    }
+
     /// Forgets a result; its size, if it was there.
     ///
     /// # Errors
@@ -83,15 +89,23 @@ impl Results {
     fn remove_if(&self, key: &Hash, is_it: impl FnOnce(&Known) -> bool) -> Result<Option<u64>, StoreError> {
         let mut table = lock(&self.table);
         let Some(known) = table.get(key).copied().filter(is_it) else { return Ok(None) };
-        let path = self.path(key);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(StoreError::Io { action: "remove", path, source: error });
-            }
-            _ => {}
-        }
+        self.remove_file(key)?;
         table.remove(key);
         Ok(Some(known.size))
+    }
+
+    /// Removes the file of a result, whatever the table says.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub(super) fn remove_file(&self, key: &Hash) -> Result<(), StoreError> {
+        let path = self.path(key);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::Io { action: "remove", path, source })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The keys and sizes of the files that are there.
@@ -214,7 +228,9 @@ impl Storage {
             if let Some(old) = table.insert(*key, Known { used, size }) {
                 self.index().shrank(old.size);
             }
+            drop(table);
             self.index().grew(size);
+            self.came_late(used, Candidate::Result(*key));
             return Ok(());
         }
     }
@@ -247,20 +263,6 @@ impl Storage {
                 Ok(true)
             }
             Err(_) => Ok(false),
-        }
-    }
-
-    /// Removes the file of a result that is not in the table.
-    ///
-    /// # Errors
-    /// When the file system refuses.
-    pub(super) fn remove_stray_result(&self, key: &Hash) -> Result<(), StoreError> {
-        let path = self.results.path(key);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StoreError::Io { action: "remove", path, source: error })
-            }
-            _ => Ok(()),
         }
     }
 }

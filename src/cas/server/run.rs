@@ -8,7 +8,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
+use tonic::service::Routes;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
 use super::ServerError;
@@ -29,11 +30,13 @@ use super::write::Writing;
 use crate::cas::api::reapi::action_cache_server::ActionCacheServer;
 use crate::cas::api::reapi::capabilities_server::CapabilitiesServer;
 use crate::cas::api::reapi::content_addressable_storage_server::ContentAddressableStorageServer;
+use crate::cas::chain::chain;
 
-// How much may be on its way to a client or from it, in one stream and in all streams of a connection.
-const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
-const FRAME: u32 = 1024 * 1024;
+// How much may be on its way from a client, and so may wait here until it is looked at: in one stream, in all streams of a
+// connection, and in one frame, which is not counted by the others until it is whole. For the first connections, which
+// may be far away and fast, and for the others, of which there may be thousands.
+const ROOMY: [u32; 3] = [2 << 20, 4 << 20, 1 << 20];
+const TIGHT: [u32; 3] = [128 << 10, 256 << 10, 64 << 10];
 
 // Requests of one connection at a time.
 const STREAMS: u32 = 256;
@@ -158,41 +161,38 @@ impl Bound {
             writing: Writing { storage: Arc::clone(&storage), uploads: Arc::clone(&uploads), patience },
             streams,
         };
-        let mut server = tonic::transport::Server::builder()
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_frame_size(FRAME)
-            .max_concurrent_streams(STREAMS)
-            .http2_keepalive_interval(Some(Duration::from_secs(30)))
-            .http2_keepalive_timeout(Some(Duration::from_secs(20)));
-        if let Some(tls) = tls {
-            server = server.tls_config(tls).map_err(|error| ServerError::Tls(chain(&error)))?;
-        }
         let guard = |limit| (Arc::clone(&keys), limit);
-        let router = server
-            .add_service(guarded(
-                ContentAddressableStorageServer::new(contents).max_decoding_message_size(MESSAGE),
-                guard(requests.clone()),
-            ))
-            .add_service(guarded(byte_stream, guard(None)))
-            .add_service(guarded(
-                ActionCacheServer::new(actions).max_decoding_message_size(MESSAGE),
-                guard(requests.clone()),
-            ))
-            .add_service(guarded(CapabilitiesServer::new(Offer { max_size: options.max_size }), guard(requests)));
+        let routes = Routes::new(guarded(
+            ContentAddressableStorageServer::new(contents).max_decoding_message_size(MESSAGE),
+            guard(requests.clone()),
+        ))
+        .add_service(guarded(byte_stream, guard(None)))
+        .add_service(guarded(
+            ActionCacheServer::new(actions).max_decoding_message_size(MESSAGE),
+            guard(requests.clone()),
+        ))
+        .add_service(guarded(CapabilitiesServer::new(Offer { max_size: options.max_size }), guard(requests)));
 
         let listener = tokio::net::TcpListener::from_std(listener).map_err(|error| failed(&error))?;
-        let incoming = listen::accept(listener, options.max_connections);
+        let [roomy, tight] = listen::accept(listener, options.max_connections, patience);
         let upkeep = tokio::spawn(upkeep(Arc::clone(&storage), uploads, options.keep_uploads, keys));
-        let (told, heard) = oneshot::channel();
-        let signal = async move {
-            shutdown.await;
-            let _ = told.send(());
+        let (told, heard) = watch::channel(false);
+        let on = |incoming: listen::Incoming, windows| {
+            let (server, mut heard) = (server(windows, tls.clone()), heard.clone());
+            let routes = routes.clone();
+            async move {
+                let stopped = async move {
+                    let _ = heard.wait_for(|told| *told).await;
+                };
+                let served = server?.add_routes(routes).serve_with_incoming_shutdown(incoming, stopped).await;
+                served.map_err(|error| failed(&error))
+            }
         };
+        let both = async { tokio::try_join!(on(roomy, ROOMY), on(tight, TIGHT)).map(|_| ()) };
         let served = tokio::select! {
-            served = router.serve_with_incoming_shutdown(incoming, signal) => served.map_err(|error| failed(&error)),
+            served = both => served,
             // Clients that do not come to an end are cut off.
-            () = async { let _ = heard.await; tokio::time::sleep(grace).await } => Ok(()),
+            () = async { shutdown.await; let _ = told.send(true); tokio::time::sleep(grace).await } => Ok(()),
         };
         upkeep.abort();
         served
@@ -232,6 +232,23 @@ impl Drop for Running {
     }
 }
 
+fn server(
+    [stream, connection, frame]: [u32; 3],
+    tls: Option<ServerTlsConfig>,
+) -> Result<tonic::transport::Server, ServerError> {
+    let server = tonic::transport::Server::builder()
+        .initial_stream_window_size(stream)
+        .initial_connection_window_size(connection)
+        .max_frame_size(frame)
+        .max_concurrent_streams(STREAMS)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)));
+    match tls {
+        Some(tls) => server.tls_config(tls).map_err(|error| ServerError::Tls(chain(&error))),
+        None => Ok(server),
+    }
+}
+
 fn guarded<S>(inner: S, (keys, limit): (Arc<Keys>, Option<(Arc<Semaphore>, Duration)>)) -> Guarded<S> {
     Guarded { inner, keys, limit }
 }
@@ -248,23 +265,23 @@ async fn upkeep(storage: Arc<Storage>, uploads: Arc<Uploads>, keep: Duration, ke
     let mut reload = tokio::time::interval(RELOAD);
     save.tick().await;
     loop {
-        let work: Box<dyn FnOnce() -> Result<(), String> + Send> = tokio::select! {
+        let work: Box<dyn FnOnce() -> Vec<Event> + Send> = tokio::select! {
             _ = save.tick() => {
                 let storage = Arc::clone(&storage);
-                Box::new(move || storage.save().map_err(|error| error.to_string()))
+                Box::new(move || storage.save().err().map(|error| Event::Failed(error.to_string())).into_iter().collect())
             }
             _ = clean.tick() => {
                 let uploads = Arc::clone(&uploads);
-                Box::new(move || { uploads.clean(); Ok(()) })
+                Box::new(move || { uploads.clean(); Vec::new() })
             }
             _ = reload.tick() => {
                 let keys = Arc::clone(&keys);
-                Box::new(move || keys.reload().map_err(|error| error.to_string()))
+                Box::new(move || keys.reload())
             }
         };
-        let done = tokio::task::spawn_blocking(work).await;
-        if let Ok(Err(message)) = done {
-            storage.tell(&Event::Failed(message));
+        // What panicked has been told.
+        for event in tokio::task::spawn_blocking(work).await.unwrap_or_default() {
+            storage.tell(&event);
         }
     }
 }
@@ -280,17 +297,6 @@ fn tls(files: &TlsFiles) -> Result<ServerTlsConfig, ServerError> {
     let checked = tonic::transport::Server::builder().tls_config(config.clone());
     checked.map_err(|error| ServerError::Tls(chain(&error)))?;
     Ok(config)
-}
-
-// An error with those behind it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 // Each connection and each upload has a file descriptor: as many as the system lets this process have.

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::sync::PoisonError;
 
 use rayon::prelude::*;
 
@@ -34,7 +33,7 @@ impl Storage {
     pub(super) fn save(&self) -> Result<(), StoreError> {
         let mut bytes = HEADER.to_vec();
         {
-            let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+            let _gate = self.hold_marks();
             for part in self.index().parts() {
                 bytes.reserve(part.len() * RECORD);
                 #[expect(clippy::iter_over_hash_type, reason = "nobody sees the order")]
@@ -53,8 +52,17 @@ impl Storage {
 
     /// Fills the tables from the folder.
     pub(super) fn load(&self) -> Result<(), StoreError> {
-        let (blobs, results) = self.read_snapshot()?;
+        let (mut blobs, mut results) = self.read_snapshot()?;
         let now = self.now();
+        // A clock that was set back makes uses of before come from the future. All move by as much, so that their order
+        // stays, on which it rests that nothing goes before what needs it.
+        let uses = || blobs.values().map(|entry| entry.used).chain(results.values().copied());
+        let ahead = uses().max().unwrap_or(0).saturating_sub(now);
+        if ahead > 0 {
+            let back = |used: &mut u64| *used = used.saturating_sub(ahead);
+            blobs.values_mut().for_each(|entry| back(&mut entry.used));
+            results.values_mut().for_each(back);
+        }
         let mut unknown = Vec::new();
         for digest in self.store.list()? {
             // A content that is there with both modes is one.
@@ -62,7 +70,7 @@ impl Storage {
                 continue;
             }
             let entry = match blobs.get(&digest.hash).filter(|entry| entry.size == digest.size) {
-                Some(entry) => Entry { used: entry.used.min(now), ..*entry },
+                Some(entry) => *entry,
                 None => {
                     unknown.push(digest);
                     Entry { size: digest.size, used: now, kind: Kind::Leaf, verified: false }
@@ -74,11 +82,11 @@ impl Storage {
         self.look_at(&unknown)?;
         for (key, size) in self.results.list()? {
             match results.get(&key) {
-                Some(used) => self.results.restore(key, (*used).min(now), size),
+                Some(used) => self.results.restore(key, *used, size),
                 None if self.recover_result(&key, size)? => {}
                 None => {
                     self.tell(&Event::CorruptResult);
-                    self.remove_stray_result(&key)?;
+                    self.results.remove_file(&key)?;
                     continue;
                 }
             }

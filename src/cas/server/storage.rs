@@ -8,14 +8,16 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 
 use super::error::ServerError;
 use super::event::{Event, Listener};
+use super::expiry::Candidate;
 use super::index::{Entry, Hash, Index, lock, room_of};
 use super::kind::{self, Kind, Needs};
 use super::results::Results;
@@ -36,8 +38,13 @@ pub(super) struct Storage {
     // Bytes of uploads that are not finished.
     pub(super) arriving: AtomicU64,
     // Held by those who mark what belongs together, against those who remove.
-    pub(super) gate: RwLock<()>,
+    gate: RwLock<()>,
+    // How many wait to mark something.
+    waiting: AtomicUsize,
+    // Held by who removes, from the first slice of it to the last.
     pub(super) expiring: Mutex<()>,
+    // What has come since that began and may have been used before what is looked at.
+    pub(super) late: Mutex<Option<Vec<(u64, Candidate)>>>,
     checks: Vec<Mutex<()>>,
     clock: AtomicU64,
     listener: Listener,
@@ -93,7 +100,9 @@ impl Storage {
             most,
             arriving: AtomicU64::new(0),
             gate: RwLock::default(),
+            waiting: AtomicUsize::new(0),
             expiring: Mutex::default(),
+            late: Mutex::default(),
             checks: (0..CHECKS).map(|_| Mutex::default()).collect(),
             clock: AtomicU64::new(0),
             listener,
@@ -120,14 +129,30 @@ impl Storage {
 
     /// Holds expiry back.
     pub(super) fn hold_expiry(&self) -> RwLockReadGuard<'_, ()> {
-        self.gate.read().unwrap_or_else(PoisonError::into_inner)
+        if let Ok(gate) = self.gate.try_read() {
+            return gate;
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        gate
+    }
+
+    /// Holds back all who mark what belongs together. Those who wait for that come first, but not for ever.
+    pub(super) fn hold_marks(&self) -> RwLockWriteGuard<'_, ()> {
+        let mut patience = 100;
+        while self.waiting.load(Ordering::Relaxed) > 0 && patience > 0 {
+            patience -= 1;
+            thread::sleep(Duration::from_micros(100));
+        }
+        self.gate.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A time that is later than all that were given out before, in microseconds since 1970.
     pub(super) fn now(&self) -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        // Never so early that nothing can be said to be long ago.
-        let clock = u64::try_from(since.as_micros()).unwrap_or(u64::MAX / 2).max(1 << 40);
+        // Never so early that nothing can be said to be long ago, by a clock that nobody has set.
+        let clock = u64::try_from(since.as_micros()).unwrap_or(u64::MAX / 2).max(1 << 50);
         let later = |last: u64| Some(clock.max(last + 1));
         self.clock.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later).map_or(clock, |last| clock.max(last + 1))
     }
@@ -292,7 +317,11 @@ impl Storage {
         }
         ready.put(&self.store)?;
         part.insert(digest.hash, Entry { size: digest.size, used, kind, verified: true });
+        drop(part);
         self.index.grew(digest.size);
+        if kind != Kind::Leaf {
+            self.came_late(used, Candidate::Blob(*digest));
+        }
         Ok(())
     }
 
@@ -312,7 +341,9 @@ impl Storage {
                     tries -= 1;
                     // More than that, or the next one has the same trouble.
                     let wanted = room_of(size).saturating_mul(2).max(self.index.room() / 20);
-                    if self.expire(self.index.room().saturating_sub(wanted))? == 0 {
+                    let before = self.index.room();
+                    // Somebody else may have made room while this one waited.
+                    if self.expire(before.saturating_sub(wanted))? == 0 && self.index.room() >= before {
                         self.tell(&Event::DiskFull);
                         return Err(error);
                     }

@@ -20,8 +20,12 @@ use crate::cas::store::Incoming;
 // Unfinished uploads without a client: more than these, and the oldest go.
 const MOST_IDLE: usize = 256;
 
-// The largest window of a compressed stream is 128 MiB of memory unless it is bounded.
-const WINDOW_LOG: u32 = 25;
+// Those of compressed streams keep what their streams refer back to in memory, so there are fewer of them.
+const MOST_IDLE_PACKED: usize = 8;
+
+// The largest window of a compressed stream is 128 MiB of memory unless it is bounded. This is 8 MiB, which is what every
+// decoder is asked to have, and as much as the levels up to 19 use.
+const WINDOW_LOG: u32 = 23;
 
 /// The uploads that have begun, by their resource names.
 #[derive(Debug)]
@@ -35,6 +39,7 @@ pub(super) struct Uploads {
 /// One of them.
 pub(super) struct Upload {
     digest: Digest,
+    zstd: bool,
     storage: Arc<Storage>,
     // Who writes to it: the latest client that said so. Zero while there is none.
     writer: AtomicU64,
@@ -59,6 +64,13 @@ struct Sink {
 struct Unpack {
     decoder: Decoder<'static>,
     buffer: Vec<u8>,
+}
+
+// An upload that no client writes to.
+struct Idle {
+    resource: String,
+    touched: Instant,
+    zstd: bool,
 }
 
 /// The right to write to an upload, until another client takes it. What has arrived stays when it goes.
@@ -90,34 +102,36 @@ impl Uploads {
     /// Begins an upload or goes on with one. Whoever has been writing to it can no longer do so. This opens files.
     ///
     /// # Errors
-    /// When it does not go on where it was, and when the file system refuses.
+    /// When it does not go on where it was, which changes nothing for whoever writes to it, and when the file system
+    /// refuses.
     pub(super) fn open(&self, resource: &str, name: &Name, offset: u64) -> Result<Writer, Status> {
         let storage = &self.storage;
-        let id = self.writers.fetch_add(1, Ordering::Relaxed) + 1;
+        let wrong = |received: u64| {
+            let message = format!("{received} bytes have arrived; the next offset is not {offset}");
+            Status::invalid_argument(message)
+        };
         let upload = {
             let mut table = lock(&self.table);
-            let fresh = || {
-                let state = State { sink: None, received: 0, charged: 0, touched: Instant::now() };
-                let upload = Upload {
-                    digest: name.digest,
-                    storage: Arc::clone(storage),
-                    writer: AtomicU64::new(0),
-                    state: Mutex::new(state),
-                };
-                Arc::new(upload)
-            };
-            Arc::clone(table.entry(resource.to_owned()).or_insert_with(fresh))
+            match table.get(resource) {
+                Some(upload) => Arc::clone(upload),
+                None if offset > 0 => return Err(wrong(0)),
+                None => {
+                    let upload = Arc::new(Upload::new(name, storage));
+                    table.insert(resource.to_owned(), Arc::clone(&upload));
+                    upload
+                }
+            }
         };
-        upload.writer.store(id, Ordering::SeqCst);
-        let mut writer = Writer { upload: Arc::clone(&upload), id, again: 0 };
-        let mut state = lock(&upload.state);
-        state.touched = Instant::now();
-        if offset > state.received || (offset > 0 && state.sink.is_none()) {
-            let message = format!("{} bytes have arrived; the next offset is not {offset}", state.received);
-            return Err(Status::invalid_argument(message));
-        }
         // What the last connection brought may have been written after the client asked how much that was.
-        writer.again = if offset == 0 { 0 } else { state.received - offset };
+        let mut state = lock(&upload.state);
+        if offset > state.received || (offset > 0 && state.sink.is_none()) {
+            return Err(wrong(state.received));
+        }
+        let id = self.writers.fetch_add(1, Ordering::Relaxed) + 1;
+        upload.writer.store(id, Ordering::SeqCst);
+        let again = if offset == 0 { 0 } else { state.received - offset };
+        let writer = Writer { upload: Arc::clone(&upload), id, again };
+        state.touched = Instant::now();
         if offset == 0 {
             upload.reset(&mut state);
             let incoming = storage.with_room(0, || storage.store.receive(&name.digest));
@@ -126,6 +140,7 @@ impl Uploads {
             state.sink = Some(Sink { incoming, unpack });
         }
         drop(state);
+        self.thin_out(Duration::MAX);
         Ok(writer)
     }
 
@@ -139,17 +154,25 @@ impl Uploads {
 
     /// Removes uploads that no client has gone on with for long, and the oldest if they are too many.
     pub(super) fn clean(&self) {
+        self.thin_out(self.keep);
+    }
+
+    fn thin_out(&self, keep: Duration) {
         let mut idle = self.idle();
-        idle.sort_by_key(|(_, touched)| *touched);
-        let excess = idle.len().saturating_sub(MOST_IDLE);
-        let gone =
-            idle.into_iter().enumerate().filter(|(at, (_, touched))| *at < excess || touched.elapsed() > self.keep);
-        self.remove(gone.map(|(_, (resource, _))| resource).collect());
+        // The latest first.
+        idle.sort_by_key(|idle| std::cmp::Reverse(idle.touched));
+        let (mut all, mut packed) = (0, 0);
+        let gone = idle.into_iter().filter(|idle| {
+            all += 1;
+            packed += usize::from(idle.zstd);
+            all > MOST_IDLE || (idle.zstd && packed > MOST_IDLE_PACKED) || idle.touched.elapsed() > keep
+        });
+        self.remove(gone.map(|idle| idle.resource).collect());
     }
 
     /// Removes all uploads that have no client, to make room.
     pub(super) fn drop_idle(&self) {
-        self.remove(self.idle().into_iter().map(|(resource, _)| resource).collect());
+        self.remove(self.idle().into_iter().map(|idle| idle.resource).collect());
     }
 
     // What nobody goes on with takes room too.
@@ -178,7 +201,7 @@ impl Uploads {
         added.map_err(|error| requests::refused(storage, &error))
     }
 
-    fn idle(&self) -> Vec<(String, Instant)> {
+    fn idle(&self) -> Vec<Idle> {
         let table = lock(&self.table);
         let mut idle = Vec::new();
         #[expect(clippy::iter_over_hash_type, reason = "the order of removal is seen by nobody")]
@@ -186,7 +209,7 @@ impl Uploads {
             if upload.writer.load(Ordering::SeqCst) == 0 {
                 // Whoever holds the state is at work.
                 if let Ok(state) = upload.state.try_lock() {
-                    idle.push((resource.clone(), state.touched));
+                    idle.push(Idle { resource: resource.clone(), touched: state.touched, zstd: upload.zstd });
                 }
             }
         }
@@ -266,6 +289,16 @@ impl Drop for Writer {
 }
 
 impl Upload {
+    fn new(name: &Name, storage: &Arc<Storage>) -> Self {
+        Self {
+            digest: name.digest,
+            zstd: name.zstd,
+            storage: Arc::clone(storage),
+            writer: AtomicU64::new(0),
+            state: Mutex::new(State { sink: None, received: 0, charged: 0, touched: Instant::now() }),
+        }
+    }
+
     // Forgets what has arrived.
     fn reset(&self, state: &mut State) {
         state.sink = None;
@@ -303,7 +336,9 @@ impl Sink {
         let mut from = InBuffer::around(piece);
         loop {
             let mut to = OutBuffer::around(&mut buffer[..]);
-            decoder.run(&mut from, &mut to).map_err(|_| Status::invalid_argument("this is no zstd stream"))?;
+            decoder.run(&mut from, &mut to).map_err(|_| {
+                Status::invalid_argument("this is no zstd stream, or one with a window of more than 8 MiB")
+            })?;
             let filled = to.pos();
             write(&buffer[..filled])?;
             // A full buffer may mean that there is more to come without further input.

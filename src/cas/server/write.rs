@@ -1,7 +1,7 @@
 //! `ByteStream.Write` and `QueryWriteStatus`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use tonic::codegen::Bytes;
@@ -20,6 +20,17 @@ const GATHERED: usize = 512 * 1024;
 // What is at most in memory of one upload, beside what is being written.
 const WAITING: usize = 2 * 1024 * 1024;
 
+// What a client has to send in a second, taken over as long as there is patience with it.
+const SLOWEST: u64 = 1024;
+
+// How fast a client sends: what has come since this was last looked at, and how long that was waited for. What the server
+// needs itself does not count.
+#[derive(Default)]
+struct Pace {
+    bytes: u64,
+    waited: Duration,
+}
+
 /// What a write needs.
 #[derive(Clone)]
 pub(super) struct Writing {
@@ -35,7 +46,10 @@ impl Writing {
     /// # Errors
     /// When the client breaks off or sends something else than it said, and when there is no room.
     pub(super) async fn write(&self, mut stream: Parts) -> Result<WriteResponse, Status> {
-        let first = self.next(&mut stream).await?.ok_or_else(|| Status::invalid_argument("nothing was sent"))?;
+        let first = self
+            .next(&mut stream, &mut Pace::default())
+            .await?
+            .ok_or_else(|| Status::invalid_argument("nothing was sent"))?;
         let resource = first.resource_name.clone();
         let name = names::to_write(&resource)?;
         let offset = offset(&first)?;
@@ -91,6 +105,7 @@ impl Writing {
         let mut message = Some(first);
         let mut gathered: Vec<Bytes> = Vec::new();
         let mut size = 0;
+        let mut pace = Pace::default();
         let mut at_work: Option<JoinHandle<Result<(), Status>>> = None;
         loop {
             let mut finished = false;
@@ -119,7 +134,7 @@ impl Writing {
                     // The next message, or the end of the writing so that more can be written.
                     tokio::select! {
                         biased;
-                        next = self.next(stream), if size < WAITING => {
+                        next = self.next(stream, &mut pace), if size < WAITING => {
                             match next {
                                 Ok(Some(next)) => {
                                     message = Some(next);
@@ -174,9 +189,21 @@ impl Writing {
         settle(&mut work).await
     }
 
-    async fn next(&self, stream: &mut Parts) -> Result<Option<Part>, Status> {
+    async fn next(&self, stream: &mut Parts, pace: &mut Pace) -> Result<Option<Part>, Status> {
+        let begun = Instant::now();
         let part = tokio::time::timeout(self.patience, stream.next());
-        part.await.map_err(|_| Status::deadline_exceeded("nothing has arrived for too long"))?
+        let part = part.await.map_err(|_| Status::deadline_exceeded("nothing has arrived for too long"))??;
+        pace.waited += begun.elapsed();
+        pace.bytes += part.as_ref().map_or(0, |part| part.data.len() as u64);
+        if pace.waited >= self.patience {
+            let least = self.patience.as_millis().saturating_mul(SLOWEST.into()) / 1000;
+            // The last part is as good as any.
+            if u128::from(pace.bytes) < least && part.as_ref().is_some_and(|part| !part.finish_write) {
+                return Err(Status::deadline_exceeded("too little has arrived for too long"));
+            }
+            *pace = Pace::default();
+        }
+        Ok(part)
     }
 
     /// How much of a blob has arrived.

@@ -51,7 +51,7 @@ pub(in crate::cli) struct ServeArgs {
     /// Serve this many requests and as many streams at a time
     #[arg(long, value_name = "N", default_value_t = 512)]
     max_requests: usize,
-    /// Give up on clients that neither send nor take anything for so long, in the middle of a transfer
+    /// Give up on clients that neither send nor take anything for so long in a transfer, or send no request
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     patience: u64,
     /// Keep uploads that broke off for so long
