@@ -3,9 +3,18 @@
 use prost::Message;
 use rustc_hash::FxHashMap;
 
-use super::{Built, MAX_DEPTH, TreeError, is_name};
+use super::{MAX_DEPTH, TreeError, is_name};
 use crate::cas::Digest;
 use crate::cas::api::reapi;
+
+/// The messages of a directory and of all below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodedTree {
+    /// The topmost directory.
+    pub root: Digest,
+    /// Each different directory once, with its message: those that are below another come before it, the topmost last.
+    pub directories: Vec<(Digest, Vec<u8>)>,
+}
 
 /// Reads the message of a directory. Every name in what it gives is that of a file in that directory and of nothing
 /// else, names are sorted and different, and every digest makes sense.
@@ -23,7 +32,7 @@ pub fn decode_directory(bytes: &[u8]) -> Result<reapi::Directory, TreeError> {
 ///
 /// # Errors
 /// When one of them is not so, one is missing, or they are nested deeper than [`MAX_DEPTH`].
-pub fn decode_tree(bytes: &[u8]) -> Result<Built, TreeError> {
+pub fn decode_tree(bytes: &[u8]) -> Result<DecodedTree, TreeError> {
     let RawTree { root, children } = RawTree::decode(bytes).map_err(not_a_directory)?;
     let mut unpacking = Unpacking {
         children: children.into_iter().map(|bytes| (Digest::of(&bytes), bytes)).collect(),
@@ -33,7 +42,7 @@ pub fn decode_tree(bytes: &[u8]) -> Result<Built, TreeError> {
     };
     let digest = Digest::of(&root);
     unpacking.take(digest, root, 0)?;
-    Ok(Built { root: digest, directories: unpacking.directories })
+    Ok(DecodedTree { root: digest, directories: unpacking.directories })
 }
 
 // A `Tree` whose directories are left as they were written: their digests are those of the bytes, not those of what
