@@ -160,7 +160,7 @@ impl VirtualDirectory {
     /// As for [`VirtualDirectory::insert_file`].
     pub fn insert_directory(&mut self, path: &str) -> Result<(), VirtualError> {
         match self.find(path) {
-            Err(VirtualError::NotFound { .. }) => at(&mut self.root, &self.store, path, path, |_| Ok(())),
+            Err(VirtualError::NotFound { .. }) => at(&mut self.root, &self.store, path).map(|_| ()),
             found => found.map(|_| ()),
         }
     }
@@ -198,7 +198,7 @@ impl VirtualDirectory {
         if !conflicts.is_empty() {
             return Err(VirtualError::Conflict { paths: conflicts });
         }
-        at(&mut self.root, &self.store, path, path, |node| merge(node, &other.root, &self.store, path))
+        merge(at(&mut self.root, &self.store, path)?, &other.root, &self.store, path)
     }
 
     /// Removes what is at a path, with all that is below it.
@@ -213,12 +213,8 @@ impl VirtualDirectory {
         if self.look_up(path)?.is_none() {
             return Err(VirtualError::NotFound { path: path.to_owned() });
         }
-        at(&mut self.root, &self.store, folder, folder, |node| {
-            node.edit(&self.store, folder, |entries| {
-                entries.remove(name);
-                Ok(())
-            })
-        })
+        at(&mut self.root, &self.store, folder)?.entries_mut(&self.store, folder)?.remove(name);
+        Ok(())
     }
 
     /// Those files, symbolic links and empty directories for which the answer is yes, in their directories. Directories
@@ -259,16 +255,14 @@ impl VirtualDirectory {
     fn insert(&mut self, path: &str, entry: Entry) -> Result<(), VirtualError> {
         let conflict = || VirtualError::Conflict { paths: vec![path.to_owned()] };
         let (folder, name) = parent(path)?.ok_or_else(conflict)?;
-        at(&mut self.root, &self.store, folder, folder, |node| {
-            node.edit(&self.store, folder, |entries| match entries.entry(name.to_owned()) {
-                Slot::Vacant(slot) => {
-                    slot.insert(entry);
-                    Ok(())
-                }
-                Slot::Occupied(there) if there.get().is(&entry) => Ok(()),
-                Slot::Occupied(_) => Err(conflict()),
-            })
-        })
+        match at(&mut self.root, &self.store, folder)?.entries_mut(&self.store, folder)?.entry(name.to_owned()) {
+            Slot::Vacant(slot) => {
+                slot.insert(entry);
+                Ok(())
+            }
+            Slot::Occupied(there) if there.get().is(&entry) => Ok(()),
+            Slot::Occupied(_) => Err(conflict()),
+        }
     }
 }
 
@@ -317,25 +311,22 @@ fn step<'p>(path: &'p str, rest: &'p str) -> Option<Step<'p>> {
     Some(Step { folder: &path[..start.saturating_sub(1)], path: &path[..start + name.len()], name, rest })
 }
 
-// Does something with the directory at a path, of which a rest is left to go. It is made where it is not there.
-fn at<R>(
-    node: &mut Arc<Node>,
-    store: &Store,
-    path: &str,
-    rest: &str,
-    act: impl FnOnce(&mut Arc<Node>) -> Result<R, VirtualError>,
-) -> Result<R, VirtualError> {
-    let Some(step) = step(path, rest) else { return act(node) };
-    node.edit(store, step.folder, |entries| {
+// The directory at a path, to be changed. It is made where it is not there.
+fn at<'n>(mut node: &'n mut Arc<Node>, store: &Store, path: &str) -> Result<&'n mut Arc<Node>, VirtualError> {
+    let mut rest = path;
+    while let Some(step) = step(path, rest) {
+        let entries = node.entries_mut(store, step.folder)?;
         // Most of the way is there already, so no name is copied for it.
         if !entries.contains_key(step.name) {
             entries.insert(step.name.to_owned(), Entry::Directory(Node::of(Entries::new())));
         }
-        match entries.get_mut(step.name) {
-            Some(Entry::Directory(below)) => at(below, store, path, step.rest, act),
-            _ => Err(VirtualError::Unfit { path: step.path.to_owned(), wanted: "directory" }),
-        }
-    })
+        node = match entries.get_mut(step.name) {
+            Some(Entry::Directory(below)) => below,
+            _ => return Err(VirtualError::Unfit { path: step.path.to_owned(), wanted: "directory" }),
+        };
+        rest = step.rest;
+    }
+    Ok(node)
 }
 
 // Finds the paths at which two directories have different things. All of both is read that merging them will need.
@@ -379,18 +370,15 @@ fn merge(node: &mut Arc<Node>, other: &Arc<Node>, store: &Store, path: &str) -> 
     if added.is_empty() {
         return Ok(());
     }
-    node.edit(store, path, |entries| {
-        for (name, entry) in added {
-            match (entries.get_mut(name), entry) {
-                (Some(Entry::Directory(below)), Entry::Directory(more)) => {
-                    merge(below, more, store, &join(path, name))?;
-                }
-                (Some(_), _) => {}
-                (None, _) => drop(entries.insert(name.clone(), entry.clone())),
-            }
+    let entries = node.entries_mut(store, path)?;
+    for (name, entry) in added {
+        match (entries.get_mut(name), entry) {
+            (Some(Entry::Directory(below)), Entry::Directory(more)) => merge(below, more, store, &join(path, name))?,
+            (Some(_), _) => {}
+            (None, _) => drop(entries.insert(name.clone(), entry.clone())),
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 fn filter(

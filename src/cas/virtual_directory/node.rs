@@ -56,24 +56,24 @@ impl Node {
         }
     }
 
-    /// Changes what is in it. Others that share the node keep what they have.
-    pub(super) fn edit<R>(
-        self: &mut Arc<Self>,
-        store: &Store,
-        path: &str,
-        act: impl FnOnce(&mut Entries) -> Result<R, VirtualError>,
-    ) -> Result<R, VirtualError> {
+    /// What is in it, to be changed. Others that share the node keep what they have.
+    pub(super) fn entries_mut(self: &mut Arc<Self>, store: &Store, path: &str) -> Result<&mut Entries, VirtualError> {
         let node = Arc::make_mut(self);
-        let mut entries = match node {
-            Self::Made { entries, .. } => std::mem::take(entries),
-            Self::Stored { digest, entries } => match entries.take() {
-                Some(entries) => entries,
-                None => read(store, digest, path)?,
-            },
-        };
-        let answer = act(&mut entries);
-        *node = Self::Made { entries, digest: OnceLock::new() };
-        answer
+        loop {
+            match node {
+                Self::Made { entries, digest } => {
+                    digest.take();
+                    return Ok(entries);
+                }
+                Self::Stored { digest, entries } => {
+                    let entries = match entries.take() {
+                        Some(entries) => entries,
+                        None => read(store, digest, path)?,
+                    };
+                    *node = Self::Made { entries, digest: OnceLock::new() };
+                }
+            }
+        }
     }
 
     /// Whether two are known to be the same without looking into them.
