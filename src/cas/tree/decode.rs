@@ -74,8 +74,7 @@ impl Unpacking {
                 self.path.push('/');
             }
             self.path.push_str(&child.name);
-            let named = child.digest.as_ref().and_then(|digest| Digest::try_from(digest).ok());
-            let named = named.ok_or(TreeError::BadDigest { name: child.name })?;
+            let named = digest_of(child.digest.as_ref(), &child.name)?;
             let below = match self.done.get(&named) {
                 Some(height) => *height,
                 None if depth == MAX_DEPTH => 0,
@@ -110,9 +109,7 @@ fn check(directory: &reapi::Directory) -> Result<(), TreeError> {
     let below = directory.directories.iter().map(|below| (below.name.as_str(), below.digest.as_ref()));
     let mut names = Vec::with_capacity(directory.files.len() + directory.directories.len() + directory.symlinks.len());
     for (name, digest) in files.chain(below) {
-        if digest.is_none_or(|digest| Digest::try_from(digest).is_err()) {
-            return Err(TreeError::BadDigest { name: name.to_owned() });
-        }
+        digest_of(digest, name)?;
         names.push(name);
     }
     for link in &directory.symlinks {
@@ -127,6 +124,12 @@ fn check(directory: &reapi::Directory) -> Result<(), TreeError> {
         Some(pair) => Err(TreeError::OutOfOrder { name: pair[0].to_owned() }),
         None => Ok(()),
     }
+}
+
+/// The digest of something in a directory, by its name there.
+pub(in crate::cas) fn digest_of(digest: Option<&reapi::Digest>, name: &str) -> Result<Digest, TreeError> {
+    let digest = digest.and_then(|digest| Digest::try_from(digest).ok());
+    digest.ok_or_else(|| TreeError::BadDigest { name: name.to_owned() })
 }
 
 fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), TreeError> {

@@ -11,7 +11,7 @@
 
 mod capture;
 mod checkout;
-mod decode;
+pub(in crate::cas) mod decode;
 #[cfg(test)]
 mod disk_tests;
 pub(in crate::cas) mod encode;

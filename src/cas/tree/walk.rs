@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{MAX_DEPTH, MAX_ENTRIES, TreeError, WalkError, decode_directory};
+use super::{MAX_DEPTH, MAX_ENTRIES, WalkError, decode, decode_directory};
 use crate::cas::api::reapi;
 use crate::cas::{Digest, Store, StoreError};
 
@@ -123,6 +123,13 @@ impl<'s> Reachable<'s> {
     pub fn digests(&self) -> impl Iterator<Item = &Digest> {
         self.seen.iter()
     }
+
+    /// All of them, sorted.
+    pub fn sorted(&self) -> Vec<Digest> {
+        let mut all: Vec<Digest> = self.digests().copied().collect();
+        all.sort_unstable();
+        all
+    }
 }
 
 /// The directories of a tree by their digests. Each is as [`decode_directory`] wants it.
@@ -235,11 +242,8 @@ impl Child<'_> {
 
 /// The digest of something in a directory that was looked at, so that there is one.
 pub(super) fn digest_of(digest: Option<&reapi::Digest>, path: &str) -> Result<Digest, WalkError> {
-    digest.and_then(|digest| Digest::try_from(digest).ok()).ok_or_else(|| WalkError::NotADirectory {
-        digest: Digest::EMPTY,
-        path: path.to_owned(),
-        error: TreeError::BadDigest { name: path.to_owned() },
-    })
+    let unfit = |error| WalkError::NotADirectory { digest: Digest::EMPTY, path: path.to_owned(), error };
+    decode::digest_of(digest, path).map_err(unfit)
 }
 
 // What is in a directory, the last first.

@@ -9,6 +9,7 @@ use rustc_hash::FxHashSet;
 
 use super::VirtualError;
 use crate::cas::api::reapi;
+use crate::cas::tree::decode::digest_of;
 use crate::cas::tree::walk::{self, join};
 use crate::cas::tree::{EntryKind, MAX_DEPTH, TreeError, WalkError, encode};
 use crate::cas::{Digest, Store};
@@ -203,19 +204,15 @@ fn read(store: &Store, digest: &Digest, path: &str) -> Result<Entries, VirtualEr
     let message = walk::read(store, digest, path, 0)?;
     let unfit = |error| WalkError::NotADirectory { digest: *digest, path: path.to_owned(), error };
     let mut entries = Entries::new();
-    let digest_of = |digest: Option<&reapi::Digest>, name: &str| {
-        let digest = digest.and_then(|digest| Digest::try_from(digest).ok());
-        digest.ok_or_else(|| unfit(TreeError::BadDigest { name: name.to_owned() }))
-    };
     for file in message.files {
-        let digest = digest_of(file.digest.as_ref(), &file.name)?;
+        let digest = digest_of(file.digest.as_ref(), &file.name).map_err(unfit)?;
         entries.insert(file.name, Entry::File { digest, executable: file.is_executable });
     }
     for link in message.symlinks {
         entries.insert(link.name, Entry::Link { target: link.target });
     }
     for below in message.directories {
-        let digest = digest_of(below.digest.as_ref(), &below.name)?;
+        let digest = digest_of(below.digest.as_ref(), &below.name).map_err(unfit)?;
         entries.insert(below.name, Entry::Directory(Node::stored(digest)));
     }
     Ok(entries)

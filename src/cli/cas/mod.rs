@@ -3,7 +3,9 @@
 pub(super) mod args;
 mod gc;
 mod get;
+mod interrupted;
 mod missing;
+mod passing;
 mod place;
 mod progress;
 mod put;

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::cache::parse_size;
 use super::super::output::Output;
 use super::failed;
+use super::interrupted::interrupted;
 use crate::cas::server::{Listener, Server, ServerOptions, TlsFiles};
 use crate::cli::{Failure, Outcome};
 
@@ -108,19 +108,4 @@ fn address(text: &str) -> Result<SocketAddr, Failure> {
     let wrong = |reason: &str| Failure::Usage(format!("cannot listen on `{text}`: {reason}"));
     let mut found = text.to_socket_addrs().map_err(|error| wrong(&error.to_string()))?;
     found.next().ok_or_else(|| wrong("it is no address"))
-}
-
-// Done when this process is told to end: from now on, so within the runtime.
-fn interrupted() -> impl Future<Output = ()> {
-    let both = signal(SignalKind::interrupt()).and_then(|one| Ok((one, signal(SignalKind::terminate())?)));
-    async {
-        let Ok((mut interrupt, mut terminate)) = both else {
-            // Without them the process ends as any other does.
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    }
 }
