@@ -1,6 +1,7 @@
 //! The store of a command that has none is gone when the command is, however that ends.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -32,7 +33,9 @@ fn interrupt(server: &Server, digest: &Digest, folder: &Path, signal: Signal) ->
         assert!(begun.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(10));
     }
-    assert_eq!(stores(folder).len(), 1);
+    let there = stores(folder);
+    assert_eq!(there.len(), 1);
+    assert_eq!(fs::metadata(&there[0]).unwrap().permissions().mode() & 0o777, 0o700);
     kill(Pid::from_raw(child.id().cast_signed()), signal).unwrap();
     let output = child.wait_with_output().unwrap();
     format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr))

@@ -189,6 +189,8 @@ impl VirtualDirectory {
     /// [`VirtualError::Conflict`] with all paths at which both have something that is not the same; nothing is changed
     /// then.
     pub fn insert_all(&mut self, path: &str, other: &Self) -> Result<(), VirtualError> {
+        // What cannot be read shows before anything is changed.
+        other.root.entries(&self.store, path)?;
         let mut conflicts = Vec::new();
         match self.find(path) {
             Ok(node) => compare(node, &other.root, &self.store, path, 0, &mut conflicts)?,

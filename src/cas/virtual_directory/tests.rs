@@ -255,6 +255,8 @@ fn no_directory_enters_the_store_before_its_files() {
     assert_eq!(directory.write().unwrap(), digest);
     let gone = VirtualDirectory::stored(&case.store, Digest::of(b"no directory"));
     assert!(matches!(gone.list(""), Err(VirtualError::Walk(_))));
+    assert!(matches!(directory.insert_all("c/d", &gone), Err(VirtualError::Walk(_))));
+    assert_eq!(directory.digest().unwrap(), digest);
 }
 
 #[test]
