@@ -18,6 +18,8 @@ mod capabilities;
 mod execution;
 #[path = "remote/failures.rs"]
 mod failures;
+#[path = "remote/passing.rs"]
+mod passing;
 #[path = "remote/peer.rs"]
 mod peer;
 #[path = "remote/proxy.rs"]

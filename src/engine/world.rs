@@ -24,7 +24,7 @@ type Map<K, V> = DashMap<K, V, FxBuildHasher>;
 pub(super) struct World<'g> {
     pub(super) graph: &'g PipGraph,
     pub(super) files: FileTable,
-    pub(super) store: Store,
+    pub(super) store: Arc<Store>,
     pub(super) entries: Entries,
     /// What earlier builds left.
     pub(super) made: Made,
@@ -120,7 +120,7 @@ impl<'g> World<'g> {
         Self {
             graph,
             files,
-            store,
+            store: Arc::new(store),
             entries,
             made,
             verify,

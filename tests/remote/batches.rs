@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dscript::cas::Digest;
-use dscript::cas::remote::{Progress, RemoteError, Wanted};
+use dscript::cas::remote::{Blob, Progress, Remote, RemoteError, RemoteOptions, Wanted};
 use tonic::Code;
 
 use super::server::{Server, assert_tidy, count, noise, store};
@@ -150,14 +150,17 @@ fn one_blob_that_fails_in_a_batch_is_asked_for_alone() {
 
 #[test]
 fn a_limit_that_is_larger_than_true_is_found_out_and_remembered() {
-    for code in [Code::ResourceExhausted, Code::OutOfRange, Code::InvalidArgument] {
+    let codes = [Code::ResourceExhausted, Code::OutOfRange, Code::InvalidArgument];
+    // Where it is not said that it is the size, it shows by what is taken.
+    for (code, says) in codes.into_iter().flat_map(|code| [(code, None), (code, Some("no"))]) {
         let server = Server::start();
         {
             let mut faults = server.faults();
             faults.limit = 4 << 20;
             faults.true_limit = Some((300_000, code));
+            faults.says = says;
         }
-        let remote = server.connect();
+        let remote = Remote::connect(RemoteOptions { retries: 1, ..server.options() }).unwrap();
         let (_folder, store) = store();
         let digests: Vec<Digest> = (0..200).map(|number| server.put(&noise(10_000, number))).collect();
         let transfer = remote.fetch(&store, &wanted(&digests), &()).unwrap();
@@ -167,6 +170,41 @@ fn a_limit_that_is_larger_than_true_is_found_out_and_remembered() {
         remote.fetch(&other, &wanted(&digests), &()).unwrap();
         let calls = server.calls("BatchReadBlobs");
         assert!(calls.iter().all(|call| call.size <= 300_000), "{code:?}: {calls:?}");
+        // What is sent, too.
+        let blobs: Vec<Blob> = (1000..1200)
+            .map(|number| noise(10_000, number))
+            .map(|bytes| Blob::Bytes(Digest::of(&bytes), bytes))
+            .collect();
+        assert_eq!(remote.upload(&store, &blobs[..100], &()).unwrap().blobs, 100);
+        server.forget_calls();
+        remote.upload(&store, &blobs[100..], &()).unwrap();
+        let calls = server.calls("BatchUpdateBlobs");
+        assert!(calls.iter().all(|call| call.size <= 300_000), "{code:?}: {calls:?}");
+    }
+}
+
+#[test]
+fn a_server_that_has_too_much_to_do_gets_the_same_batches_again() {
+    let server = Server::start();
+    let remote = server.connect();
+    let (_folder, store) = store();
+    let digests: Vec<Digest> = (0..200).map(|number| server.put(&noise(10_000, number))).collect();
+    let blobs: Vec<Blob> =
+        (1000..1200).map(|number| noise(10_000, number)).map(|bytes| Blob::Bytes(Digest::of(&bytes), bytes)).collect();
+    for says in [None, Some("too many requests, the limit is 100 a second")] {
+        server.forget_calls();
+        server.faults().says = says;
+        for method in ["BatchReadBlobs", "BatchUpdateBlobs"] {
+            server.faults().failing.insert(method, (Code::ResourceExhausted, 3));
+        }
+        let (_folder, other) = super::server::store();
+        remote.fetch(&other, &wanted(&digests), &()).unwrap();
+        server.state.blobs.lock().unwrap().retain(|digest, _| digests.contains(digest));
+        remote.upload(&store, &blobs, &()).unwrap();
+        for method in ["BatchReadBlobs", "BatchUpdateBlobs"] {
+            let sizes: Vec<usize> = server.calls(method).iter().map(|call| call.blobs).collect();
+            assert_eq!(sizes, [200; 4], "{method} {says:?}");
+        }
     }
 }
 

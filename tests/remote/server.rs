@@ -46,6 +46,10 @@ pub struct Faults {
     pub unimplemented: HashSet<&'static str>,
     /// Methods that fail so many times more.
     pub failing: HashMap<&'static str, (Code, usize)>,
+    /// What it says when a method fails or a message is too large, instead of its own words.
+    pub says: Option<&'static str>,
+    /// Streams have no end, and nothing in their messages.
+    pub empty: bool,
     /// Methods that take long so many times more.
     pub slow: HashMap<&'static str, (Duration, usize)>,
     /// What it says its limit is.
@@ -120,11 +124,12 @@ impl State {
             if faults.unimplemented.contains(method) {
                 return Err(Status::unimplemented("never heard of it"));
             }
+            let says = faults.says.unwrap_or("told to fail");
             if let Some((code, times)) = faults.failing.get_mut(method)
                 && *times > 0
             {
                 *times -= 1;
-                return Err(Status::new(*code, "told to fail"));
+                return Err(Status::new(*code, says));
             }
             match faults.slow.get_mut(method) {
                 Some((wait, times)) if *times > 0 => {

@@ -1,6 +1,7 @@
 //! The services of the server that does what it is told.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use dscript::cas::Digest;
 use dscript::cas::api::bytestream::byte_stream_server::ByteStream;
@@ -45,8 +46,10 @@ impl State {
     }
 
     fn too_large(&self, message: &impl Message) -> Result<(), Status> {
-        match self.faults.lock().unwrap().true_limit {
-            Some((limit, code)) if message.encoded_len() > limit => Err(Status::new(code, "told to find it too large")),
+        let faults = self.faults.lock().unwrap();
+        let says = faults.says.unwrap_or("told to find it too large");
+        match faults.true_limit {
+            Some((limit, code)) if message.encoded_len() > limit => Err(Status::new(code, says)),
             _ => Ok(()),
         }
     }
@@ -243,6 +246,13 @@ impl ByteStream for State {
         let entered = Call { offset: offset as u64, name: asked.resource_name.clone(), ..call("Read", 1, 0) };
         self.enter("Read", request.metadata(), entered).await?;
         let Some(data) = self.blob(&digest) else { return Err(Status::not_found("no such blob")) };
+        if self.faults.lock().unwrap().empty {
+            let parts = tokio_stream::iter(std::iter::repeat_with(ReadResponse::default));
+            return Ok(Response::new(Box::pin(parts.then(|part| async {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                Ok(part)
+            }))));
+        }
         let (rest, broken, ending) = {
             let mut faults = self.faults.lock().unwrap();
             if compressed && faults.zstd_lies {

@@ -94,6 +94,23 @@ fn a_stream_that_stalls_is_broken_off_and_one_that_is_only_slow_is_not() {
 }
 
 #[test]
+fn messages_with_nothing_in_them_do_not_keep_a_stream_alive() {
+    let server = Server::start();
+    let options = RemoteOptions { deadline: Duration::from_millis(500), retries: 1, ..options(&server.endpoint()) };
+    let remote = dscript::cas::remote::Remote::connect(options).unwrap();
+    let digest = server.put(&noise(4 << 20, 1));
+    server.faults().empty = true;
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (_folder, store) = store();
+        tell.send(remote.fetch(&store, &want(digest), &())).unwrap();
+    });
+    let error = told.recv_timeout(Duration::from_secs(60)).expect("it goes on for ever").unwrap_err();
+    assert!(matches!(error, RemoteError::Refused { code: Code::DeadlineExceeded, .. }), "{error}");
+    assert_eq!(server.calls("Read").len(), 2);
+}
+
+#[test]
 fn compressed_streams_are_resumed_at_the_offset_of_what_they_unpack_to() {
     let server = Server::start();
     server.faults().zstd = true;

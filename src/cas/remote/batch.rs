@@ -1,13 +1,11 @@
 //! Several blobs in one request.
 
-use std::cell::Cell;
-
 use rustc_hash::FxHashMap;
 use tonic::{Code, Status};
 
 use super::RemoteError;
-use super::capabilities::{SMALLEST_BATCH, in_message};
-use super::client::{Client, may_be_too_large};
+use super::capabilities::{Batches, SMALLEST_BATCH, half, in_message};
+use super::client::Client;
 use crate::cas::Digest;
 use crate::cas::api::reapi;
 use crate::cas::api::reapi::compressor::Value as Compressor;
@@ -39,8 +37,10 @@ pub(super) enum Answer {
 pub(super) enum Outcome<T> {
     /// Something for each of the blobs, in their order.
     Answers(Vec<T>),
-    /// It was too large. Batches are made smaller from now on.
+    /// It was too large. Batches are smaller from now on.
     Smaller,
+    /// It may have been too large: parts of it may be taken.
+    Parts,
     /// The blobs have to be asked for, or sent, one by one.
     OneByOne,
 }
@@ -59,9 +59,25 @@ pub(super) fn fitting<'a>(digests: impl IntoIterator<Item = &'a Digest>, limit: 
     count.max(1)
 }
 
+/// Divides a batch that may have been too large. Gives the parts with the size of the whole.
+pub(super) fn divide<T>(mut batch: Vec<T>, digest: impl Fn(&T) -> &Digest) -> Vec<(Vec<T>, u64)> {
+    let whole: u64 = batch.iter().map(|one| in_message(digest(one))).sum();
+    let mut parts = Vec::new();
+    while !batch.is_empty() {
+        let count = fitting(batch.iter().map(&digest), half(whole)).min(batch.len());
+        let rest = batch.split_off(count);
+        parts.push((std::mem::replace(&mut batch, rest), whole));
+    }
+    parts
+}
+
 impl Client {
-    /// Reads blobs that differ from each other.
-    pub(super) async fn read_batch(&self, wanted: &[Digest]) -> Result<Outcome<Answer>, RemoteError> {
+    /// Reads blobs that differ from each other. They may be part of a batch that was refused; then its size is given.
+    pub(super) async fn read_batch(
+        &self,
+        wanted: &[Digest],
+        part_of: Option<u64>,
+    ) -> Result<Outcome<Answer>, RemoteError> {
         let zstd = self.capabilities.batches_read_zstd;
         let request = reapi::BatchReadBlobsRequest {
             instance_name: self.options.instance.clone(),
@@ -69,7 +85,7 @@ impl Client {
             acceptable_compressors: if zstd { vec![Compressor::Zstd as i32] } else { Vec::new() },
             digest_function: DigestFunction::Sha256 as i32,
         };
-        let size: u64 = wanted.iter().map(in_message).sum();
+        let batch = Extent::of(wanted, part_of, &self.capabilities.reads);
         let answer = self
             .ask_unless(
                 || {
@@ -77,20 +93,40 @@ impl Client {
                     let request = request.clone();
                     async move { service.batch_read_blobs(request).await }
                 },
-                too_large_twice(wanted.len(), size),
+                |status| batch.is_better_divided(status),
             )
             .await;
         match answer {
-            Ok(answer) => self.answers(wanted, answer).map(Outcome::Answers),
-            Err(status) => match status.code() {
-                Code::Unimplemented => {
-                    self.capabilities.reads_no_batches();
-                    Ok(Outcome::OneByOne)
+            Ok(answer) => {
+                batch.taken(&self.capabilities.reads);
+                self.answers(wanted, answer).map(Outcome::Answers)
+            }
+            Err(status) => self.without_batch(&batch, &self.capabilities.reads, "read blobs", &status),
+        }
+    }
+
+    // How to go on when a batch was refused.
+    fn without_batch<T>(
+        &self,
+        batch: &Extent,
+        batches: &Batches,
+        action: &'static str,
+        status: &Status,
+    ) -> Result<Outcome<T>, RemoteError> {
+        match status.code() {
+            Code::Unimplemented => {
+                batches.are_unknown();
+                Ok(Outcome::OneByOne)
+            }
+            code if may_be_too_large(code) && batch.count == 1 => Ok(Outcome::OneByOne),
+            code if may_be_too_large(code) && batch.is_divisible() => {
+                if !says_too_large(status) {
+                    return Ok(Outcome::Parts);
                 }
-                code if may_be_too_large(code) && wanted.len() == 1 => Ok(Outcome::OneByOne),
-                code if may_be_too_large(code) && self.capabilities.shrink_read_batch(size) => Ok(Outcome::Smaller),
-                _ => Err(self.refused("read blobs", &status)),
-            },
+                batches.shrink(batch.size);
+                Ok(Outcome::Smaller)
+            }
+            _ => Err(self.refused(action, status)),
         }
     }
 
@@ -150,13 +186,15 @@ impl Client {
         known.ok_or_else(|| self.protocol(format!("it answered for {:.64}, which was not asked for", digest.hash)))
     }
 
-    /// Sends blobs that differ from each other. The answers say which have to be sent alone.
+    /// Sends blobs that differ from each other. The answers say which have to be sent alone. They may be part of a batch
+    /// that was refused; then its size is given.
     pub(super) async fn update_batch(
         &self,
         blobs: Vec<(Digest, Vec<u8>)>,
+        part_of: Option<u64>,
     ) -> Result<Outcome<Result<(), Status>>, RemoteError> {
         let digests: Vec<Digest> = blobs.iter().map(|(digest, _)| *digest).collect();
-        let size: u64 = digests.iter().map(in_message).sum();
+        let batch = Extent::of(&digests, part_of, &self.capabilities.updates);
         let request = reapi::BatchUpdateBlobsRequest {
             instance_name: self.options.instance.clone(),
             requests: blobs.into_iter().map(|(digest, data)| self.packed(&digest, data)).collect(),
@@ -169,25 +207,16 @@ impl Client {
                     let request = request.clone();
                     async move { service.batch_update_blobs(request).await }
                 },
-                too_large_twice(digests.len(), size),
+                |status| batch.is_better_divided(status),
             )
             .await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(status) => {
-                return match status.code() {
-                    Code::Unimplemented => {
-                        self.capabilities.updates_no_batches();
-                        Ok(Outcome::OneByOne)
-                    }
-                    code if may_be_too_large(code) && digests.len() == 1 => Ok(Outcome::OneByOne),
-                    code if may_be_too_large(code) && self.capabilities.shrink_update_batch(size) => {
-                        Ok(Outcome::Smaller)
-                    }
-                    _ => Err(self.refused("take blobs", &status)),
-                };
+                return self.without_batch(&batch, &self.capabilities.updates, "take blobs", &status);
             }
         };
+        batch.taken(&self.capabilities.updates);
         let places: FxHashMap<&Digest, usize> = digests.iter().zip(0..).collect();
         let mut answers: Vec<Option<Result<(), Status>>> = vec![None; digests.len()];
         for response in answer.responses {
@@ -222,10 +251,68 @@ impl Client {
     }
 }
 
-// A server that says that it has too much to do says the same as one that finds a message too large. So one attempt more
-// is made before batches are made smaller.
-fn too_large_twice(count: usize, size: u64) -> impl Fn(&Status) -> bool {
-    let before = Cell::new(false);
-    let divisible = count > 1 && size > SMALLEST_BATCH;
-    move |status| divisible && status.code() == Code::ResourceExhausted && before.replace(true)
+// How large a batch is.
+struct Extent {
+    count: usize,
+    size: u64,
+    part_of: Option<u64>,
+}
+
+impl Extent {
+    fn of(digests: &[Digest], part_of: Option<u64>, batches: &Batches) -> Self {
+        // Once one part was taken, the others are batches like any.
+        let part_of = part_of.filter(|whole| half(*whole) < batches.limit());
+        Self { count: digests.len(), size: digests.iter().map(in_message).sum(), part_of }
+    }
+
+    fn is_divisible(&self) -> bool {
+        self.count > 1 && self.size > SMALLEST_BATCH
+    }
+
+    // A server that has too much to do gives the same code as one that finds a message too large. So a batch is tried
+    // again until patience ends, unless it is said that it is too large, or it is only here to find that out.
+    fn is_better_divided(&self, status: &Status) -> bool {
+        self.is_divisible() && may_be_too_large(status.code()) && (self.part_of.is_some() || says_too_large(status))
+    }
+
+    // When a part is taken, the whole was too large.
+    fn taken(&self, batches: &Batches) {
+        if let Some(whole) = self.part_of {
+            batches.shrink(whole);
+        }
+    }
+}
+
+// Servers do not agree on the code for a message that is too large for them.
+fn may_be_too_large(code: Code) -> bool {
+    matches!(code, Code::ResourceExhausted | Code::OutOfRange | Code::InvalidArgument)
+}
+
+// Whether a refusal is about the size of a message. That there is a limit says nothing: there are limits on rates, too.
+fn says_too_large(status: &Status) -> bool {
+    let words =
+        ["larger than", "too large", "too big", "bytes", "batch size", "message size", "max size", "maximum size"];
+    let message = status.message().to_ascii_lowercase();
+    may_be_too_large(status.code()) && words.iter().any(|words| message.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_told_from_loads() {
+        for (message, is_size) in [
+            ("grpc: received message larger than max (5000000 vs. 4194304)", true),
+            ("gRPC message exceeds maximum size 4194304: 5000000", true),
+            ("Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes", true),
+            ("Too many requests, the limit is 100 a second", false),
+            ("quota exceeded", false),
+            ("the server is overloaded", false),
+            ("", false),
+        ] {
+            assert_eq!(says_too_large(&Status::resource_exhausted(message)), is_size, "{message}");
+        }
+        assert!(!says_too_large(&Status::internal("larger than max")));
+    }
 }

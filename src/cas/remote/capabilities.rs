@@ -23,11 +23,10 @@ const AROUND: u64 = 104;
 /// What was agreed on.
 #[derive(Debug)]
 pub(super) struct Capabilities {
-    // Serialised messages, not contents: what limits mean is disputed, so this is the safe side.
-    read_batch: AtomicU64,
-    update_batch: AtomicU64,
-    reads_batches: AtomicBool,
-    updates_batches: AtomicBool,
+    /// Blobs that are read together.
+    pub(super) reads: Batches,
+    /// Blobs that are sent together.
+    pub(super) updates: Batches,
     reads_zstd: AtomicBool,
     writes_zstd: AtomicBool,
     /// Whether contents may be compressed in batches that the client asks for.
@@ -42,14 +41,51 @@ pub(super) struct Capabilities {
     pub(super) takes_results: Option<bool>,
 }
 
+/// What is known of the batches of one kind.
+#[derive(Debug)]
+pub(super) struct Batches {
+    known: AtomicBool,
+    // Of serialised messages, not contents: what limits mean is disputed, so this is the safe side.
+    limit: AtomicU64,
+}
+
+impl Batches {
+    fn new(limit: u64) -> Self {
+        Self { known: true.into(), limit: limit.into() }
+    }
+
+    /// Whether the server knows them.
+    pub(super) fn are_known(&self) -> bool {
+        self.known.load(Relaxed)
+    }
+
+    /// The server turned out not to know them.
+    pub(super) fn are_unknown(&self) {
+        self.known.store(false, Relaxed);
+    }
+
+    /// How large the message with the contents may be.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit.load(Relaxed)
+    }
+
+    /// One was refused for its size. Others are half as large from now on.
+    pub(super) fn shrink(&self, refused: u64) {
+        self.limit.fetch_min(half(refused), Relaxed);
+    }
+}
+
+/// The size of the parts of a batch that was refused, maybe for its size.
+pub(super) fn half(refused: u64) -> u64 {
+    (refused / 2).max(SMALLEST_BATCH)
+}
+
 impl Default for Capabilities {
     /// What is assumed of a server that does not say.
     fn default() -> Self {
         Self {
-            read_batch: LARGEST_BATCH.into(),
-            update_batch: LARGEST_BATCH.into(),
-            reads_batches: true.into(),
-            updates_batches: true.into(),
+            reads: Batches::new(LARGEST_BATCH),
+            updates: Batches::new(LARGEST_BATCH),
             reads_zstd: false.into(),
             writes_zstd: false.into(),
             batches_read_zstd: false,
@@ -77,7 +113,9 @@ impl Capabilities {
             Err(status) if status.code() == Code::Unimplemented => Self::default(),
             Err(status) => return Err(client.refused("say what it can do", &status)),
         };
-        capabilities.reads_batches.store(probe(client).await?, Relaxed);
+        if !probe(client).await? {
+            capabilities.reads.are_unknown();
+        }
         Ok(capabilities)
     }
 
@@ -95,8 +133,8 @@ impl Capabilities {
         }
         // Nothing, or something below, is what servers say that do not know.
         if let Some(limit) = positive(cache.max_batch_total_size_bytes) {
-            all.read_batch = limit.min(LARGEST_BATCH).into();
-            all.update_batch = limit.min(LARGEST_BATCH).into();
+            all.reads = Batches::new(limit.min(LARGEST_BATCH));
+            all.updates = Batches::new(limit.min(LARGEST_BATCH));
         }
         all.largest_blob = positive(cache.max_cas_blob_size_bytes);
         all.takes_results = cache.action_cache_update_capabilities.as_ref().map(|updates| updates.update_enabled);
@@ -109,26 +147,6 @@ impl Capabilities {
             all.batches_update_zstd = cache.supported_batch_update_compressors.contains(&zstd);
         }
         Ok(all)
-    }
-
-    /// Whether the server reads several blobs at once.
-    pub(super) fn reads_batches(&self) -> bool {
-        self.reads_batches.load(Relaxed)
-    }
-
-    /// Whether the server takes several blobs at once.
-    pub(super) fn updates_batches(&self) -> bool {
-        self.updates_batches.load(Relaxed)
-    }
-
-    /// The server turned out not to read several blobs at once.
-    pub(super) fn reads_no_batches(&self) {
-        self.reads_batches.store(false, Relaxed);
-    }
-
-    /// The server turned out not to take several blobs at once.
-    pub(super) fn updates_no_batches(&self) {
-        self.updates_batches.store(false, Relaxed);
     }
 
     /// Whether streams from the server may be compressed.
@@ -150,39 +168,11 @@ impl Capabilities {
     pub(super) fn writes_no_zstd(&self) {
         self.writes_zstd.store(false, Relaxed);
     }
-
-    /// How large an answer with several blobs may be.
-    pub(super) fn read_batch(&self) -> u64 {
-        self.read_batch.load(Relaxed)
-    }
-
-    /// How large a request with several blobs may be.
-    pub(super) fn update_batch(&self) -> u64 {
-        self.update_batch.load(Relaxed)
-    }
-
-    /// A batch to be read was refused, maybe for its size. Whether smaller ones make sense; they are then smaller.
-    pub(super) fn shrink_read_batch(&self, refused: u64) -> bool {
-        shrink(&self.read_batch, refused)
-    }
-
-    /// A batch to be sent was refused, maybe for its size. Whether smaller ones make sense; they are then smaller.
-    pub(super) fn shrink_update_batch(&self, refused: u64) -> bool {
-        shrink(&self.update_batch, refused)
-    }
 }
 
 /// How many bytes of a message a content of a size takes.
 pub(super) fn in_message(digest: &Digest) -> u64 {
     digest.size.saturating_add(AROUND)
-}
-
-fn shrink(limit: &AtomicU64, refused: u64) -> bool {
-    if refused <= SMALLEST_BATCH {
-        return false;
-    }
-    limit.fetch_min((refused / 2).max(SMALLEST_BATCH), Relaxed);
-    true
 }
 
 fn positive(size: i64) -> Option<u64> {

@@ -1,10 +1,11 @@
 //! What all requests have in common: the threads they run on, a bound on how many there are, attempts and deadlines.
 
 use std::future::Future;
+use std::time::Instant;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tonic::{Code, Response, Status};
+use tonic::{Response, Status};
 
 use super::capabilities::Capabilities;
 use super::connection::Connection;
@@ -116,10 +117,22 @@ impl Client {
 
     /// Waits for something as long as the deadline allows.
     pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
-        match tokio::time::timeout(self.options.deadline, work).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Status::deadline_exceeded(format!("no answer within {:?}", self.options.deadline))),
+        self.since(Instant::now(), work).await
+    }
+
+    /// Waits for something as long as the deadline allows that began to run at a time.
+    pub(super) async fn since<T>(
+        &self,
+        begun: Instant,
+        work: impl Future<Output = Result<T, Status>>,
+    ) -> Result<T, Status> {
+        let left = self.options.deadline.saturating_sub(begun.elapsed());
+        let late = || Err(Status::deadline_exceeded(format!("no answer within {:?}", self.options.deadline)));
+        // What is there at once would come even without any time.
+        if left.is_zero() {
+            return late();
         }
+        tokio::time::timeout(left, work).await.unwrap_or_else(|_| late())
     }
 
     /// What a failure is to the user.
@@ -148,9 +161,4 @@ impl Client {
         let kind = if compressed { "compressed-blobs/zstd" } else { "blobs" };
         format!("{instance}{slash}{prefix}{kind}/{}/{}", digest.hex(), digest.size)
     }
-}
-
-/// Whether a server says that a message was too large for it. Servers do not agree on how to say that.
-pub(super) fn may_be_too_large(code: Code) -> bool {
-    matches!(code, Code::ResourceExhausted | Code::OutOfRange | Code::InvalidArgument)
 }

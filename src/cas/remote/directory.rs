@@ -1,7 +1,7 @@
 //! What a directory message refers to.
 
 use crate::cas::Digest;
-use crate::cas::api::reapi;
+use crate::cas::tree::decode::digest_of;
 use crate::cas::tree::{TreeError, decode_directory};
 
 /// What a directory refers to.
@@ -22,20 +22,15 @@ pub(super) struct File {
 pub(super) fn children(bytes: &[u8]) -> Result<Children, TreeError> {
     let directory = decode_directory(bytes)?;
     let files = directory.files.into_iter().map(|node| {
-        let digest = digest(node.digest.as_ref(), &node.name)?;
+        let digest = digest_of(node.digest.as_ref(), &node.name)?;
         Ok(File { name: node.name.into(), digest, executable: node.is_executable })
     });
     let directories = directory.directories.into_iter().map(|node| {
-        let digest = digest(node.digest.as_ref(), &node.name)?;
+        let digest = digest_of(node.digest.as_ref(), &node.name)?;
         Ok((node.name.into(), digest))
     });
     Ok(Children {
         files: files.collect::<Result<_, TreeError>>()?,
         directories: directories.collect::<Result<_, TreeError>>()?,
     })
-}
-
-fn digest(digest: Option<&reapi::Digest>, name: &str) -> Result<Digest, TreeError> {
-    let digest = digest.and_then(|digest| Digest::try_from(digest).ok());
-    digest.ok_or_else(|| TreeError::BadDigest { name: name.to_owned() })
 }

@@ -158,13 +158,6 @@ pub enum RemoteError {
     Store(#[from] StoreError),
 }
 
-impl RemoteError {
-    /// Whether it is about the server or the way to it, so that going on without the server makes sense.
-    pub fn is_about_server(&self) -> bool {
-        !matches!(self, Self::Store(_) | Self::Cancelled)
-    }
-}
-
 fn describe((digest, path): &(Digest, String)) -> String {
     if path.is_empty() { digest.to_string() } else { format!("{digest}, which is `{path}`") }
 }

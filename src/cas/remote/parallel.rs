@@ -9,14 +9,27 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Does something when the thread panics on which it was made, while it lives: others may wait for what that thread had
+/// under way.
+pub(super) struct OnPanic<F: FnMut()>(pub(super) F);
+
+impl<F: FnMut()> Drop for OnPanic<F> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            (self.0)();
+        }
+    }
+}
+
 struct Jobs<J, E> {
     waiting: VecDeque<J>,
     running: usize,
     error: Option<E>,
+    panicked: bool,
 }
 
 /// Does all jobs, on up to `threads` threads of which one is the caller's. A job may leave others to be done. The first
-/// error ends it.
+/// error ends it, and so does a panic.
 pub(super) fn each<J: Send, E: Send>(
     jobs: impl IntoIterator<Item = J>,
     threads: usize,
@@ -24,9 +37,13 @@ pub(super) fn each<J: Send, E: Send>(
 ) -> Result<(), E> {
     let waiting: VecDeque<J> = jobs.into_iter().collect();
     let others = waiting.len().min(threads).saturating_sub(1);
-    let jobs = Mutex::new(Jobs { waiting, running: 0, error: None });
+    let jobs = Mutex::new(Jobs { waiting, running: 0, error: None, panicked: false });
     let changed = Condvar::new();
     let run = || {
+        let _guard = OnPanic(|| {
+            lock(&jobs).panicked = true;
+            changed.notify_all();
+        });
         while let Some(job) = next(&jobs, &changed) {
             let answer = work(job);
             let mut jobs = lock(&jobs);
@@ -56,7 +73,7 @@ pub(super) fn each<J: Send, E: Send>(
 fn next<J, E>(jobs: &Mutex<Jobs<J, E>>, changed: &Condvar) -> Option<J> {
     let mut jobs = lock(jobs);
     loop {
-        if jobs.error.is_some() {
+        if jobs.error.is_some() || jobs.panicked {
             return None;
         }
         if let Some(job) = jobs.waiting.pop_front() {
@@ -89,5 +106,16 @@ mod tests {
         let answer = each(0..100, 4, |job| if job == 7 { Err(job) } else { Ok(Vec::new()) });
         assert_eq!(answer, Err(7));
         assert_eq!(each([0; 0], 4, |_| Err(())), Ok(()));
+    }
+
+    #[test]
+    fn a_panic_ends_it_and_nobody_waits_for_ever() {
+        let (tell, told) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            let panics = |job| if job == 0 { panic!("as the test wants it") } else { Ok::<_, ()>(Vec::new()) };
+            let answer = std::panic::catch_unwind(|| each([0, 1], 2, panics));
+            tell.send(answer.is_err())
+        });
+        assert_eq!(told.recv_timeout(std::time::Duration::from_secs(60)), Ok(true));
     }
 }

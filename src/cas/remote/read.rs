@@ -1,8 +1,12 @@
 //! One blob as a stream, from where it broke off if it does.
 
+use std::time::Instant;
+
 use tonic::{Code, Status};
 
 use super::RemoteError;
+use super::batch::{Answer, Outcome};
+use super::capabilities::in_message;
 use super::client::Client;
 use super::retry::Backoff;
 use super::unpack::Unpack;
@@ -138,14 +142,20 @@ impl Client {
         let mut service = self.connection.streams();
         let mut stream = self.in_time(service.read(request)).await.map_err(Broken::Status)?.into_inner();
         let mut unpack = if compressed { Some(Unpack::new().map_err(broken)?) } else { None };
-        while let Some(part) = self.in_time(stream.message()).await.map_err(Broken::Status)? {
+        // Messages with nothing in them must not go on for ever, so time runs from when something came.
+        let mut came = Instant::now();
+        while let Some(part) = self.since(came, stream.message()).await.map_err(Broken::Status)? {
             let before = sink.arrived();
             let taken = match &mut unpack {
                 None => sink.take(&part.data),
                 Some(unpack) => unpack.take(&part.data, |bytes| sink.take(bytes)).map_err(broken)?,
             };
             match taken {
-                Ok(()) => moved(sink.arrived() - before),
+                Ok(()) if sink.arrived() == before => {}
+                Ok(()) => {
+                    moved(sink.arrived() - before);
+                    came = Instant::now();
+                }
                 Err(StoreError::Unlike { size, .. }) => return Err(Broken::Error(self.wrong(digest, path, size))),
                 Err(error) => return Err(Broken::Error(error.into())),
             }
@@ -159,6 +169,40 @@ impl Client {
             return Err(Broken::Status(Status::unavailable(format!("only {arrived} bytes of {} came", digest.size))));
         }
         Ok(())
+    }
+}
+
+impl Client {
+    /// A blob in memory, if the server has it.
+    pub(super) fn read(&self, digest: &Digest, path: &str) -> Result<Option<Vec<u8>>, RemoteError> {
+        if *digest == Digest::EMPTY {
+            return Ok(Some(Vec::new()));
+        }
+        let mut memory = Memory::new(digest);
+        if !self.block(self.stream_to(digest, path, &mut memory, &|_| {}))? {
+            return Ok(None);
+        }
+        let size = memory.arrived();
+        memory.finish().map(Some).map_err(|_| self.wrong(digest, path, size))
+    }
+
+    /// The same, of a blob that is likely to be small.
+    pub(super) fn read_small(&self, digest: &Digest) -> Result<Option<Vec<u8>>, RemoteError> {
+        let batches = self.capabilities.reads.are_known() && in_message(digest) <= self.capabilities.reads.limit();
+        if batches && *digest != Digest::EMPTY {
+            let outcome = self.block(self.read_batch(&[*digest], None))?;
+            if let Outcome::Answers(mut answers) = outcome {
+                match answers.pop() {
+                    Some(Answer::Bytes(bytes)) if Digest::of(&bytes) == *digest => return Ok(Some(bytes)),
+                    Some(Answer::Bytes(bytes)) => return Err(self.wrong(digest, "", bytes.len() as u64)),
+                    Some(Answer::Missing) => return Ok(None),
+                    Some(Answer::Wrong(size)) => return Err(self.wrong(digest, "", size)),
+                    Some(Answer::Error(error)) => return Err(error),
+                    Some(Answer::Alone) | None => {}
+                }
+            }
+        }
+        self.read(digest, "")
     }
 }
 

@@ -7,7 +7,7 @@ use indexmap::IndexSet;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use tonic::Code;
 
-use super::batch::{Outcome, fitting};
+use super::batch::{Outcome, divide, fitting};
 use super::capabilities::in_message;
 use super::client::Client;
 use super::parallel::{each, lock};
@@ -101,6 +101,8 @@ impl Blob {
 
 enum Job {
     Batch(Vec<Digest>),
+    // A part of a batch that was refused, and the size of that.
+    Part(Vec<Digest>, u64),
     Stream(Digest),
 }
 
@@ -114,10 +116,10 @@ struct Sender<'a> {
 impl Sender<'_> {
     // Large blobs first: they take longest.
     fn jobs(&self, digests: Vec<Digest>) -> Vec<Job> {
-        let limit = self.client.capabilities.update_batch();
-        let batches = self.client.capabilities.updates_batches();
+        let batches = &self.client.capabilities.updates;
+        let limit = batches.limit();
         let (small, large): (Vec<Digest>, Vec<Digest>) =
-            digests.into_iter().partition(|digest| batches && in_message(digest) <= limit);
+            digests.into_iter().partition(|digest| batches.are_known() && in_message(digest) <= limit);
         let mut jobs: Vec<Job> = large.into_iter().map(Job::Stream).collect();
         let mut rest = &small[..];
         while !rest.is_empty() {
@@ -131,13 +133,15 @@ impl Sender<'_> {
     fn run(&self, job: Job) -> Result<Vec<Job>, RemoteError> {
         match job {
             Job::Stream(digest) => self.stream(&digest).map(|()| Vec::new()),
-            Job::Batch(digests) => self.batch(digests),
+            Job::Batch(digests) => self.batch(digests, None),
+            Job::Part(digests, whole) => self.batch(digests, Some(whole)),
         }
     }
 
-    fn batch(&self, digests: Vec<Digest>) -> Result<Vec<Job>, RemoteError> {
+    fn batch(&self, digests: Vec<Digest>, part_of: Option<u64>) -> Result<Vec<Job>, RemoteError> {
         let size: u64 = digests.iter().map(in_message).sum();
-        if !self.client.capabilities.updates_batches() || size > self.client.capabilities.update_batch() {
+        let batches = &self.client.capabilities.updates;
+        if !batches.are_known() || size > batches.limit() {
             // It was put together before that was known.
             return Ok(self.jobs(digests));
         }
@@ -149,9 +153,13 @@ impl Sender<'_> {
             Ok((*digest, bytes))
         });
         let blobs = blobs.collect::<Result<Vec<_>, RemoteError>>()?;
-        let answers = match self.client.block(self.client.update_batch(blobs))? {
+        let answers = match self.client.block(self.client.update_batch(blobs, part_of))? {
             Outcome::Answers(answers) => answers,
             Outcome::Smaller => return Ok(self.jobs(digests)),
+            Outcome::Parts => {
+                let parts = divide(digests, |digest| digest);
+                return Ok(parts.into_iter().map(|(part, whole)| Job::Part(part, whole)).collect());
+            }
             Outcome::OneByOne => return Ok(digests.into_iter().map(Job::Stream).collect()),
         };
         let mut more = Vec::new();

@@ -15,7 +15,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use prost::Message as _;
 use rayon::prelude::*;
 
-use super::{CaptureError, MAX_DEPTH};
+use super::{CaptureError, MAX_DEPTH, encode};
 use crate::cas::api::reapi;
 use crate::cas::{Digest, Keep, Store};
 
@@ -82,7 +82,7 @@ pub fn capture(store: &Store, folder: &Path, keep: Keep) -> Result<Captured, Cap
             };
             // In the order of the level, which is that of the names for each parent.
             let name = std::mem::take(&mut found[at].name);
-            found[parent].message.directories.push(reapi::DirectoryNode { name, digest: Some(digest.into()) });
+            found[parent].message.directories.push(encode::directory(name, digest));
         }
         end = begin;
     }
@@ -153,7 +153,7 @@ impl Capture<'_> {
             .with_min_len(16)
             .map(|name| {
                 let (digest, is_executable) = self.file(folder.as_fd(), OsStr::new(&name), || path.join(&name))?;
-                Ok(reapi::FileNode { name, digest: Some(digest.into()), is_executable, node_properties: None })
+                Ok(encode::file(name, digest, is_executable))
             })
             .collect::<Result<_, CaptureError>>()?;
         let mut symlinks = Vec::with_capacity(names.links.len());
@@ -163,7 +163,7 @@ impl Capture<'_> {
                 error => io_error("read", &path.join(&name), error.into()),
             })?;
             let target = target.into_string().map_err(|_| CaptureError::TargetNotUnicode { path: path.join(&name) })?;
-            symlinks.push(reapi::SymlinkNode { name, target, node_properties: None });
+            symlinks.push(encode::link(name, target));
         }
         // With links, files are replaced, so the directory's time says nothing.
         let after = fstat(&folder).map_err(failed("look at"))?;

@@ -3,9 +3,18 @@
 use prost::Message;
 use rustc_hash::FxHashMap;
 
-use super::{Built, MAX_DEPTH, TreeError, is_name};
+use super::{MAX_DEPTH, TreeError, is_name};
 use crate::cas::Digest;
 use crate::cas::api::reapi;
+
+/// The messages of a directory and of all below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodedTree {
+    /// The topmost directory.
+    pub root: Digest,
+    /// Each different directory once, with its message: those that are below another come before it, the topmost last.
+    pub directories: Vec<(Digest, Vec<u8>)>,
+}
 
 /// Reads the message of a directory. Every name in what it gives is that of a file in that directory and of nothing
 /// else, names are sorted and different, and every digest makes sense.
@@ -23,7 +32,7 @@ pub fn decode_directory(bytes: &[u8]) -> Result<reapi::Directory, TreeError> {
 ///
 /// # Errors
 /// When one of them is not so, one is missing, or they are nested deeper than [`MAX_DEPTH`].
-pub fn decode_tree(bytes: &[u8]) -> Result<Built, TreeError> {
+pub fn decode_tree(bytes: &[u8]) -> Result<DecodedTree, TreeError> {
     let RawTree { root, children } = RawTree::decode(bytes).map_err(not_a_directory)?;
     let mut unpacking = Unpacking {
         children: children.into_iter().map(|bytes| (Digest::of(&bytes), bytes)).collect(),
@@ -33,7 +42,7 @@ pub fn decode_tree(bytes: &[u8]) -> Result<Built, TreeError> {
     };
     let digest = Digest::of(&root);
     unpacking.take(digest, root, 0)?;
-    Ok(Built { root: digest, directories: unpacking.directories })
+    Ok(DecodedTree { root: digest, directories: unpacking.directories })
 }
 
 // A `Tree` whose directories are left as they were written: their digests are those of the bytes, not those of what
@@ -65,8 +74,7 @@ impl Unpacking {
                 self.path.push('/');
             }
             self.path.push_str(&child.name);
-            let named = child.digest.as_ref().and_then(|digest| Digest::try_from(digest).ok());
-            let named = named.ok_or(TreeError::BadDigest { name: child.name })?;
+            let named = digest_of(child.digest.as_ref(), &child.name)?;
             let below = match self.done.get(&named) {
                 Some(height) => *height,
                 None if depth == MAX_DEPTH => 0,
@@ -101,9 +109,7 @@ fn check(directory: &reapi::Directory) -> Result<(), TreeError> {
     let below = directory.directories.iter().map(|below| (below.name.as_str(), below.digest.as_ref()));
     let mut names = Vec::with_capacity(directory.files.len() + directory.directories.len() + directory.symlinks.len());
     for (name, digest) in files.chain(below) {
-        if digest.is_none_or(|digest| Digest::try_from(digest).is_err()) {
-            return Err(TreeError::BadDigest { name: name.to_owned() });
-        }
+        digest_of(digest, name)?;
         names.push(name);
     }
     for link in &directory.symlinks {
@@ -118,6 +124,12 @@ fn check(directory: &reapi::Directory) -> Result<(), TreeError> {
         Some(pair) => Err(TreeError::OutOfOrder { name: pair[0].to_owned() }),
         None => Ok(()),
     }
+}
+
+/// The digest of something in a directory, by its name there.
+pub(in crate::cas) fn digest_of(digest: Option<&reapi::Digest>, name: &str) -> Result<Digest, TreeError> {
+    let digest = digest.and_then(|digest| Digest::try_from(digest).ok());
+    digest.ok_or_else(|| TreeError::BadDigest { name: name.to_owned() })
 }
 
 fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), TreeError> {

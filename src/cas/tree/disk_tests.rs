@@ -5,22 +5,24 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::Arc;
 
 use prost::Message as _;
 
 use super::*;
 use crate::cas::api::reapi;
+use crate::cas::virtual_directory::VirtualDirectory;
 use crate::cas::{Digest, Keep, Store};
 
 struct Case {
     folder: tempfile::TempDir,
-    store: Store,
+    store: Arc<Store>,
 }
 
 impl Case {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("store")).unwrap();
+        let store = Arc::new(Store::open(&folder.path().join("store")).unwrap());
         fs::create_dir(folder.path().join("from")).unwrap();
         Self { folder, store }
     }
@@ -108,29 +110,26 @@ fn what_is_captured_comes_out_again() {
 #[test]
 fn a_captured_tree_is_the_one_that_is_put_together() {
     let case = Case::filled();
-    let mut builder = TreeBuilder::new();
-    builder.file("a", Digest::of(b"same"), false).unwrap();
-    builder.file("b/a", Digest::of(b"same"), true).unwrap();
-    builder.file("b/c/d", Digest::of(b"other"), false).unwrap();
-    builder.file("b/none", Digest::EMPTY, false).unwrap();
-    builder.file("b/run", Digest::EMPTY, true).unwrap();
-    builder.directory("empty/inside").unwrap();
-    builder.link("b/link", "../a").unwrap();
-    builder.link("out", "/nowhere").unwrap();
-    let whole = builder.to_tree_message();
-    let built = builder.build();
+    let mut built = VirtualDirectory::empty(&case.store);
+    built.insert_file("a", Digest::of(b"same"), false).unwrap();
+    built.insert_file("b/a", Digest::of(b"same"), true).unwrap();
+    built.insert_file("b/c/d", Digest::of(b"other"), false).unwrap();
+    built.insert_file("b/none", Digest::EMPTY, false).unwrap();
+    built.insert_file("b/run", Digest::EMPTY, true).unwrap();
+    built.insert_directory("empty/inside").unwrap();
+    built.insert_link("b/link", "../a").unwrap();
+    built.insert_link("out", "/nowhere").unwrap();
     let root = case.capture(Keep::Copy).root;
-    assert_eq!(root, built.root);
-    let mut reached = Vec::new();
-    for_each_reachable(&case.store, &root, &mut |digest| reached.push(*digest)).unwrap();
-    for digest in &reached {
-        assert!(case.store.contains(digest).unwrap());
+    assert_eq!(root, built.digest().unwrap());
+    let messages = built.messages().unwrap();
+    for (digest, bytes) in &messages {
+        assert!(*digest == Digest::EMPTY || case.store.read(digest).unwrap() == *bytes);
     }
+    let mut reachable = Reachable::new(&case.store);
+    assert_eq!(reachable.add_tree(&root).unwrap(), []);
     // Directories, of which the empty one is also the empty file, and two contents.
-    assert_eq!(reached.len(), built.directories.len() + 2);
-    let tree = tree_message(&case.store, &root).unwrap();
-    assert_eq!(tree.root, whole.root);
-    assert_eq!(decode_tree(&tree.encode_to_vec()).unwrap(), built);
+    assert_eq!(reachable.digests().count(), messages.len() + 2);
+    assert!(messages.iter().all(|(digest, _)| reachable.contains(digest)));
 
     let mut told = Vec::new();
     list(&case.store, &root, &mut |entry| told.push(entry.path)).unwrap();
@@ -260,9 +259,9 @@ fn trees_that_mean_harm_come_to_nothing() {
     let refused = checkout(&case.store, &bomb, &case.at("to"), false).unwrap_err();
     assert!(matches!(refused, CheckoutError::Walk(WalkError::TooLarge { .. })), "{refused}");
     assert!(matches!(list(&case.store, &bomb, &mut |_| ()), Err(WalkError::TooLarge { .. })));
-    let mut count = 0;
-    for_each_reachable(&case.store, &bomb, &mut |_| count += 1).unwrap();
-    assert_eq!(count, 66);
+    let mut reachable = Reachable::new(&case.store);
+    assert_eq!(reachable.add_tree(&bomb).unwrap(), []);
+    assert_eq!(reachable.digests().count(), 66);
     let mut deep = below;
     for _ in 0..=MAX_DEPTH {
         deep = put(&reapi::Directory { directories: vec![node("d", deep)], ..Default::default() });

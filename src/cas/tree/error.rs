@@ -16,12 +16,6 @@ pub enum TreeError {
         /// The path.
         path: String,
     },
-    /// Two different things were put at one path.
-    #[error("`{path}` cannot be two things in one directory")]
-    Conflict {
-        /// The path.
-        path: String,
-    },
     /// The bytes are not a message of this kind.
     #[error("the bytes are not such a message ({reason})")]
     NotADirectory {

@@ -9,23 +9,22 @@
 
 #![allow(clippy::disallowed_methods, reason = "real directories are made of files")]
 
-mod build;
 mod capture;
 mod checkout;
-mod decode;
+pub(in crate::cas) mod decode;
 #[cfg(test)]
 mod disk_tests;
+pub(in crate::cas) mod encode;
 mod error;
 #[cfg(test)]
 mod tests;
 pub(in crate::cas) mod walk;
 
-pub use build::{Built, TreeBuilder};
 pub use capture::{Captured, capture, capture_file};
 pub use checkout::{CheckedOut, checkout};
-pub use decode::{decode_directory, decode_tree};
+pub use decode::{DecodedTree, decode_directory, decode_tree};
 pub use error::{CaptureError, CheckoutError, TreeError, WalkError};
-pub use walk::{Entry, EntryKind, Reachable, for_each_reachable, list, tree_message};
+pub use walk::{Entry, EntryKind, Reachable, list};
 
 /// How deep directories may be nested. No path that the system takes is deeper by much.
 pub const MAX_DEPTH: usize = 512;

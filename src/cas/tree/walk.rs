@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{MAX_DEPTH, MAX_ENTRIES, TreeError, WalkError, decode_directory};
+use super::{MAX_DEPTH, MAX_ENTRIES, WalkError, decode, decode_directory};
 use crate::cas::api::reapi;
 use crate::cas::{Digest, Store, StoreError};
 
@@ -69,32 +69,6 @@ pub fn list(store: &Store, root: &Digest, each: &mut dyn FnMut(Entry)) -> Result
     Ok(())
 }
 
-/// Names each content that a tree needs, its directories with it, once.
-///
-/// # Errors
-/// As for [`list`], but for the number of entries.
-pub fn for_each_reachable(store: &Store, root: &Digest, each: &mut dyn FnMut(&Digest)) -> Result<(), WalkError> {
-    let mut reachable = Reachable::new(store);
-    reachable.strict(root)?;
-    let mut all: Vec<Digest> = reachable.seen.into_iter().collect();
-    // Never in the order of a hash table.
-    all.sort_unstable();
-    all.iter().for_each(each);
-    Ok(())
-}
-
-/// The whole of a tree as one `Tree` message, with each directory once.
-///
-/// # Errors
-/// As for [`for_each_reachable`].
-pub fn tree_message(store: &Store, root: &Digest) -> Result<reapi::Tree, WalkError> {
-    let mut directories = load(store, root)?;
-    let top = directories.remove(root);
-    let mut children: Vec<(Digest, reapi::Directory)> = directories.into_iter().collect();
-    children.sort_unstable_by_key(|(digest, _)| *digest);
-    Ok(reapi::Tree { root: top, children: children.into_iter().map(|(_, directory)| directory).collect() })
-}
-
 /// Collects all that some trees need.
 #[derive(Debug)]
 pub struct Reachable<'s> {
@@ -121,10 +95,18 @@ impl<'s> Reachable<'s> {
     /// # Errors
     /// When the store cannot be read.
     pub fn add_tree(&mut self, root: &Digest) -> Result<Vec<(Digest, String)>, StoreError> {
+        let Self { store, seen, directories } = self;
         let mut lacking = Vec::new();
-        self.go(root, &mut |digest, path, error| match error {
-            WalkError::Store(error) => Err(error),
-            _ => {
+        seen.insert(*root);
+        levels(store, root, directories, &mut |_, read| match read {
+            Ok(message) => {
+                let files = message.files.iter().filter_map(|file| file.digest.as_ref());
+                let below = message.directories.iter().filter_map(|below| below.digest.as_ref());
+                seen.extend(files.chain(below).filter_map(|digest| Digest::try_from(digest).ok()));
+                Ok(())
+            }
+            Err((_, _, WalkError::Store(error))) => Err(error),
+            Err((digest, path, _)) => {
                 lacking.push((digest, path));
                 Ok(())
             }
@@ -142,26 +124,11 @@ impl<'s> Reachable<'s> {
         self.seen.iter()
     }
 
-    fn strict(&mut self, root: &Digest) -> Result<(), WalkError> {
-        self.go(root, &mut |_, _, error| Err(error))
-    }
-
-    fn go<E>(
-        &mut self,
-        root: &Digest,
-        failed: &mut dyn FnMut(Digest, String, WalkError) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let Self { store, seen, directories } = self;
-        seen.insert(*root);
-        levels(store, root, directories, &mut |_, read| match read {
-            Ok(message) => {
-                let files = message.files.iter().filter_map(|file| file.digest.as_ref());
-                let below = message.directories.iter().filter_map(|below| below.digest.as_ref());
-                seen.extend(files.chain(below).filter_map(|digest| Digest::try_from(digest).ok()));
-                Ok(())
-            }
-            Err((digest, path, error)) => failed(digest, path, error),
-        })
+    /// All of them, sorted.
+    pub fn sorted(&self) -> Vec<Digest> {
+        let mut all: Vec<Digest> = self.digests().copied().collect();
+        all.sort_unstable();
+        all
     }
 }
 
@@ -173,7 +140,7 @@ pub(super) fn load(store: &Store, root: &Digest) -> Result<Directories, WalkErro
     let mut directories = Directories::default();
     levels(store, root, &mut FxHashSet::default(), &mut |digest, read| match read {
         Ok(message) => {
-            directories.insert(digest, message.clone());
+            directories.insert(digest, message);
             Ok(())
         }
         Err((_, _, error)) => Err(error),
@@ -181,14 +148,14 @@ pub(super) fn load(store: &Store, root: &Digest) -> Result<Directories, WalkErro
     Ok(directories)
 }
 
-type Read<'m> = Result<&'m reapi::Directory, (Digest, String, WalkError)>;
+type Read = Result<reapi::Directory, (Digest, String, WalkError)>;
 
 // Reads directories by the level, in parallel, each once, and tells of them in a fixed order.
 fn levels<E>(
     store: &Store,
     root: &Digest,
     done: &mut FxHashSet<Digest>,
-    each: &mut dyn FnMut(Digest, Read<'_>) -> Result<(), E>,
+    each: &mut dyn FnMut(Digest, Read) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut level: Vec<(Digest, String)> = Vec::new();
     if done.insert(*root) {
@@ -201,7 +168,6 @@ fn levels<E>(
         for ((digest, path), read) in level.into_iter().zip(read) {
             match read {
                 Ok(message) => {
-                    each(digest, Ok(&message))?;
                     for below in &message.directories {
                         // They have been looked at: each has a digest that makes sense.
                         let digest = below.digest.as_ref().and_then(|digest| Digest::try_from(digest).ok());
@@ -211,6 +177,7 @@ fn levels<E>(
                             next.push((digest, join(&path, &below.name)));
                         }
                     }
+                    each(digest, Ok(message))?;
                 }
                 Err(error) => each(digest, Err((digest, path, error)))?,
             }
@@ -275,11 +242,8 @@ impl Child<'_> {
 
 /// The digest of something in a directory that was looked at, so that there is one.
 pub(super) fn digest_of(digest: Option<&reapi::Digest>, path: &str) -> Result<Digest, WalkError> {
-    digest.and_then(|digest| Digest::try_from(digest).ok()).ok_or_else(|| WalkError::NotADirectory {
-        digest: Digest::EMPTY,
-        path: path.to_owned(),
-        error: TreeError::BadDigest { name: path.to_owned() },
-    })
+    let unfit = |error| WalkError::NotADirectory { digest: Digest::EMPTY, path: path.to_owned(), error };
+    decode::digest_of(digest, path).map_err(unfit)
 }
 
 // What is in a directory, the last first.

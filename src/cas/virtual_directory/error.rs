@@ -24,8 +24,8 @@ pub enum VirtualError {
         /// What it should be.
         wanted: &'static str,
     },
-    /// Directories that are put together have different things at the same paths.
-    #[error("two directories have different things at `{}`{}", .paths.first().map_or("", String::as_str), more(.paths.len()))]
+    /// Different things were to be at the same paths.
+    #[error("`{}` cannot be two things in one directory{}", .paths.first().map_or("", String::as_str), more(.paths.len()))]
     Conflict {
         /// Where, sorted; at least one.
         paths: Vec<String>,
@@ -68,5 +68,5 @@ pub enum VirtualError {
 }
 
 fn more(count: usize) -> String {
-    if count > 1 { format!(", and at {} other paths", count - 1) } else { String::new() }
+    if count > 1 { format!(", nor can {} other paths", count - 1) } else { String::new() }
 }

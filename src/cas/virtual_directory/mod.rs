@@ -16,8 +16,11 @@ mod tests;
 pub use error::VirtualError;
 pub use staging::{Staging, View};
 
+use std::collections::btree_map::Entry as Slot;
 use std::path::Path;
 use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
 
 use super::tree::walk::join;
 use super::tree::{CheckedOut, EntryKind, MAX_DEPTH, TreeError, capture, capture_file, checkout, is_name};
@@ -35,7 +38,7 @@ pub struct VirtualDirectory {
 impl VirtualDirectory {
     /// An empty directory.
     pub fn empty(store: &Arc<Store>) -> Self {
-        Self::stored(store, Digest::EMPTY)
+        Self { store: Arc::clone(store), root: Node::of(Entries::new()) }
     }
 
     /// A directory of a store. It is not looked into before somebody asks what is in it.
@@ -49,6 +52,18 @@ impl VirtualDirectory {
     /// When directories are nested too deep.
     pub fn digest(&self) -> Result<Digest, VirtualError> {
         Ok(self.root.digest(0)?)
+    }
+
+    /// The messages of this directory and of those below it that were put together in memory: each different one once,
+    /// those that are below another before it, this one last. Directories that are still as they were taken from the
+    /// store are left out with all that is below them, whether somebody looked into them or not: the store has those.
+    ///
+    /// # Errors
+    /// When directories are nested too deep.
+    pub fn messages(&self) -> Result<Vec<(Digest, Vec<u8>)>, VirtualError> {
+        let mut all = Vec::new();
+        self.root.messages(0, &mut FxHashSet::default(), &mut all)?;
+        Ok(all)
     }
 
     /// Adds the directories to the store, each after what is below it, and gives the digest.
@@ -72,17 +87,10 @@ impl VirtualDirectory {
     /// # Errors
     /// When the path makes no sense, or the store lacks a directory on the way.
     pub fn entry(&self, path: &str) -> Result<Option<EntryKind>, VirtualError> {
-        let Some((folder, name)) = parent(path)? else {
+        if path.is_empty() {
             return Ok(Some(EntryKind::Directory { digest: self.digest()? }));
-        };
-        match self.find(folder) {
-            Ok(node) => {
-                let entry = node.entries(&self.store, folder)?.get(name);
-                Ok(entry.map(|entry| entry.kind(1)).transpose()?)
-            }
-            Err(VirtualError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
         }
+        Ok(self.look_up(path)?.map(|entry| entry.kind(1)).transpose()?)
     }
 
     /// The names in a directory with what they are, sorted by their bytes.
@@ -100,7 +108,7 @@ impl VirtualDirectory {
     /// # Errors
     /// As for [`VirtualDirectory::list`].
     pub fn descend(&self, path: &str) -> Result<Self, VirtualError> {
-        Ok(Self { store: Arc::clone(&self.store), root: self.find(path)? })
+        Ok(Self { store: Arc::clone(&self.store), root: Arc::clone(self.find(path)?) })
     }
 
     /// The bytes of a file.
@@ -151,7 +159,10 @@ impl VirtualDirectory {
     /// # Errors
     /// As for [`VirtualDirectory::insert_file`].
     pub fn insert_directory(&mut self, path: &str) -> Result<(), VirtualError> {
-        self.insert_all(path, &Self::empty(&self.store))
+        match self.find(path) {
+            Err(VirtualError::NotFound { .. }) => at(&mut self.root, &self.store, path).map(|_| ()),
+            found => found.map(|_| ()),
+        }
     }
 
     /// Copies a file of the disk into the store, and puts it at a path.
@@ -178,18 +189,18 @@ impl VirtualDirectory {
     /// [`VirtualError::Conflict`] with all paths at which both have something that is not the same; nothing is changed
     /// then.
     pub fn insert_all(&mut self, path: &str, other: &Self) -> Result<(), VirtualError> {
-        let names = names(path)?;
-        // What happens, happens to a copy first.
-        let mut root = Arc::clone(&self.root);
+        // What cannot be read shows before anything is changed.
+        other.root.entries(&self.store, path)?;
         let mut conflicts = Vec::new();
-        at(&mut root, &self.store, &names, "", &mut |node| {
-            merge(node, &other.root, &self.store, path, 0, &mut conflicts)
-        })?;
+        match self.find(path) {
+            Ok(node) => compare(node, &other.root, &self.store, path, 0, &mut conflicts)?,
+            Err(VirtualError::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
         if !conflicts.is_empty() {
             return Err(VirtualError::Conflict { paths: conflicts });
         }
-        self.root = root;
-        Ok(())
+        merge(at(&mut self.root, &self.store, path)?, &other.root, &self.store, path)
     }
 
     /// Removes what is at a path, with all that is below it.
@@ -197,19 +208,14 @@ impl VirtualDirectory {
     /// # Errors
     /// [`VirtualError::NotFound`] when nothing is there.
     pub fn remove(&mut self, path: &str) -> Result<(), VirtualError> {
-        let not_found = || VirtualError::NotFound { path: path.to_owned() };
         let Some((folder, name)) = parent(path)? else {
-            self.root = Node::stored(Digest::EMPTY);
+            self.root = Node::of(Entries::new());
             return Ok(());
         };
-        if self.entry(path)?.is_none() {
-            return Err(not_found());
+        if self.look_up(path)?.is_none() {
+            return Err(VirtualError::NotFound { path: path.to_owned() });
         }
-        let mut root = Arc::clone(&self.root);
-        at(&mut root, &self.store, &names(folder)?, "", &mut |node| {
-            node.edit(&self.store, folder, |entries| entries.remove(name).map(drop).ok_or_else(not_found))
-        })?;
-        self.root = root;
+        at(&mut self.root, &self.store, folder)?.entries_mut(&self.store, folder)?.remove(name);
         Ok(())
     }
 
@@ -220,81 +226,114 @@ impl VirtualDirectory {
     /// When the store lacks a directory.
     pub fn filter(&self, keep: &mut dyn FnMut(&str, &EntryKind) -> bool) -> Result<Self, VirtualError> {
         let root = filter(&self.root, &self.store, "", 0, keep)?;
-        Ok(Self { store: Arc::clone(&self.store), root: root.unwrap_or_else(|| Node::stored(Digest::EMPTY)) })
+        Ok(Self { store: Arc::clone(&self.store), root: root.unwrap_or_else(|| Node::of(Entries::new())) })
     }
 
-    fn find(&self, path: &str) -> Result<Arc<Node>, VirtualError> {
-        let mut node = Arc::clone(&self.root);
-        let mut here = String::new();
-        for name in names(path)? {
-            let next = match node.entries(&self.store, &here)?.get(name) {
-                Some(Entry::Directory(below)) => Arc::clone(below),
-                Some(_) => return Err(VirtualError::Unfit { path: join(&here, name), wanted: "directory" }),
-                None => return Err(VirtualError::NotFound { path: join(&here, name) }),
+    fn find(&self, path: &str) -> Result<&Arc<Node>, VirtualError> {
+        check(path, path)?;
+        let mut node = &self.root;
+        let mut rest = path;
+        while let Some(Step { folder, name, path, rest: further }) = step(path, rest) {
+            node = match node.entries(&self.store, folder)?.get(name) {
+                Some(Entry::Directory(below)) => below,
+                Some(_) => return Err(VirtualError::Unfit { path: path.to_owned(), wanted: "directory" }),
+                None => return Err(VirtualError::NotFound { path: path.to_owned() }),
             };
-            here = join(&here, name);
-            node = next;
+            rest = further;
         }
         Ok(node)
+    }
+
+    // What is at a path that is not empty.
+    fn look_up(&self, path: &str) -> Result<Option<&Entry>, VirtualError> {
+        let Some((folder, name)) = parent(path)? else { return Ok(None) };
+        match self.find(folder) {
+            Ok(node) => Ok(node.entries(&self.store, folder)?.get(name)),
+            Err(VirtualError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn insert(&mut self, path: &str, entry: Entry) -> Result<(), VirtualError> {
         let conflict = || VirtualError::Conflict { paths: vec![path.to_owned()] };
         let (folder, name) = parent(path)?.ok_or_else(conflict)?;
-        let mut entry = Some(entry);
-        at(&mut self.root, &self.store, &names(folder)?, "", &mut |node| {
-            node.edit(&self.store, folder, |entries| match (entries.get(name), entry.take()) {
-                (None, Some(entry)) => {
-                    entries.insert(name.to_owned(), entry);
-                    Ok(())
-                }
-                (Some(there), Some(entry)) if there.kind(1)? == entry.kind(1)? => Ok(()),
-                _ => Err(conflict()),
-            })
-        })
+        match at(&mut self.root, &self.store, folder)?.entries_mut(&self.store, folder)?.entry(name.to_owned()) {
+            Slot::Vacant(slot) => {
+                slot.insert(entry);
+                Ok(())
+            }
+            Slot::Occupied(there) if there.get().is(&entry) => Ok(()),
+            Slot::Occupied(_) => Err(conflict()),
+        }
     }
 }
 
-// The names of a path; none for the empty one.
-fn names(path: &str) -> Result<Vec<&str>, TreeError> {
+// Whether a path, which is that of `whole` or of the directory that it is in, may be that of a directory.
+fn check(path: &str, whole: &str) -> Result<(), TreeError> {
     if path.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
-    let names: Vec<&str> = path.split('/').collect();
-    if names.len() > MAX_DEPTH {
-        return Err(TreeError::TooDeep { path: path.to_owned() });
+    if path.bytes().filter(|byte| *byte == b'/').count() >= MAX_DEPTH {
+        return Err(TreeError::TooDeep { path: whole.to_owned() });
     }
-    if names.iter().all(|name| is_name(name)) { Ok(names) } else { Err(TreeError::NotAPath { path: path.to_owned() }) }
+    if path.split('/').all(is_name) { Ok(()) } else { Err(TreeError::NotAPath { path: whole.to_owned() }) }
 }
 
 // A path as its folder and its name; none for the empty one.
 fn parent(path: &str) -> Result<Option<(&str, &str)>, TreeError> {
-    names(path)?;
-    Ok(if path.is_empty() { None } else { Some(path.rsplit_once('/').unwrap_or(("", path))) })
+    if path.is_empty() {
+        return Ok(None);
+    }
+    let (folder, name) = match path.rsplit_once('/') {
+        Some(("", _)) => return Err(TreeError::NotAPath { path: path.to_owned() }),
+        Some(split) => split,
+        None => ("", path),
+    };
+    check(folder, path)?;
+    if is_name(name) { Ok(Some((folder, name))) } else { Err(TreeError::NotAPath { path: path.to_owned() }) }
 }
 
-// Does something with the directory at a path, which is made where it is not there.
-fn at(
-    node: &mut Arc<Node>,
-    store: &Store,
-    names: &[&str],
-    here: &str,
-    act: &mut dyn FnMut(&mut Arc<Node>) -> Result<(), VirtualError>,
-) -> Result<(), VirtualError> {
-    let [first, rest @ ..] = names else { return act(node) };
-    let path = join(here, first);
-    node.edit(store, here, |entries| {
-        let entry = entries.entry((*first).to_owned());
-        match entry.or_insert_with(|| Entry::Directory(Node::of(Entries::new()))) {
-            Entry::Directory(below) => at(below, store, rest, &path, act),
-            _ => Err(VirtualError::Unfit { path: path.clone(), wanted: "directory" }),
+// The next directory on the way along a path.
+struct Step<'p> {
+    // The way so far, and with the directory.
+    folder: &'p str,
+    path: &'p str,
+    name: &'p str,
+    // What is left of the way after it.
+    rest: &'p str,
+}
+
+// Goes on along a path of which there is a `rest`. Nothing is copied for it.
+fn step<'p>(path: &'p str, rest: &'p str) -> Option<Step<'p>> {
+    if rest.is_empty() {
+        return None;
+    }
+    let start = path.len() - rest.len();
+    let (name, rest) = rest.split_once('/').unwrap_or((rest, ""));
+    Some(Step { folder: &path[..start.saturating_sub(1)], path: &path[..start + name.len()], name, rest })
+}
+
+// The directory at a path, to be changed. It is made where it is not there.
+fn at<'n>(mut node: &'n mut Arc<Node>, store: &Store, path: &str) -> Result<&'n mut Arc<Node>, VirtualError> {
+    let mut rest = path;
+    while let Some(step) = step(path, rest) {
+        let entries = node.entries_mut(store, step.folder)?;
+        // Most of the way is there already, so no name is copied for it.
+        if !entries.contains_key(step.name) {
+            entries.insert(step.name.to_owned(), Entry::Directory(Node::of(Entries::new())));
         }
-    })
+        node = match entries.get_mut(step.name) {
+            Some(Entry::Directory(below)) => below,
+            _ => return Err(VirtualError::Unfit { path: step.path.to_owned(), wanted: "directory" }),
+        };
+        rest = step.rest;
+    }
+    Ok(node)
 }
 
-// Adds what is in one directory to another.
-fn merge(
-    node: &mut Arc<Node>,
+// Finds the paths at which two directories have different things. All of both is read that merging them will need.
+fn compare(
+    node: &Arc<Node>,
     other: &Arc<Node>,
     store: &Store,
     path: &str,
@@ -307,6 +346,24 @@ fn merge(
     if node.is(other) {
         return Ok(());
     }
+    let there = node.entries(store, path)?;
+    for (name, entry) in other.entries(store, path)? {
+        match (there.get(name), entry) {
+            (Some(Entry::Directory(below)), Entry::Directory(more)) => {
+                compare(below, more, store, &join(path, name), depth + 1, conflicts)?;
+            }
+            (Some(there), _) if !there.is(entry) => conflicts.push(join(path, name)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+// Adds what is in one directory to another that has nothing else at the same paths.
+fn merge(node: &mut Arc<Node>, other: &Arc<Node>, store: &Store, path: &str) -> Result<(), VirtualError> {
+    if node.is(other) {
+        return Ok(());
+    }
     let added = other.entries(store, path)?;
     if node.entries(store, path)?.is_empty() {
         *node = Arc::clone(other);
@@ -315,23 +372,15 @@ fn merge(
     if added.is_empty() {
         return Ok(());
     }
-    node.edit(store, path, |entries| {
-        for (name, entry) in added {
-            let here = join(path, name);
-            match (entries.get_mut(name), entry) {
-                (None, _) => drop(entries.insert(name.clone(), entry.clone())),
-                (Some(Entry::Directory(below)), Entry::Directory(more)) => {
-                    merge(below, more, store, &here, depth + 1, conflicts)?;
-                }
-                (Some(there), _) => {
-                    if there.kind(depth + 1)? != entry.kind(depth + 1)? {
-                        conflicts.push(here);
-                    }
-                }
-            }
+    let entries = node.entries_mut(store, path)?;
+    for (name, entry) in added {
+        match (entries.get_mut(name), entry) {
+            (Some(Entry::Directory(below)), Entry::Directory(more)) => merge(below, more, store, &join(path, name))?,
+            (Some(_), _) => {}
+            (None, _) => drop(entries.insert(name.clone(), entry.clone())),
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 fn filter(

@@ -3,8 +3,11 @@
 use std::fs;
 use std::sync::Arc;
 
+use prost::Message as _;
+
 use super::*;
-use crate::cas::tree::TreeBuilder;
+use crate::cas::api::reapi;
+use crate::cas::tree::{decode_directory, decode_tree};
 
 struct Case {
     folder: tempfile::TempDir,
@@ -40,13 +43,6 @@ fn a_directory_in_memory_is_the_one_on_the_disk() {
     let mut directory = case.of(&[("a/b/c", "c"), ("a/d", "d"), ("e", "")]);
     directory.insert_link("a/l", "d").unwrap();
     directory.insert_directory("a/none/none").unwrap();
-    let mut builder = TreeBuilder::new();
-    builder.file("a/b/c", Digest::of(b"c"), false).unwrap();
-    builder.file("a/d", Digest::of(b"d"), false).unwrap();
-    builder.file("e", Digest::EMPTY, false).unwrap();
-    builder.link("a/l", "d").unwrap();
-    builder.directory("a/none/none").unwrap();
-    assert_eq!(directory.digest().unwrap(), builder.build().root);
     let target = case.folder.path().join("real");
     directory.export(&target, false).unwrap();
     let mut again = VirtualDirectory::empty(&case.store);
@@ -62,6 +58,109 @@ fn a_directory_in_memory_is_the_one_on_the_disk() {
     assert_eq!(stored.entry("a/x/y").unwrap(), None);
     again.import_file("f", &target.join("a/d"), Keep::Copy).unwrap();
     assert_eq!(again.read("f").unwrap(), b"d");
+}
+
+#[test]
+fn a_directory_is_the_same_in_whatever_order_it_was_put_together() {
+    let case = Case::new();
+    let mut one = VirtualDirectory::empty(&case.store);
+    one.insert_file("b/z", Digest::of(b"z"), true).unwrap();
+    one.insert_file("b/Z", Digest::of(b"Z"), false).unwrap();
+    one.insert_link("b/é", "../a").unwrap();
+    one.insert_directory("c/empty").unwrap();
+    one.insert_directory("").unwrap();
+    one.insert_file("a", Digest::of(b"a"), false).unwrap();
+    let mut other = VirtualDirectory::empty(&case.store);
+    other.insert_file("a", Digest::of(b"a"), false).unwrap();
+    other.insert_directory("c/empty").unwrap();
+    other.insert_directory("b").unwrap();
+    other.insert_link("b/é", "../a").unwrap();
+    other.insert_file("b/Z", Digest::of(b"Z"), false).unwrap();
+    other.insert_file("b/z", Digest::of(b"z"), true).unwrap();
+    other.insert_file("b/z", Digest::of(b"z"), true).unwrap();
+    let messages = one.messages().unwrap();
+    assert_eq!(messages, other.messages().unwrap());
+    assert_eq!(messages.last().unwrap().0, one.digest().unwrap());
+    // Whoever reads them as one message finds the same ones in the same order.
+    let mut directories: Vec<reapi::Directory> =
+        messages.iter().map(|(_, bytes)| decode_directory(bytes).unwrap()).collect();
+    let tree = reapi::Tree { root: directories.pop(), children: directories };
+    assert_eq!(decode_tree(&tree.encode_to_vec()).unwrap().directories, messages);
+    let root = tree.root.unwrap();
+    let names: Vec<_> = root.directories.iter().map(|directory| directory.name.as_str()).collect();
+    assert_eq!(names, ["b", "c"]);
+    assert_eq!(root.files.len(), 1);
+    let b = tree.children.iter().find(|directory| directory.files.len() == 2).unwrap();
+    assert_eq!([&b.files[0].name, &b.files[1].name], ["Z", "z"]);
+    assert!(b.files[1].is_executable && !b.files[0].is_executable);
+    assert_eq!(b.symlinks[0].target, "../a");
+}
+
+#[test]
+fn each_message_comes_once_and_what_the_store_has_does_not_come() {
+    let case = Case::new();
+    let mut directory = VirtualDirectory::empty(&case.store);
+    assert_eq!(directory.messages().unwrap(), [(Digest::EMPTY, Vec::new())]);
+    for name in ["one", "two", "three"] {
+        directory.insert_file(&format!("{name}/same/file"), Digest::of(b"x"), false).unwrap();
+        directory.insert_directory(&format!("{name}/none")).unwrap();
+    }
+    // The empty one, `same`, its folder, and the topmost.
+    let messages = directory.messages().unwrap();
+    assert_eq!(messages.len(), 4);
+    assert!(messages.contains(&(Digest::EMPTY, Vec::new())));
+    // The digests are known by now, which changes nothing.
+    assert_eq!(directory.messages().unwrap(), messages);
+    case.store.add_bytes(b"x").unwrap();
+    let mut stored = VirtualDirectory::stored(&case.store, directory.write().unwrap());
+    assert_eq!(stored.messages().unwrap(), []);
+    assert_eq!(stored.list("one").unwrap().len(), 2);
+    assert_eq!(stored.messages().unwrap(), []);
+    // What is changed is no longer as it was in the store, and neither is what it is in.
+    stored.insert_directory("two/new").unwrap();
+    let messages = stored.messages().unwrap();
+    let names = |at: usize| {
+        let message = decode_directory(&messages[at].1).unwrap();
+        message.directories.into_iter().map(|below| below.name).collect::<Vec<_>>()
+    };
+    assert_eq!(messages.len(), 3);
+    assert_eq!((names(0), names(1)), (vec![], vec!["new".to_owned(), "none".to_owned(), "same".to_owned()]));
+    assert_eq!(names(2), ["one", "three", "two"]);
+    assert_eq!(messages[2].0, stored.digest().unwrap());
+}
+
+#[test]
+fn directories_are_nested_as_deep_as_the_system_allows() {
+    let case = Case::new();
+    let mut directory = VirtualDirectory::empty(&case.store);
+    let deep = "d/".repeat(MAX_DEPTH);
+    let file = format!("{deep}file");
+    directory.insert_file(&file, Digest::EMPTY, false).unwrap();
+    assert!(matches!(directory.entry(&file).unwrap(), Some(EntryKind::File { .. })));
+    let deeper = directory.insert_directory(&format!("{deep}d")).unwrap_err();
+    assert!(matches!(deeper, VirtualError::Tree(TreeError::TooDeep { .. })), "{deeper}");
+    assert_eq!(directory.messages().unwrap().len(), MAX_DEPTH + 1);
+}
+
+#[test]
+fn what_is_not_shared_is_changed_where_it_is() {
+    let case = Case::new();
+    let mut directory = case.of(&[("a/b", "b"), ("a/c", "c")]);
+    let place =
+        |directory: &VirtualDirectory| directory.find("a").unwrap().entries(&case.store, "a").unwrap() as *const _;
+    let before = place(&directory);
+    directory.insert_file("a/d", Digest::EMPTY, false).unwrap();
+    directory.insert_directory("a/e/f").unwrap();
+    directory.insert_directory("a").unwrap();
+    directory.insert_all("a/e", &case.of(&[("g", "g")])).unwrap();
+    directory.remove("a/b").unwrap();
+    assert_eq!(place(&directory), before);
+    assert_eq!(all(&directory), ["a", "a/c", "a/d", "a/e", "a/e/f", "a/e/g"]);
+    // A copy keeps what it has.
+    let copy = directory.clone();
+    directory.remove("a/c").unwrap();
+    assert_ne!(place(&directory), before);
+    assert_eq!(place(&copy), before);
 }
 
 #[test]
@@ -96,6 +195,12 @@ fn what_is_there_is_not_replaced_in_silence() {
     conflict(one.insert_bytes("a/b", b"other", false), &["a/b"]);
     conflict(one.insert_bytes("a/b", b"b", true), &["a/b"]);
     conflict(one.insert_link("a", "x"), &["a"]);
+    conflict(one.insert_file("", Digest::EMPTY, false), &[""]);
+    let twice = one.insert_bytes("a/b", b"other", false).unwrap_err();
+    assert_eq!(twice.to_string(), "`a/b` cannot be two things in one directory");
+    for target in ["", "a\0b"] {
+        assert!(matches!(one.insert_link("l", target), Err(VirtualError::Tree(TreeError::BadTarget { .. }))));
+    }
     one.insert_bytes("a/b", b"b", false).unwrap();
     assert!(matches!(one.insert_bytes("x/y", b"", false), Err(VirtualError::Unfit { path, .. }) if path == "x"));
     let mut other = case.of(&[("a/b", "other"), ("a/new", "new"), ("x/y", "y"), ("y/z", "z")]);
@@ -109,7 +214,7 @@ fn what_is_there_is_not_replaced_in_silence() {
     let whole =
         ["a", "a/b", "a/new", "deep", "deep/down", "deep/down/a", "deep/down/a/new", "deep/down/y", "deep/down/y/z"];
     assert_eq!(all(&one)[..9], whole);
-    for wrong in ["/", "a/", "../a", "a//b", "."] {
+    for wrong in ["/", "/a", "a/", "../a", "a//b", ".", "a/../b", "a/./b", "a\0"] {
         assert!(matches!(one.insert_bytes(wrong, b"", false), Err(VirtualError::Tree(_))), "{wrong}");
         assert!(one.read(wrong).is_err() && one.entry(wrong).is_err() && one.descend(wrong).is_err());
     }
@@ -150,6 +255,8 @@ fn no_directory_enters_the_store_before_its_files() {
     assert_eq!(directory.write().unwrap(), digest);
     let gone = VirtualDirectory::stored(&case.store, Digest::of(b"no directory"));
     assert!(matches!(gone.list(""), Err(VirtualError::Walk(_))));
+    assert!(matches!(directory.insert_all("c/d", &gone), Err(VirtualError::Walk(_))));
+    assert_eq!(directory.digest().unwrap(), digest);
 }
 
 #[test]

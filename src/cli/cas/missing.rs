@@ -64,8 +64,6 @@ pub(super) fn run(args: &MissingArgs) -> Result<Outcome, Failure> {
 fn below(store: &Store, root: &Digest, digests: &mut Vec<Digest>, missing: &mut Vec<Digest>) -> Result<(), Failure> {
     let mut reachable = Reachable::new(store);
     missing.extend(reachable.add_tree(root).map_err(failed)?.into_iter().map(|(digest, _)| digest));
-    let mut known: Vec<Digest> = reachable.digests().copied().collect();
-    known.sort_unstable();
-    digests.extend(known);
+    digests.extend(reachable.sorted());
     Ok(())
 }

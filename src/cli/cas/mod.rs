@@ -2,7 +2,9 @@
 
 mod gc;
 mod get;
+mod interrupted;
 mod missing;
+mod passing;
 mod place;
 mod progress;
 mod put;

@@ -1,11 +1,11 @@
 //! Which store a command works on.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
 use super::failed;
+use super::passing::Passing;
 use crate::cas::Store;
 use crate::cas::remote::Remote;
 use crate::cli::options::RemoteArgs;
@@ -22,7 +22,7 @@ pub(super) struct StoreArgs {
 /// A store, which may be there only for as long as one command runs.
 pub(super) struct Place {
     pub(super) store: Store,
-    passing: Option<PathBuf>,
+    passing: Option<Passing>,
 }
 
 impl Place {
@@ -57,18 +57,8 @@ impl Place {
 
     /// A store that goes with the answer.
     pub(super) fn passing(beside: &Path) -> Result<Self, Failure> {
-        let folder = beside.join(format!(".dscript-cas-{}", std::process::id()));
-        let store = Store::open(&folder).map_err(failed)?;
-        Ok(Self { store, passing: Some(folder) })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Some(folder) = &self.passing {
-            // What cannot be removed is a folder that is in nobody's way.
-            let _ = fs::remove_dir_all(folder);
-        }
+        let (store, passing) = Passing::new(beside)?;
+        Ok(Self { store, passing: Some(passing) })
     }
 }
 

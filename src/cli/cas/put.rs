@@ -59,9 +59,7 @@ pub(super) fn run(args: &PutArgs) -> Result<Outcome, Failure> {
         lines.push_str(&format!("{digest}\n"));
     }
     if let Some(remote) = remote {
-        let mut digests: Vec<Digest> = all.digests().copied().collect();
-        digests.sort_unstable();
-        let blobs: Vec<Blob> = digests.into_iter().map(Blob::Stored).collect();
+        let blobs: Vec<Blob> = all.sorted().into_iter().map(Blob::Stored).collect();
         remote.upload(store, &blobs, &Bar::new("Sending")).map_err(failed)?;
     }
     // Digests are told when they can be used.

@@ -12,6 +12,7 @@ use super::super::figures::parse_size;
 use super::super::interrupt::told_to_end;
 use super::super::output::Output;
 use super::failed;
+use super::interrupted::interrupted;
 use crate::cas::server::{Listener, Server, ServerOptions, TlsFiles};
 use crate::cli::{Failure, Outcome};
 

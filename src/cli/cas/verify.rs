@@ -63,11 +63,9 @@ fn lacks(store: &Store, root: &Root) -> Result<Vec<Digest>, Failure> {
     } else {
         reachable.add_blob(root.digest);
     }
-    let mut digests: Vec<Digest> = reachable.digests().copied().filter(|digest| *digest != Digest::EMPTY).collect();
-    digests.sort_unstable();
     let mut lacking = Vec::new();
-    for digest in digests {
-        if !store.contains(&digest).map_err(failed)? {
+    for digest in reachable.sorted() {
+        if digest != Digest::EMPTY && !store.contains(&digest).map_err(failed)? {
             lacking.push(digest);
         }
     }

@@ -9,6 +9,7 @@ use super::stage::{Staged, WORKSPACE, below, conflict};
 use super::{Errand, Trouble, place};
 use crate::cas::Digest;
 use crate::cas::api::{protobuf, reapi};
+use crate::cas::virtual_directory::VirtualDirectory;
 use crate::graph::{Existence, StandardInput};
 use crate::paths::PathId;
 
@@ -72,14 +73,16 @@ pub(super) fn action(
         working_directory: working_directory.clone(),
         ..reapi::Command::default()
     };
-    let built = std::mem::take(&mut staged.tree).build();
-    staged.messages.extend(built.directories);
+    // It is complete, and takes more room than its messages.
+    let tree = std::mem::replace(&mut staged.tree, VirtualDirectory::empty(&world.store));
+    staged.messages.extend(tree.messages().map_err(conflict)?);
+    let root = tree.digest().map_err(conflict)?;
     let command = message(&command);
     let own = process.rare.as_ref().and_then(|rare| rare.timeout).map(|own| Duration::from_millis(own.into()));
     let timeout = errand.engine.options.config.sandbox.timeout(own);
     let action = message(&reapi::Action {
         command_digest: Some(command.0.into()),
-        input_root_digest: Some(built.root.into()),
+        input_root_digest: Some(root.into()),
         timeout: Some(protobuf::Duration {
             seconds: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
             nanos: timeout.subsec_nanos().cast_signed(),
@@ -105,7 +108,7 @@ fn arguments(
     let command = errand.command;
     let mut beside = |name: &str, text: &str| -> Result<String, Trouble> {
         let digest = Digest::of(text.as_bytes());
-        staged.tree.file(name, digest, false).map_err(conflict)?;
+        staged.tree.insert_file(name, digest, false).map_err(conflict)?;
         staged.messages.push((digest, text.as_bytes().to_vec()));
         Ok(relative(working_directory, name))
     };

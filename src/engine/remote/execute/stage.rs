@@ -12,7 +12,7 @@ use super::super::super::steps::temporary_folders;
 use super::super::super::world::World;
 use super::{Errand, Trouble};
 use crate::cas::Digest;
-use crate::cas::tree::{TreeBuilder, TreeError};
+use crate::cas::virtual_directory::{VirtualDirectory, VirtualError};
 use crate::graph::Existence;
 use crate::paths::PathId;
 
@@ -22,7 +22,7 @@ pub(super) const WORKSPACE: &str = "workspace";
 /// Everything that a process is given.
 pub(super) struct Staged {
     /// The tree, to which more may be added.
-    pub(super) tree: TreeBuilder,
+    pub(super) tree: VirtualDirectory,
     /// Contents that the server must have.
     pub(super) files: Vec<StagedFile>,
     /// What is there, by path.
@@ -43,7 +43,7 @@ pub(super) struct StagedFile {
 pub(super) fn stage(errand: &Errand<'_, '_, '_>) -> Result<Staged, Trouble> {
     let world = &errand.engine.world;
     let mut staged = Staged {
-        tree: TreeBuilder::new(),
+        tree: VirtualDirectory::empty(&world.store),
         files: Vec::new(),
         inputs: FxHashMap::default(),
         folders: FxHashSet::default(),
@@ -58,14 +58,14 @@ pub(super) fn stage(errand: &Errand<'_, '_, '_>) -> Result<Staged, Trouble> {
                 continue;
             }
             Content::File { digest, executable } => {
-                staged.tree.file(&name, *digest, *executable).map_err(conflict)?;
+                staged.tree.insert_file(&name, *digest, *executable).map_err(conflict)?;
                 staged.files.push(StagedFile { digest: *digest, place: world.disk_path(path) });
             }
             Content::Link(target) if target.starts_with('/') => {
                 let shown = world.graph.display(path);
                 return Err(Trouble::Here(format!("its input `{shown}` is a link to an absolute path")));
             }
-            Content::Link(target) => staged.tree.link(&name, target).map_err(conflict)?,
+            Content::Link(target) => staged.tree.insert_link(&name, target).map_err(conflict)?,
             Content::Other => {
                 let shown = world.graph.display(path);
                 return Err(Trouble::Here(format!("its input `{shown}` is {}", content.describe())));
@@ -95,7 +95,7 @@ pub(super) fn stage(errand: &Errand<'_, '_, '_>) -> Result<Staged, Trouble> {
 impl Staged {
     fn folder(&mut self, world: &World<'_>, path: PathId) -> Result<(), Trouble> {
         if let Some(name) = below(world, path) {
-            self.tree.directory(&name).map_err(conflict)?;
+            self.tree.insert_directory(&name).map_err(conflict)?;
             self.folders.insert(path);
             self.note_above(world, path);
         }
@@ -128,6 +128,6 @@ pub(super) fn below(world: &World<'_>, path: PathId) -> Option<String> {
 }
 
 /// Two inputs that cannot be at their places at once, or names that no tree can have.
-pub(super) fn conflict(error: TreeError) -> Trouble {
+pub(super) fn conflict(error: VirtualError) -> Trouble {
     Trouble::Here(format!("its inputs do not make a tree: {error}"))
 }
