@@ -81,7 +81,7 @@ pub(super) fn run(args: BuildArgs) -> Result<Outcome, Failure> {
     let cancellation = Cancellation::new();
     let on_signal = cancellation.clone();
     // Where it cannot be listened to, a signal ends this process at once, and the workers then end what runs.
-    let _ = when_told_to_end(move || on_signal.cancel());
+    let _ = when_told_to_end(move |_| on_signal.cancel());
     let environment = library::environment(&args.options);
     let most = config.schedule.max_processes.map(|most| most as usize).filter(|most| *most > 0);
     let may_skip = config.cache.cache_graph && config.cache.incremental;

@@ -2,7 +2,6 @@
 
 mod gc;
 mod get;
-mod interrupted;
 mod missing;
 mod passing;
 mod place;

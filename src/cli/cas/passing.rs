@@ -7,18 +7,16 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process;
-use std::thread;
 
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
-use tokio::runtime::Builder;
 
 use super::failed;
-use super::interrupted::interrupted;
 use crate::cas::Store;
 use crate::cas::store::Hold;
 use crate::cli::Failure;
+use crate::cli::interrupt::when_told_to_end;
 
 // The folder's name; the number of the process follows, and another number.
 const PREFIX: &str = ".dscript-cas-";
@@ -35,11 +33,6 @@ impl Passing {
     /// Makes a store in a folder of `beside`.
     pub(super) fn new(beside: &Path) -> Result<(Store, Self), Failure> {
         sweep(beside);
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let signal = {
-            let _entered = runtime.enter();
-            interrupted()
-        };
         let folder = make(beside)?;
         let opened = Store::open(&folder).and_then(|store| store.hold().map(|hold| (store, hold)));
         let (store, hold) = opened.map_err(|error| {
@@ -47,15 +40,14 @@ impl Passing {
             failed(error)
         })?;
         let passing = Self { folder: folder.clone(), _hold: hold };
-        let ending = move || {
-            let signal = runtime.block_on(signal);
+        let ending = move |signal| {
             // Whoever misses the folder from now on shall not say so.
             let _silence = io::stderr().lock();
             // Meanwhile others may still put files there.
             while folder.exists() && fs::remove_dir_all(&folder).is_err_and(|error| is_passing(&error)) {}
             process::exit(128 + signal);
         };
-        thread::Builder::new().name("interrupted".to_owned()).spawn(ending).map_err(failed)?;
+        when_told_to_end(ending).map_err(failed)?;
         Ok((store, passing))
     }
 }

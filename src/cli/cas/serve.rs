@@ -12,7 +12,6 @@ use super::super::figures::parse_size;
 use super::super::interrupt::told_to_end;
 use super::super::output::Output;
 use super::failed;
-use super::interrupted::interrupted;
 use crate::cas::server::{Listener, Server, ServerOptions, TlsFiles};
 use crate::cli::{Failure, Outcome};
 
@@ -71,7 +70,9 @@ pub(super) fn run(args: ServeArgs) -> Result<Outcome, Failure> {
             let told = told_to_end();
             let written = Output::standard().write_all(line.as_bytes());
             match (&written, told) {
-                (Ok(()), Ok(told)) => told.await,
+                (Ok(()), Ok(told)) => {
+                    told.await;
+                }
                 // Then the process ends as any other does.
                 (Ok(()), Err(_)) => std::future::pending().await,
                 (Err(_), _) => {}
