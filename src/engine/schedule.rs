@@ -295,8 +295,13 @@ impl<'g> Schedule<'g> {
             self.looked_up[pip.0 as usize].store(false, Ordering::Release);
             queue.ready[self.side(pip)].push(self.as_ready(pip));
         }
+        // Who looks pips up waits for no slot, as there is one for each of them.
+        let concerns_lookups = !queue.ready[LOOKUPS].is_empty() || queue.working.is_empty();
         drop(queue);
-        self.tell_all();
+        self.changed.notify_all();
+        if concerns_lookups {
+            self.to_look_up.notify_all();
+        }
     }
 
     fn tell_all(&self) {

@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
 
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
 use super::super::content::Content;
@@ -11,6 +11,7 @@ use super::super::shared::WantedBlob;
 use super::super::state::{make_way, remove_all};
 use super::super::virtual_outputs::Away;
 use super::super::world::{Claim, World};
+use super::prepare::clear;
 use crate::cas::{Digest, Materialize};
 use crate::graph::{OutputDirectoryKind, PipId, ProcessPip};
 use crate::paths::PathId;
@@ -100,17 +101,15 @@ impl CachedResult {
         }
         // A result that was tried before this one and did not fit has left nothing that counts.
         world.virtual_outputs.forget(pip);
-        let keep: rustc_hash::FxHashSet<PathId> = wanted.iter().map(|(path, ..)| *path).collect();
+        let keep: FxHashSet<PathId> = wanted.iter().map(|(path, ..)| *path).collect();
         let is_of_another = |path| world.claim_of(path).is_some_and(|claim| claim.pip != pip);
         world.made.remove_before(pip, graph, |path| keep.contains(&path) || is_of_another(path))?;
         for output in &process.output_directories {
-            let folder = world.disk_path(output.path);
             if output.kind == OutputDirectoryKind::Exclusive {
-                let stays: Vec<PathId> = keep.iter().chain(process.exclusions()).copied().collect();
-                prune(world, &folder, &stays)?;
+                clear(world, process, output.path, &keep)?;
             }
             if brought == Brought::Here {
-                fs::create_dir_all(folder)?;
+                fs::create_dir_all(world.disk_path(output.path))?;
             }
         }
         for (path, content, shared) in changed {
@@ -204,29 +203,6 @@ impl Missing {
 
 /// A path, what is to lie there, and whether it is in a shared output directory.
 pub(super) type Wanted<'c> = (PathId, &'c Content, bool);
-
-/// Removes what lies in an exclusive output directory, which is its process's alone, and does not stay.
-fn prune(world: &World<'_>, folder: &Path, stays: &[PathId]) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    let paths = world.graph.paths();
-    for entry in entries {
-        let path = entry?.path();
-        let id = world.path_id(&path);
-        if id.is_some_and(|id| stays.contains(&id)) && (path.is_symlink() || !path.is_dir()) {
-            continue;
-        }
-        if id.is_some_and(|id| stays.iter().any(|kept| paths.is_within(*kept, id))) {
-            prune(world, &path, stays)?;
-        } else {
-            remove_all(&path)?;
-        }
-    }
-    Ok(())
-}
 
 /// Puts a content at a path, whatever is there. False when the cache does not have it, or has it damaged.
 pub(in crate::engine) fn put(world: &World<'_>, path: PathId, content: &Content, writable: bool) -> io::Result<bool> {

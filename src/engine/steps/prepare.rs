@@ -7,6 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustc_hash::FxHashSet;
+
 use super::super::command::Command;
 use super::super::run::Engine;
 use super::super::sandbox::{Job, Rule, RuleKind, Stdin};
@@ -58,7 +60,7 @@ pub(super) fn make_room(engine: &Engine<'_>, pip: PipId, process: &ProcessPip) -
     for output in &process.output_directories {
         let path = world.disk_path(output.path);
         if output.kind == OutputDirectoryKind::Exclusive && !preserved {
-            empty(world, process, &path)?;
+            clear(world, process, output.path, &FxHashSet::default())?;
         }
         fs::create_dir_all(&path)?;
     }
@@ -87,18 +89,34 @@ pub(super) fn make_room(engine: &Engine<'_>, pip: PipId, process: &ProcessPip) -
     Ok(())
 }
 
-/// Empties an exclusive output directory, but for what is excluded from it.
-fn empty(world: &World<'_>, process: &ProcessPip, folder: &Path) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    let kept: Vec<PathBuf> = process.exclusions().iter().map(|path| world.disk_path(*path)).collect();
-    for entry in entries {
-        let path = entry?.path();
-        if !kept.iter().any(|kept| kept.starts_with(&path)) {
-            remove_all(&path)?;
+/// Removes what lies in an exclusive output directory, which is its process's alone, but for what is excluded from it and
+/// what is to stay.
+pub(super) fn clear(
+    world: &World<'_>,
+    process: &ProcessPip,
+    output: PathId,
+    stays: &FxHashSet<PathId>,
+) -> io::Result<()> {
+    let paths = world.graph.paths();
+    let kept = stays.iter().chain(process.exclusions()).filter(|path| paths.is_within(**path, output));
+    let folders: FxHashSet<PathId> =
+        kept.flat_map(|path| paths.ancestors(*path).take_while(|above| *above != output)).collect();
+    let mut open = vec![world.disk_path(output)];
+    while let Some(folder) = open.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            let path = entry?.path();
+            let is_folder = path.is_dir() && !path.is_symlink();
+            match world.path_id(&path) {
+                Some(id) if process.excludes(id, paths) => {}
+                Some(id) if is_folder && folders.contains(&id) => open.push(path),
+                Some(id) if !is_folder && stays.contains(&id) => {}
+                _ => remove_all(&path)?,
+            }
         }
     }
     Ok(())
