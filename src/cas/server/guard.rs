@@ -55,13 +55,13 @@ where
         let limit = self.limit.clone();
         Box::pin(async move {
             let Some((requests, patience)) = limit else {
-                return Ok(inner.call(request).await?.map(|body| Held::new(body, peer.as_ref(), None)));
+                return Ok(inner.call(request).await?.map(|body| Held::around(body, peer.as_ref(), None)));
             };
             let Ok(permit) = requests.acquire_owned().await else {
                 return Ok(Status::unavailable("this server is ending").into_http());
             };
             match tokio::time::timeout(patience, inner.call(request)).await {
-                Ok(response) => Ok(response?.map(|body| Held::new(body, peer.as_ref(), Some(permit)))),
+                Ok(response) => Ok(response?.map(|body| Held::around(body, peer.as_ref(), Some(permit)))),
                 Err(_) => Ok(Status::deadline_exceeded("the request took too long to arrive").into_http()),
             }
         })

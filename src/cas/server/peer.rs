@@ -77,7 +77,7 @@ impl Peer {
 
 impl Held {
     /// Holds a place among those who are served until the answer has been taken.
-    pub(super) fn new(body: Body, peer: Option<&Peer>, permit: Option<OwnedSemaphorePermit>) -> Body {
+    pub(super) fn around(body: Body, peer: Option<&Peer>, permit: Option<OwnedSemaphorePermit>) -> Body {
         let answer = peer.map(|peer| {
             let answer = {
                 let mut waiting = lock(&peer.0.waiting);
