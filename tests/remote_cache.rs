@@ -404,7 +404,10 @@ fn the_end_of_the_build_does_not_wait_for_a_server_that_hangs() {
         command.args(["build", "--format", "json", "--remote-cache", &endpoint]);
         let ran = support::interrupted(command, &|| !server.calls(method).is_empty()).unwrap();
         let summary: Value = serde_json::from_str(&ran.stdout).unwrap();
-        assert_eq!((ran.code, &summary["cancelled"]), (1, &Value::from(true)), "{method}: {}", ran.stderr);
+        // All pips may be done by then, so that nothing but the uploads is given up.
+        let is_done = uploads && ran.code == 0 && summary["executed"] == 5;
+        let is_cancelled = ran.code == 1 && summary["cancelled"] == true;
+        assert!(is_done || is_cancelled, "{method}: {} {}", ran.code, ran.stderr);
         assert!(!ran.stderr.contains("warning"), "{method}: {}", ran.stderr);
     }
 }
