@@ -5,8 +5,8 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::cache::{Fingerprint, Hasher};
+use super::context::Engine;
 use super::fingerprint::{Ingredient, PathSet};
-use super::run::Engine;
 use crate::graph::PipId;
 
 /// What a result was made of.

@@ -11,6 +11,7 @@
 pub mod cache;
 mod command;
 mod content;
+mod context;
 mod directories;
 mod explain;
 mod fingerprint;
@@ -29,6 +30,7 @@ mod shared;
 mod snapshot;
 mod state;
 mod steps;
+mod tally;
 mod upkeep;
 mod view;
 mod violation;
@@ -59,7 +61,7 @@ pub use why::{Explanation, why};
 use crate::cas::StoreError;
 use crate::graph::PipGraph;
 use cache::EntriesError;
-use run::{Engine, Purpose};
+use context::{Engine, Purpose};
 use sandbox::Canceller;
 
 /// Why a build cannot begin or end.
@@ -167,7 +169,7 @@ pub fn build(
     listener: &dyn Listener,
 ) -> Result<BuildOutcome, BuildError> {
     let engine = Engine::open(graph, options, cancellation, listener, Purpose::Build)?;
-    let mut outcome = engine.run();
+    let mut outcome = run::run(&engine);
     engine.finish_giving(&mut outcome);
     outcome.repairs.extend(engine.close()?.iter().map(ToString::to_string));
     Ok(outcome)

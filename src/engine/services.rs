@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use rustc_hash::FxHashSet;
 
+use super::context::Engine;
 use super::outcome::{Done, PipResult};
-use super::run::Engine;
 use super::steps::{self, Attempt};
 use crate::graph::{Pip, PipGraph, PipId, ProcessPip, ServiceKind};
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::BuildError;
 use super::cache::Signature;
 use super::content::Content;
-use super::run::Engine;
+use super::context::Engine;
 use super::state::{FOLDER, State, remove_all, touched, write_whole};
 use crate::cas::Digest;
 use crate::graph::{Pip, PipId, SealKind};

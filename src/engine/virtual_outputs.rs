@@ -19,7 +19,7 @@ use dashmap::DashMap;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::content::Content;
-use super::run::Engine;
+use super::context::Engine;
 use super::shared::{WantedBlob, behind};
 use super::steps::put;
 use crate::cas::Digest;

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use super::content::Content;
+use super::context::{Engine, Purpose};
 use super::directories::sealed;
 use super::outcome::{Done, PipResult};
-use super::run::{Engine, Purpose};
 use super::steps::{self, Foresight};
 use super::{BuildError, BuildOptions, Cancellation, Listener};
 use crate::graph::{CopyFilePip, FileArtifact, Pip, PipGraph, PipId, SealDirectoryPip, WriteFilePip};

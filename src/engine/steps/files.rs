@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::super::command::file_text;
 use super::super::content::Content;
+use super::super::context::Engine;
 use super::super::outcome::{Done, PipResult};
-use super::super::run::Engine;
 use super::super::state::{make_way, remove_all};
 use super::super::violation::pip_name;
 use super::super::virtual_outputs::{Away, bring_content, is_elsewhere};

@@ -2,9 +2,9 @@
 
 use std::io;
 
+use super::super::context::Engine;
 use super::super::explain;
 use super::super::fingerprint::{PathSet, strong};
-use super::super::run::Engine;
 use super::cached::CachedResult;
 use super::process::Step;
 use crate::graph::{PipId, ProcessPip};

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::content::Content;
+use super::super::context::Engine;
 use super::super::judge::{Left, Verdict};
-use super::super::run::Engine;
 use super::super::sandbox::Kind;
 use super::super::state::remove_all;
 use super::super::violation::{Rule, Violation, pip_name};

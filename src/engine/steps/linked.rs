@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashSet;
 
-use super::super::run::Engine;
+use super::super::context::Engine;
 use super::super::sandbox::{Access, Report};
 use super::temporary_folders;
 use crate::graph::ProcessPip;

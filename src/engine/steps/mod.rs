@@ -23,8 +23,8 @@ pub(super) use seal::seal;
 
 use std::io;
 
+use super::context::Engine;
 use super::outcome::{Done, PipResult};
-use super::run::Engine;
 use super::virtual_outputs::LostInputs;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::graph::{PipGraph, PipId};

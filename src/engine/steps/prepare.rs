@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustc_hash::FxHashSet;
 
 use super::super::command::Command;
-use super::super::run::Engine;
+use super::super::context::Engine;
 use super::super::sandbox::{Job, Rule, RuleKind, Stdin};
 use super::super::state::{make_way, remove_all};
 use super::super::world::World;

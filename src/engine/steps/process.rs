@@ -10,6 +10,7 @@ use regex::Regex;
 use super::super::cache::Fingerprint;
 use super::super::command::Command;
 use super::super::content::Content;
+use super::super::context::Engine;
 use super::super::directories::Contents;
 use super::super::explain::{self, Recipe};
 use super::super::fingerprint::{Ingredient, PathSet, strong, weak};
@@ -17,8 +18,7 @@ use super::super::judge::{Verdict, judge};
 use super::super::outcome::{Done, Origin, PipResult};
 #[cfg(feature = "remote")]
 use super::super::remote::{Answer, Errand, cancelled};
-use super::super::run::Engine;
-use super::super::sandbox::{Exit, Report, Worker};
+use super::super::sandbox::{Exit, Job, Report, Worker};
 use super::super::state::{remove_all, remove_leaf, touched_since};
 use super::super::view::View;
 use super::super::violation::{diagnostics, pip_name};
@@ -460,7 +460,7 @@ impl<'s, 'g> Step<'s, 'g> {
         if self.is_service {
             job.timeout = None;
         }
-        let mut report = self.engine.run_job(attempt, &job)?;
+        let mut report = run_job(self.engine, attempt, &job)?;
         Linked::of(self.engine, self.process).rename(&mut report);
         let (stdout, stderr) = (read_text(&job.stdout)?, read_text(&job.stderr)?);
         Ok(Run { report, stdout, stderr, observed: job.observe, elsewhere: false, cached: false, stays: None })
@@ -728,4 +728,23 @@ fn signal_name(signal: i32) -> String {
         Ok(known) => format!("signal {signal} ({known})"),
         Err(_) => format!("signal {signal}"),
     }
+}
+
+/// Runs a job by the worker of a thread, which is started at the first job.
+fn run_job(engine: &Engine<'_>, attempt: &mut Attempt<'_>, job: &Job) -> io::Result<Report> {
+    let worker = match attempt.worker {
+        Some(worker) => worker,
+        None => attempt.worker.insert(Worker::start(&engine.options.launcher)?),
+    };
+    engine.cancellation.set(attempt.slot, Some(worker.canceller()));
+    // Somebody may have asked for the end just before there was something to end.
+    if engine.cancellation.is_cancelled() {
+        worker.canceller().cancel();
+    }
+    let report = worker.run(job);
+    engine.cancellation.set(attempt.slot, None);
+    report.map_err(|error| {
+        *attempt.worker = None;
+        io::Error::other(error)
+    })
 }

@@ -5,9 +5,9 @@ use std::io;
 use std::path::Path;
 
 use super::super::content::Content;
+use super::super::context::Engine;
 use super::super::directories::{Contents, Found, sealed};
 use super::super::outcome::{Done, PipResult};
-use super::super::run::Engine;
 use super::super::state::remove_all;
 use super::super::violation::pip_name;
 use super::{done, failed_io, pip_error};

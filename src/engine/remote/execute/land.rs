@@ -10,7 +10,7 @@ use std::path::Path;
 use rustc_hash::FxHashSet;
 
 use super::super::super::content::Content;
-use super::super::super::run::Engine;
+use super::super::super::context::Engine;
 use super::super::super::sandbox::{Access, Denied, Kind, Operation, Reads};
 use super::super::super::steps::{may_overwrite, put, temporary_folders};
 use super::Errand;

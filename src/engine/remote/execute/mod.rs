@@ -25,7 +25,7 @@ use tonic::Code;
 
 use super::super::Cancellation;
 use super::super::command::Command;
-use super::super::run::Engine;
+use super::super::context::Engine;
 use super::super::sandbox::{Exit, ProcessInfo, Report};
 use super::super::steps::Run;
 use super::super::view::View;

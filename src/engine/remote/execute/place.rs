@@ -10,8 +10,8 @@ use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 
 use super::super::super::command::file_text;
+use super::super::super::context::Engine;
 use super::super::super::directories::{Contents, Found};
-use super::super::super::run::Engine;
 use super::super::super::steps::temporary_folders;
 use super::super::super::world::World;
 use super::Errand;
