@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use dscript::cas::Digest;
 use dscript::cas::api::bytestream::{ReadRequest, WriteRequest};
+use dscript::cas::api::reapi::GetTreeRequest;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Endpoint;
 use tonic::{Code, Status};
 
-use super::scene::{Client, MIB, Scene, block, noise, pieces};
+use super::scene::{Client, MIB, Scene, block, directory, noise, pieces};
 
 fn upload_name(digest: &Digest) -> String {
     format!("main/uploads/5d1f0b7c/blobs/{digest}")
@@ -374,6 +375,37 @@ fn clients_that_stand_still_are_given_up_and_may_come_back() {
         };
         assert!(got < bytes.len(), "it was not broken off");
         assert!(ended.is_err(), "a part passes for the whole");
+    });
+}
+
+#[test]
+fn a_part_of_a_tree_passes_for_no_whole_either() {
+    let scene = Scene::with(|options| options.patience = Duration::from_secs(2));
+    block(async {
+        let mut client = scene.client().await;
+        let file = client.put(b"file").await;
+        let mut directories = Vec::new();
+        for number in 0..20 {
+            let names: Vec<String> = (0..1000).map(|at| format!("{number:050}-{at:050}")).collect();
+            let files: Vec<(&str, Digest)> = names.iter().map(|name| (name.as_str(), file)).collect();
+            directories.push((number.to_string(), client.put_message(&directory(&files, &[])).await));
+        }
+        let mut nested: Vec<(&str, Digest)> =
+            directories.iter().map(|(name, digest)| (name.as_str(), *digest)).collect();
+        nested.sort();
+        let root = client.put_message(&directory(&[], &nested)).await;
+        let endpoint = Endpoint::from_shared(scene.url().replace("grpc://", "http://")).unwrap();
+        let endpoint = endpoint.initial_stream_window_size(60_000).initial_connection_window_size(60_000);
+        let mut slow = Client::on(endpoint.connect().await.unwrap());
+        let request = GetTreeRequest { root_digest: Some(root.into()), page_size: 1, ..Default::default() };
+        let mut stream = slow.cas.get_tree(request).await.unwrap().into_inner();
+        // Long enough to be given up, and too short for the connection to be ended.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let mut got = 0;
+        while let Ok(Some(page)) = stream.message().await.inspect_err(|_| got = usize::MAX) {
+            got += page.directories.len();
+        }
+        assert_eq!(got, usize::MAX, "it ended well");
     });
 }
 
