@@ -83,7 +83,7 @@ impl Storage {
     /// When another process uses it, when it is the store of builds or of people, or when the file system refuses.
     pub(super) fn open(folder: &Path, most: u64, listener: Listener) -> Result<Self, ServerError> {
         let store = Store::open(folder)?;
-        let hold = store.hold_alone()?;
+        let hold = store.hold_to_serve()?;
         let actions = folder.join("actions");
         if !actions.is_dir() {
             // What expires here would be lacking there.

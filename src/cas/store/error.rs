@@ -76,6 +76,12 @@ pub enum StoreError {
         /// The folder.
         path: PathBuf,
     },
+    /// A server has the store.
+    #[error("a server has the store in `{}`: speak with it by `--remote`, or end it first", folder.display())]
+    Served {
+        /// The store.
+        folder: PathBuf,
+    },
     /// A build uses the store, or another process cleans it up.
     #[error("the store in `{}` is in use by another process", folder.display())]
     InUse {

@@ -40,7 +40,7 @@ pub use stamp::is_stamped;
 pub use sweep::{Collected, Stats, Verified};
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -64,8 +64,11 @@ pub struct Store {
 #[derive(Debug)]
 pub struct Hold {
     // The lock goes with the open file.
-    _file: File,
+    file: File,
 }
+
+// What the file has in it that is locked while a server has the store.
+const SERVED: &[u8] = b"served\n";
 
 impl Store {
     /// Opens the store in a folder, making it where there is none.
@@ -101,11 +104,17 @@ impl Store {
     /// Keeps others from removing contents as long as the answer lives. Waits while they are at it.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// [`StoreError::Served`] where a server has the store, for that does not end, and when the file system refuses.
     pub fn hold(&self) -> Result<Hold, StoreError> {
         let (file, path) = self.lock_file()?;
-        file.lock_shared().during("lock", &path)?;
-        Ok(Hold { _file: file })
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) if fs::read(&path).is_ok_and(|text| text == SERVED) => {
+                return Err(StoreError::Served { folder: self.folder.clone() });
+            }
+            Err(TryLockError::WouldBlock) => file.lock_shared().during("lock", &path)?,
+            answer => self.locked(answer, &path)?,
+        }
+        Ok(Hold { file })
     }
 
     /// Like [`Store::hold`], without waiting.
@@ -115,7 +124,7 @@ impl Store {
     pub fn try_hold(&self) -> Result<Hold, StoreError> {
         let (file, path) = self.lock_file()?;
         self.locked(file.try_lock_shared(), &path)?;
-        Ok(Hold { _file: file })
+        Ok(Hold { file })
     }
 
     /// Keeps every build and everyone else who removes away, as long as the answer lives. Does not wait.
@@ -125,7 +134,19 @@ impl Store {
     pub fn hold_alone(&self) -> Result<Hold, StoreError> {
         let (file, path) = self.lock_file()?;
         self.locked(file.try_lock(), &path)?;
-        Ok(Hold { _file: file })
+        // A server that was killed has left it there.
+        file.set_len(0).during("write", &path)?;
+        Ok(Hold { file })
+    }
+
+    /// The same for a server, which does not let go of it: nobody else is to wait for that.
+    ///
+    /// # Errors
+    /// As for [`Store::hold_alone`].
+    pub fn hold_to_serve(&self) -> Result<Hold, StoreError> {
+        let mut hold = self.hold_alone()?;
+        hold.file.write_all(SERVED).during("write", &self.folder.join("lock"))?;
+        Ok(hold)
     }
 
     fn locked(&self, answer: Result<(), TryLockError>, path: &Path) -> Result<(), StoreError> {

@@ -299,6 +299,26 @@ fn unfinished_files_of_the_dead_are_removed() {
 }
 
 #[test]
+fn nobody_waits_for_a_server_to_let_go_of_a_store() {
+    let (_folder, store, _) = scene();
+    let other = Store::open(store.folder()).unwrap();
+    let serving = store.hold_to_serve().unwrap();
+    let refused = other.hold().unwrap_err();
+    assert!(refused.to_string().contains("a server has the store"), "{refused}");
+    assert!(matches!(other.hold_alone(), Err(StoreError::InUse { .. })));
+    drop(serving);
+    // What it has left says nothing any more, whoever comes next.
+    drop(other.hold().unwrap());
+    let alone = store.hold_alone().unwrap();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| other.hold().map(drop));
+        std::thread::sleep(Duration::from_millis(50));
+        drop(alone);
+        waits.join().unwrap().unwrap();
+    });
+}
+
+#[test]
 fn what_nobody_wants_is_removed_unless_it_is_young_or_a_build_runs() {
     let (_folder, store, out) = scene();
     let wanted = store.add_bytes(b"wanted").unwrap();
